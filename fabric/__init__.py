@@ -1,0 +1,1 @@
+"""The core: labels, types, objects, links, events, policy and audit over PostgreSQL."""

@@ -1,0 +1,79 @@
+"""What can go wrong, as one small tree. Each class is one code of the public contract (see docs/errors.md).
+
+A message is written for the caller: it never holds a key, a table, a constraint, an SQLSTATE or another reader's data.
+What a label hides is always `NotFound`; `Forbidden` speaks of permissions only.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class FabricError(Exception):
+    """`message` is for the caller; `path` leads to the input at fault, outermost first."""
+
+    code: ClassVar[str] = "INTERNAL"
+
+    def __init__(self, message: str, path: Sequence[str | int] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.path = tuple(path)
+
+    def under(self, *prefix: str | int) -> "FabricError":
+        """The same error, its path led on from `prefix`."""
+        return type(self)(self.message, (*prefix, *self.path))
+
+
+class Unauthenticated(FabricError):
+    code = "UNAUTHENTICATED"
+
+
+class Forbidden(FabricError):
+    code = "FORBIDDEN"
+
+
+class NotFound(FabricError):
+    code = "NOT_FOUND"
+
+
+class BadInput(FabricError):
+    code = "BAD_USER_INPUT"
+
+
+class Conflict(FabricError):
+    code = "CONFLICT"
+
+
+class RateLimited(FabricError):
+    code = "RATE_LIMITED"
+
+
+class TooComplex(FabricError):
+    code = "QUERY_TOO_COMPLEX"
+
+
+class VaultUnavailable(FabricError):
+    code = "VAULT_UNAVAILABLE"
+
+
+class EmbeddingsUnavailable(FabricError):
+    code = "EMBEDDINGS_UNAVAILABLE"
+
+
+class TimedOut(FabricError):
+    code = "TIMEOUT"
+
+
+class Internal(FabricError):
+    """Masked: the caller gets a correlation id, the log the cause."""
+
+    code = "INTERNAL"
+
+
+class Several(FabricError):
+    """More than one fault in one input; each has its own path."""
+
+    code = "BAD_USER_INPUT"
+
+    def __init__(self, errors: Sequence[FabricError]) -> None:
+        super().__init__("; ".join(error.message for error in errors))
+        self.errors = tuple(errors)
