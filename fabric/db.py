@@ -1,0 +1,171 @@
+"""The one door to PostgreSQL for serving: sessions, transactions, and the driver's errors in our words.
+
+No connection belongs to a clearance. A read carries its session inside its one statement (`READ`); a write sets it for
+its own transaction. Both settings are local to the transaction, so a connection that comes back to the pool knows
+nothing, and a statement without a session sees no rows.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+import asyncpg
+import orjson
+
+from fabric.errors import Conflict, FabricError, Internal, TimedOut
+from fabric.subject import Session
+
+READ = (
+    "with s as materialized (select set_config('fabric.organization', $1, true), set_config('fabric.clearance', $2, true),"
+    " $1::uuid as org) select r.v from s cross join lateral ({}) r(v)"
+)
+"""Wraps a query of one value. The query refers to `s.org`, which makes the session run first; were the order ever
+wrong, the settings would be empty and row security would show nothing."""
+
+RETRIES = 5
+"""How often a transaction that lost a race (deadlock, serialization, a version that appeared meanwhile) is run again."""
+
+
+class LostRace(Exception):
+    """A concurrent writer was first; the whole transaction is worth running again."""
+
+
+def translate(error: Exception) -> FabricError | LostRace:
+    """The driver's error as one of ours. Its text, which names tables and keys, stays in `__cause__` for the log."""
+    match error:
+        case asyncpg.DeadlockDetectedError() | asyncpg.SerializationError() | asyncpg.UniqueViolationError():
+            return LostRace()
+        case asyncpg.QueryCanceledError() | TimeoutError():
+            return TimedOut("the query took too long; ask for less, or for smaller pages")
+        case _:
+            return Internal("the database could not answer")
+
+
+DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+
+
+async def _on_connect(connection: asyncpg.Connection) -> None:
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", format="text", encoder=lambda v: orjson.dumps(v).decode(), decoder=orjson.loads
+    )
+
+
+async def _keep(_: asyncpg.Connection) -> None:
+    """No reset when a connection goes back: it holds nothing but what ended with its transaction."""
+
+
+class Transaction:
+    """Statements at one session; `act_at` moves to another label of the same organization."""
+
+    def __init__(self, connection: asyncpg.Connection, session: Session) -> None:
+        self._connection = connection
+        self.session = session
+
+    async def act_at(self, label: int) -> None:
+        self.session = Session(self.session.organization_id, label)
+        await self._connection.execute(_set(self.session))
+
+    async def fetch(self, sql: str, *args: Any) -> list[asyncpg.Record]:
+        return await self._connection.fetch(sql, *args)
+
+    async def fetchrow(self, sql: str, *args: Any) -> asyncpg.Record | None:
+        return await self._connection.fetchrow(sql, *args)
+
+    async def fetchval(self, sql: str, *args: Any) -> Any:
+        return await self._connection.fetchval(sql, *args)
+
+    async def cursor(self, sql: str, *args: Any, size: int = 1000) -> AsyncIterator[asyncpg.Record]:
+        async for record in self._connection.cursor(sql, *args, prefetch=size):
+            yield record
+
+
+def _set(session: Session) -> str:
+    # A UUID and an integer: nothing of a caller's text can be in here, and the simple protocol saves a round trip.
+    return (
+        f"select set_config('fabric.organization', '{session.organization_id}', true), "
+        f"set_config('fabric.clearance', '{session.label:d}', true)"
+    )
+
+
+class Database:
+    """A pool of connections of the serving role. Use as an async context manager."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    @classmethod
+    async def connect(cls, url: str, *, size: int = 8, statement_timeout: float = 10.0) -> Self:
+        """`statement_timeout` in seconds; PostgreSQL itself cancels what takes longer."""
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=min(2, size),
+            max_size=size,
+            init=_on_connect,
+            reset=_keep,
+            statement_cache_size=512,
+            max_cached_statement_lifetime=0,
+            server_settings={
+                "application_name": "semantic-fabric",
+                "statement_timeout": str(int(statement_timeout * 1000)),
+                "idle_in_transaction_session_timeout": "60000",
+                "intervalstyle": "iso_8601",
+                "timezone": "UTC",
+                "jit": "off",
+            },
+        )
+        return cls(pool)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        try:
+            await asyncio.wait_for(self._pool.close(), 5)
+        except TimeoutError:
+            self._pool.terminate()
+
+    async def read(self, session: Session, sql: str, args: tuple[Any, ...] = ()) -> Any:
+        """The one value of a statement made with `READ`; `args` start at $3."""
+        try:
+            async with self._pool.acquire() as connection:
+                return await connection.fetchval(sql, str(session.organization_id), str(session.label), *args)
+        except DRIVER_ERRORS as error:
+            translated = translate(error)
+            raise (translated if isinstance(translated, FabricError) else Internal("try again")) from error
+
+    async def ask(self, sql: str, *args: Any) -> list[asyncpg.Record]:
+        """A statement that needs no session: it sees nothing that is labelled."""
+        try:
+            return await self._pool.fetch(sql, *args)
+        except DRIVER_ERRORS as error:
+            raise Internal("the database could not answer") from error
+
+    @asynccontextmanager
+    async def transaction(self, session: Session) -> AsyncIterator[Transaction]:
+        """Commits when the block ends, rolls back when it raises. LostRace says: run it again (see `run`)."""
+        try:
+            async with self._pool.acquire() as connection:
+                await connection.execute("begin; " + _set(session))
+                try:
+                    yield Transaction(connection, session)
+                    await connection.execute("commit")
+                except BaseException:
+                    if not connection.is_closed():
+                        await asyncio.shield(connection.execute("rollback"))
+                    raise
+        except DRIVER_ERRORS as error:
+            raise translate(error) from error
+
+    async def run(self, session: Session, work: Callable[[Transaction], Any]) -> Any:
+        """Runs `await work(transaction)` and commits; again, up to RETRIES times, when it lost a race."""
+        for attempt in range(RETRIES):
+            try:
+                async with self.transaction(session) as transaction:
+                    return await work(transaction)
+            except LostRace:
+                await asyncio.sleep(0.002 * attempt)
+        raise Conflict("others kept changing the same objects; try again")

@@ -1,0 +1,85 @@
+"""Bringing a database to the shape this version needs, and refusing one that is not there yet."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from fabric.models import SCHEMA
+
+SCRIPTS = Path(__file__).resolve().parent.parent / "migrations"
+
+
+class Behind(RuntimeError):
+    """The database lacks revisions this version needs."""
+
+
+def _config(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
+
+
+def head() -> str:
+    """The newest revision that this version brings."""
+    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+
+
+def _driver(url: str) -> str:
+    return url.replace("postgresql://", "postgresql+asyncpg://", 1)
+
+
+async def migrate(url: str, revision: str = "head") -> None:
+    """Upgrades (or, for a revision behind the current one, downgrades) the database in one transaction.
+
+    The URL's role must be able to create roles and schemas; a superuser also gets the leakproof aliases.
+    """
+    engine = create_async_engine(_driver(url))
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(_move, revision)
+    finally:
+        await engine.dispose()
+
+
+def _move(connection: Connection, revision: str) -> None:
+    config = _config(connection)
+    scripts = ScriptDirectory.from_config(config)
+    known = [script.revision for script in scripts.walk_revisions("base", "heads")]  # newest first
+    current = _revision(connection)
+    target = scripts.get_current_head() if revision == "head" else None if revision == "base" else revision
+    behind = known.index(target) if target else len(known)
+    if current is not None and known.index(current) < behind:
+        command.downgrade(config, revision)
+    else:
+        command.upgrade(config, revision)
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection, opts={"version_table_schema": SCHEMA}).get_current_revision()
+
+
+async def revision_of(url: str) -> str | None:
+    """The database's revision, or None for one that was never migrated. Any role that may connect can ask."""
+    engine = create_async_engine(_driver(url))
+    try:
+        async with engine.connect() as connection:
+            return await connection.run_sync(_revision)
+    finally:
+        await engine.dispose()
+
+
+async def require_head(url: str) -> None:
+    """Behind, with the command that mends it, unless the database is at this version's head."""
+    found = await revision_of(url)
+    if found != head():
+        raise Behind(
+            f"the database is at revision {found or 'none'}, this version needs {head()}: "
+            "run `semantic-fabric migrate` with the same --database-url"
+        )

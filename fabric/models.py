@@ -1,0 +1,233 @@
+"""The tables, as SQLAlchemy models: what alembic's revisions are checked against (tests/test_migrations.py).
+
+Statements that serve requests are written by hand and sent by asyncpg; these models are the one description of the shape
+they rely on. Every key starts with `organization_id`, so that the database can be distributed by tenant. A `label` is
+the integer of `fabric.labels`.
+
+`over1`, `over2` and `over_rest` hold the labels of the versions of the same object that outrank the row, as far as they
+decide who sees it (the minimal ones). They tell of higher versions: no role that serves readers may select them.
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pgvector.sqlalchemy import VECTOR
+from sqlalchemy import ARRAY, BigInteger, DateTime, Identity, Index, MetaData, Text, UniqueConstraint, func, text
+from sqlalchemy.dialects.postgresql import BYTEA, JSONB
+from sqlalchemy.dialects.postgresql.base import ischema_names
+from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column
+from sqlalchemy.types import UserDefinedType
+
+SCHEMA = "fabric"
+
+
+class Xid8(UserDefinedType[int]):
+    """PostgreSQL's 64-bit transaction id, which SQLAlchemy has no type for."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        return "XID8"
+
+
+ischema_names["xid8"] = Xid8
+
+
+class Base(MappedAsDataclass, DeclarativeBase):
+    metadata = MetaData(
+        schema=SCHEMA,
+        naming_convention={"pk": "%(table_name)s_pkey", "uq": "%(table_name)s_%(column_0_N_name)s_key"},
+    )
+    type_annotation_map = {
+        str: Text(),
+        bytes: BYTEA(),
+        int: BigInteger(),
+        datetime: DateTime(timezone=True),
+        dict[str, Any]: JSONB(),
+        list[int]: ARRAY(BigInteger()),
+        list[str]: ARRAY(Text()),
+    }
+
+
+def _now() -> Any:
+    return mapped_column(server_default=func.now())
+
+
+def _json() -> Any:
+    return mapped_column(JSONB(), server_default=text("'{}'::jsonb"))
+
+
+class Organization(Base):
+    __tablename__ = "organizations"
+    organization_id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    secret: Mapped[bytes]  # keys of ids, cursors and tokens are derived from it; never leaves the server
+    created_at: Mapped[datetime] = _now()
+
+
+class Compartment(Base):
+    __tablename__ = "compartments"
+    __table_args__ = (UniqueConstraint("organization_id", "name"),)
+    organization_id: Mapped[UUID] = mapped_column(primary_key=True)
+    ordinal: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # its bit in a label
+    name: Mapped[str]
+    created_at: Mapped[datetime] = _now()
+
+
+class TypeDefinition(Base):
+    """What one label says of one type; what a reader sees is the union of the rows it dominates."""
+
+    __tablename__ = "type_definitions"
+    organization_id: Mapped[UUID] = mapped_column(primary_key=True)
+    type_name: Mapped[str] = mapped_column(primary_key=True)
+    label: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    domain: Mapped[str]
+    field_schema: Mapped[dict[str, Any]]
+    ui_schema: Mapped[dict[str, Any] | None]
+    revision: Mapped[int]
+    created_at: Mapped[datetime] = _now()
+    updated_at: Mapped[datetime] = _now()
+
+
+class Object(Base):
+    """One version of one object."""
+
+    __tablename__ = "objects"
+    __table_args__ = (Index("objects_by_type", "organization_id", "type_name", "object_id"),)
+    organization_id: Mapped[UUID] = mapped_column(primary_key=True)
+    object_id: Mapped[UUID] = mapped_column(primary_key=True)
+    label: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    type_name: Mapped[str]
+    data: Mapped[dict[str, Any]]
+    revision: Mapped[int]
+    tombstone: Mapped[bool] = mapped_column(server_default=text("false"))
+    derived_from_label: Mapped[int | None]
+    derived_from_revision: Mapped[int | None]
+    over1: Mapped[int | None]
+    over2: Mapped[int | None]
+    over_rest: Mapped[list[int] | None]
+    created_at: Mapped[datetime] = _now()
+    updated_at: Mapped[datetime] = _now()
+
+
+class Link(Base):
+    """One version of one link."""
+
+    __tablename__ = "links"
+    __table_args__ = (
+        Index("links_by_source", "organization_id", "source_id", "relation", "target_id"),
+        Index("links_by_target", "organization_id", "target_id", "relation", "source_id"),
+        Index("links_by_relation", "organization_id", "relation", "link_id"),
+    )
+    organization_id: Mapped[UUID] = mapped_column(primary_key=True)
+    link_id: Mapped[UUID] = mapped_column(primary_key=True)
+    label: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    relation: Mapped[str]
+    source_id: Mapped[UUID]
+    target_id: Mapped[UUID]
+    link_key: Mapped[str | None]  # tells parallel links of one relation apart
+    weight: Mapped[float | None]
+    properties: Mapped[dict[str, Any]] = _json()
+    valid_from: Mapped[datetime | None]
+    valid_to: Mapped[datetime | None]
+    semantic_namespace: Mapped[str | None]
+    semantic_predicate: Mapped[str | None]
+    revision: Mapped[int]
+    tombstone: Mapped[bool] = mapped_column(server_default=text("false"))
+    derived_from_label: Mapped[int | None]
+    derived_from_revision: Mapped[int | None]
+    over1: Mapped[int | None]
+    over2: Mapped[int | None]
+    over_rest: Mapped[list[int] | None]
+    created_at: Mapped[datetime] = _now()
+    updated_at: Mapped[datetime] = _now()
+
+
+class Event(Base):
+    """One change, in the transaction that made it. Read in (transaction_id, position) order; append-only."""
+
+    __tablename__ = "events"
+    __table_args__ = (
+        Index("events_in_order", "organization_id", "transaction_id", "position"),
+        Index("events_by_entity", "organization_id", "entity_id", "transaction_id", "position"),
+    )
+    organization_id: Mapped[UUID] = mapped_column(primary_key=True)
+    position: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    transaction_id: Mapped[int] = mapped_column(Xid8(), server_default=text("pg_current_xact_id()"))
+    label: Mapped[int]
+    topic: Mapped[str]
+    entity_table: Mapped[str]
+    entity_id: Mapped[UUID | None]
+    entity_type: Mapped[str]
+    actor: Mapped[str]
+    data: Mapped[dict[str, Any]] = _json()
+    occurred_at: Mapped[datetime] = _now()
+
+
+class Embedding(Base):
+    __tablename__ = "embeddings"
+    organization_id: Mapped[UUID] = mapped_column(primary_key=True)
+    entity_table: Mapped[str] = mapped_column(primary_key=True)
+    entity_id: Mapped[UUID] = mapped_column(primary_key=True)
+    label: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    model: Mapped[str] = mapped_column(primary_key=True)
+    content_hash: Mapped[bytes]
+    embedding: Mapped[Any] = mapped_column(VECTOR())
+    updated_at: Mapped[datetime] = _now()
+
+
+class EncryptedField(Base):
+    __tablename__ = "encrypted_fields"
+    organization_id: Mapped[UUID] = mapped_column(primary_key=True)
+    entity_table: Mapped[str] = mapped_column(primary_key=True)
+    entity_id: Mapped[UUID] = mapped_column(primary_key=True)
+    label: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    field_name: Mapped[str] = mapped_column(primary_key=True)
+    key_name: Mapped[str]
+    key_version: Mapped[int]
+    ciphertext: Mapped[str]
+    updated_at: Mapped[datetime] = _now()
+
+
+class Configuration(Base):
+    __tablename__ = "configurations"
+    organization_id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    label: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    value: Mapped[Any] = mapped_column(JSONB())
+    revision: Mapped[int]
+    updated_at: Mapped[datetime] = _now()
+
+
+class AuditRecord(Base):
+    """Who did what, committed with it; append-only."""
+
+    __tablename__ = "audit_log"
+    __table_args__ = (Index("audit_log_by_time", "organization_id", "occurred_at"),)
+    organization_id: Mapped[UUID] = mapped_column(primary_key=True)
+    audit_id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    transaction_id: Mapped[int] = mapped_column(Xid8(), server_default=text("pg_current_xact_id()"))
+    label: Mapped[int]
+    actor: Mapped[str]
+    action: Mapped[str]
+    outcome: Mapped[str]
+    entity_id: Mapped[UUID | None]
+    reason: Mapped[str | None]
+    request_id: Mapped[str | None]
+    detail: Mapped[dict[str, Any]] = _json()
+    occurred_at: Mapped[datetime] = _now()
+
+
+class ApiKey(Base):
+    __tablename__ = "api_keys"
+    organization_id: Mapped[UUID] = mapped_column(primary_key=True)
+    api_key_id: Mapped[UUID] = mapped_column(primary_key=True)
+    label: Mapped[int]
+    name: Mapped[str]
+    secret_hash: Mapped[bytes]
+    roles: Mapped[list[str]]
+    clearance: Mapped[int]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = _now()
