@@ -1,7 +1,7 @@
 """Field kinds: what each accepts, and the one JSON form in which PostgreSQL keeps it (see docs/kinds.md).
 
-Values come as decoded JSON: `None`, `bool`, `int`, `float`, `str`, `list` and `dict`, no subclasses of them. A canonical
-form is its own canonical form. No message repeats a value, which may be secret, and no cause is chained that holds one.
+Values come as decoded JSON: `None`, `bool`, `int`, `float`, `str`, `list` and `dict`, no subclasses of them. What is
+canonical already comes back as it is. No message repeats a value, which may be secret, and no chained cause holds one.
 """
 
 import json
@@ -13,7 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TypeAlias
 
-JSONValue: TypeAlias = "None | bool | int | float | str | list[JSONValue] | dict[str, JSONValue]"
+JSONValue: TypeAlias = "bool | int | float | str | list[JSONValue] | dict[str, JSONValue] | None"
 
 STRING_LENGTH = 10_000
 TEXT_LENGTH = 1_000_000
@@ -305,7 +305,7 @@ _encoded = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 def _json(value: object) -> JSONValue:
     if value is None:
-        raise _refused("a JSON value", value)
+        raise _refused("a JSON value other than null", value)
     result = _json_part(value, JSON_DEPTH)
     if len(_encoded(result)) > JSON_LENGTH:
         raise KindError(f"expected JSON of at most {JSON_LENGTH:,} characters, got more")
