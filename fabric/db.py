@@ -6,9 +6,9 @@ nothing, and a statement without a session sees no rows.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import asyncpg
 import orjson
@@ -23,6 +23,8 @@ READ = (
 """Wraps a query of one value. The query refers to `s.org`, which makes the session run first; were the order ever
 wrong, the settings would be empty and row security would show nothing."""
 
+T = TypeVar("T")
+
 RETRIES = 5
 """How often a transaction that lost a race (deadlock, serialization, a version that appeared meanwhile) is run again."""
 
@@ -31,8 +33,14 @@ class LostRace(Exception):
     """A concurrent writer was first; the whole transaction is worth running again."""
 
 
+class StaleTypes(LostRace):
+    """Type definitions have changed since the transaction's work was prepared by them."""
+
+
 def translate(error: Exception) -> FabricError | LostRace:
     """The driver's error as one of ours. Its text, which names tables and keys, stays in `__cause__` for the log."""
+    if getattr(error, "sqlstate", None) == "FAB01":
+        return StaleTypes()
     match error:
         case asyncpg.DeadlockDetectedError() | asyncpg.SerializationError() | asyncpg.UniqueViolationError():
             return LostRace()
@@ -145,11 +153,18 @@ class Database:
             raise Internal("the database could not answer") from error
 
     @asynccontextmanager
-    async def transaction(self, session: Session) -> AsyncIterator[Transaction]:
-        """Commits when the block ends, rolls back when it raises. LostRace says: run it again (see `run`)."""
+    async def transaction(self, session: Session, *, holding: int | None = None) -> AsyncIterator[Transaction]:
+        """Commits when the block ends, rolls back when it raises. LostRace says: run it again (see `retried`).
+
+        `holding` is the `types_revision` the work was prepared by: StaleTypes if it has passed, and it stays until
+        the transaction ends.
+        """
+        opening = "begin; " + _set(session)
+        if holding is not None:
+            opening += f"; select fabric.hold_types('{session.organization_id}', {holding:d})"
         try:
             async with self._pool.acquire() as connection:
-                await connection.execute("begin; " + _set(session))
+                await _open(connection, opening)
                 try:
                     yield Transaction(connection, session)
                     await connection.execute("commit")
@@ -160,12 +175,20 @@ class Database:
         except DRIVER_ERRORS as error:
             raise translate(error) from error
 
-    async def run(self, session: Session, work: Callable[[Transaction], Any]) -> Any:
-        """Runs `await work(transaction)` and commits; again, up to RETRIES times, when it lost a race."""
-        for attempt in range(RETRIES):
-            try:
-                async with self.transaction(session) as transaction:
-                    return await work(transaction)
-            except LostRace:
-                await asyncio.sleep(0.002 * attempt)
-        raise Conflict("others kept changing the same objects; try again")
+
+async def _open(connection: asyncpg.Connection, opening: str) -> None:
+    try:
+        await connection.execute(opening)
+    except asyncpg.PostgresError:
+        await connection.execute("rollback")
+        raise
+
+
+async def retried(work: Callable[[], Awaitable[T]]) -> T:
+    """`await work()`, again (up to RETRIES times) when it lost a race; Conflict when it always does."""
+    for attempt in range(RETRIES):
+        try:
+            return await work()
+        except LostRace:
+            await asyncio.sleep(0.002 * attempt)
+    raise Conflict("others kept changing the same objects; try again")

@@ -77,3 +77,6 @@ class Several(FabricError):
     def __init__(self, errors: Sequence[FabricError]) -> None:
         super().__init__("; ".join(error.message for error in errors))
         self.errors = tuple(errors)
+
+    def under(self, *prefix: str | int) -> "Several":
+        return Several([error.under(*prefix) for error in self.errors])

@@ -63,6 +63,7 @@ class Organization(Base):
     organization_id: Mapped[UUID] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
     secret: Mapped[bytes]  # keys of ids, cursors and tokens are derived from it; never leaves the server
+    types_revision: Mapped[int] = mapped_column(server_default=text("0"))  # counts changes of type definitions
     created_at: Mapped[datetime] = _now()
 
 

@@ -1,6 +1,7 @@
 """Names as GraphQL shows them, made from the names of types."""
 
 import re
+from collections.abc import Iterable
 
 GRAPHQL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}\Z")
 """Names a definition may give: GraphQL's own form, not starting with an underscore, short enough for any tool."""
@@ -25,3 +26,41 @@ def plural(name: str) -> str:
     if re.search(r"[^aeiouAEIOU][yY]\Z", name):
         return name[:-1] + "ies"
     return name + ("es" if re.search(r"(s|x|z|ch|sh)\Z", name, re.IGNORECASE) else "s")
+
+
+def generated_names(type_name: str, plural_name: str, enums: Iterable[str], links: Iterable[str]) -> set[str]:
+    """Every name that one type brings into the schema: `type:` names, and fields of `query:` and `mutation:`."""
+    single, many = type_name, plural_name[:1].upper() + plural_name[1:]
+    types = {single, *(single + suffix for suffix in TYPE_SUFFIXES)}
+    types |= {single + pascal(name) for name in enums} | {single + pascal(name) + "ListWhere" for name in enums}
+    types |= {single + pascal(name) + "Where" for name in enums}
+    types |= {single + pascal(link) + suffix for link in links for suffix in ("Connection", "Edge", "Link", "LinkWhere")}
+    queries = {camel(single), camel(single) + "ByKey", camel(many), camel(many) + "Aggregate"}
+    mutations = {verb + single for verb in ("create", "update", "upsert", "delete")}
+    mutations |= {verb + many for verb in ("create", "update", "upsert", "delete")}
+    return (
+        {f"type:{name}" for name in types}
+        | {f"query:{name}" for name in queries}
+        | {f"mutation:{name}" for name in mutations}
+    )
+
+
+TYPE_SUFFIXES = (
+    "Where OrderBy Connection Edge CreateInput UpdateInput UpsertInput KeyInput BulkUpdateInput "
+    "Payload BulkPayload DeletePayload Aggregate AggregateGroup"
+).split()
+
+RESERVED_NAMES = frozenset(
+    {f"type:{name}" for name in """
+        Query Mutation Subscription Node FabricObject Label PageInfo OrderDirection Viewer Link LinkConnection LinkEdge
+        Event EventConnection EventEdge TypeDefinition TypeDefinitionField EncryptedField Position Boolean Int Float
+        String ID BigInt Decimal Date DateTime Duration UUID URI JSON DefineTypePayload RetireTypePayload
+        LinkPayload UnlinkPayload RegradePayload LinkInput UpdateLinkInput TypeDefinitionInput SearchHit""".split()}
+    | {f"query:{name}" for name in """
+        node nodes link links event events typeDefinition typeDefinitions viewer traverse shortestPath neighborhood
+        related search searchLinks context keys auditLog""".split()}
+    | {f"mutation:{name}" for name in """
+        link unlink updateLink defineType defineTypes retireType appendEvent unlockField unlockFields rotateKeys
+        setConfig regradeObject""".split()}
+)  # fmt: skip
+"""What the fixed part of the schema has, or will have; a test holds it against the schema itself."""

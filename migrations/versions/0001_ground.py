@@ -40,6 +40,7 @@ TABLES = [
         organization_id uuid primary key,
         name text not null constraint organizations_name_key unique,
         secret bytea not null,
+        types_revision bigint not null default 0,
         created_at timestamptz not null default now())""",
     """
     create table fabric.compartments (
@@ -256,6 +257,34 @@ FIND_ORGANIZATION = """
         where o.name = wanted group by o.organization_id, o.secret
     $$"""
 
+# Whoever writes objects has validated them against the definitions of some revision. It holds that revision until it
+# commits; whoever changes definitions waits for the holders, and the next writer learns that it must read them again.
+TYPES_REVISION = [
+    """
+    create function fabric.types_lock(organization uuid) returns bigint
+    language sql immutable strict parallel safe as $$ select hashtextextended('types' || organization::text, 0) $$""",
+    """
+    create function fabric.hold_types(organization uuid, known bigint) returns void
+    language plpgsql security definer set search_path = fabric, pg_catalog, pg_temp as $$
+    begin
+        perform pg_advisory_xact_lock_shared(types_lock(organization));
+        if known <> (select types_revision from organizations where organization_id = organization) then
+            raise exception using errcode = 'FAB01', message = 'type definitions have changed';
+        end if;
+    end $$""",
+    """
+    create function fabric.change_types() returns trigger
+    language plpgsql security definer set search_path = fabric, pg_catalog, pg_temp as $$
+    declare organization uuid := coalesce(new.organization_id, old.organization_id);
+    begin
+        update organizations set types_revision = types_revision + 1 where organization_id = organization;
+        perform pg_notify('fabric_types', organization::text);
+        return null;
+    end $$""",
+    """create trigger change_types after insert or update or delete on fabric.type_definitions
+       for each row execute function fabric.change_types()""",
+]
+
 ORGANIZATION = "(select nullif(current_setting('fabric.organization', true), '')::uuid)"
 CLEARANCE = "(select nullif(current_setting('fabric.clearance', true), '')::bigint)"
 DOMINATED = f"organization_id = {ORGANIZATION} and (label & ~{CLEARANCE}) < 1"
@@ -316,6 +345,8 @@ SECURITY = [statement for table, (reads, grants) in LABELLED.items() for stateme
     f"grant select on fabric.compartments to {SERVER}",
     "revoke all on function fabric.find_organization(text) from public",
     f"grant execute on function fabric.find_organization(text) to {SERVER}",
+    "revoke all on function fabric.hold_types(uuid, bigint) from public",
+    f"grant execute on function fabric.hold_types(uuid, bigint) to {SERVER}",
 ]
 
 
@@ -336,7 +367,7 @@ def upgrade() -> None:
     create_aliases()
     op.execute(f"set role {OWNER}")
     winners = keep_winners("objects", "object_id") + keep_winners("links", "link_id")
-    for statement in [*TABLES, *WINNERS, *winners, FIND_ORGANIZATION, *SECURITY]:
+    for statement in [*TABLES, *WINNERS, *winners, FIND_ORGANIZATION, *TYPES_REVISION, *SECURITY]:
         op.execute(statement)
     op.execute("reset role")
     op.execute(f"grant select on fabric.alembic_version to {SERVER}")
@@ -347,6 +378,7 @@ def downgrade() -> None:
     for table in [*LABELLED, "organizations", "compartments"]:
         op.execute(f"drop table fabric.{table}")
     op.execute("drop function fabric.keep_winning_objects, fabric.keep_winning_links, fabric.find_organization")
+    op.execute("drop function fabric.change_types, fabric.hold_types, fabric.types_lock")
     op.execute("drop function fabric.overriders, fabric.outranks, fabric.none_visible")
     for signature in ALIASES:
         op.execute(f"drop function fabric.{signature.split(' returns ')[0]}")

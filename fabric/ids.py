@@ -1,0 +1,36 @@
+"""Ids that tell nothing: random, or derived from a key by a hash that only the organization's secret can make.
+
+A low and a high version of one natural key share an id without either knowing of the other, and neither order nor time
+can be read from one. Derived ids are marked as version 8 (RFC 9562, custom), random ones as version 4.
+"""
+
+import hmac
+from collections.abc import Sequence
+from hashlib import sha256
+from uuid import UUID, uuid4
+
+import orjson
+
+from fabric.kinds import JSONValue
+from fabric.organizations import Organization
+
+
+def random_id() -> UUID:
+    return uuid4()
+
+
+def object_id(organization: Organization, key_type: str, key: Sequence[JSONValue]) -> UUID:
+    """The id of the object of `key_type` with this natural key, its values canonical and in the key's order."""
+    return _derived(organization, "object", [key_type, *key])
+
+
+def link_id(organization: Organization, relation: str, source: UUID, target: UUID, key: str | None) -> UUID:
+    """The id of the link; `key` tells parallel links of one relation apart."""
+    return _derived(organization, "link", [relation, str(source), str(target), key])
+
+
+def _derived(organization: Organization, purpose: str, content: Sequence[JSONValue]) -> UUID:
+    digest = bytearray(hmac.digest(organization.key(purpose), orjson.dumps(list(content)), sha256)[:16])
+    digest[6] = digest[6] & 0x0F | 0x80
+    digest[8] = digest[8] & 0x3F | 0x80
+    return UUID(bytes=bytes(digest))

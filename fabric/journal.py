@@ -1,0 +1,66 @@
+"""What every change leaves behind, in the transaction that makes it: an event, and a record in the audit log."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from fabric.db import Transaction
+
+_APPEND = """
+with e as (
+    insert into fabric.events (organization_id, label, topic, entity_table, entity_id, entity_type, actor, data)
+    select $1, $2, * from unnest($3::text[], $4::text[], $5::uuid[], $6::text[], array_fill($7::text, array[cardinality($3)]), $8::jsonb[])
+    returning position
+), a as (
+    insert into fabric.audit_log (organization_id, label, actor, action, outcome, entity_id, reason, request_id, detail)
+    select $1, $2, $7, action, 'done', entity_id, $9, $10, jsonb_build_object('type', entity_type)
+    from unnest($3::text[], $5::uuid[], $6::text[]) as t(action, entity_id, entity_type)
+)
+select pg_current_xact_id()::text::bigint as transaction_id, max(position) as position from e"""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One change: `topic` such as ``object.created``, and the difference by field name, ``{"before", "after"}``."""
+
+    topic: str
+    entity_table: str
+    entity_id: UUID | None
+    entity_type: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in the organization's events. Ordered as followers read: by transaction, then by position."""
+
+    transaction_id: int
+    position: int
+
+
+async def append(
+    transaction: Transaction,
+    actor: str,
+    entries: Sequence[Entry],
+    *,
+    reason: str | None = None,
+    request_id: str | None = None,
+) -> Position:
+    """Writes the entries' events and audit records at the transaction's label; the position of the last one."""
+    session = transaction.session
+    row = await transaction.fetchrow(
+        _APPEND,
+        session.organization_id,
+        session.label,
+        [e.topic for e in entries],
+        [e.entity_table for e in entries],
+        [e.entity_id for e in entries],
+        [e.entity_type for e in entries],
+        actor,
+        [dict(e.data) for e in entries],
+        reason,
+        request_id,
+    )
+    assert row is not None
+    return Position(row["transaction_id"], row["position"] or 0)

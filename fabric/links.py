@@ -1,0 +1,258 @@
+"""Writing links: typed, labelled, weighted, optionally valid in time, between objects that the writer sees.
+
+A link is written at the session label, which dominates the labels of both ends as the writer sees them. Links have
+versions by the same rules as objects. An end that is hidden and an end that does not exist give the same error.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from fabric import ids, journal, versions
+from fabric.catalogue import Catalogue, Relation
+from fabric.db import Database, StaleTypes, Transaction, retried
+from fabric.definitions import Faults
+from fabric.errors import BadInput, Conflict, FabricError, NotFound, Several
+from fabric.journal import Entry, Position
+from fabric.organizations import Organization
+from fabric.subject import Subject
+from fabric.types import Types
+from fabric.values import check_required, merged, read_data
+from fabric.versions import Content, Version, VersionTable
+
+Action = Literal["link", "update", "upsert", "unlink"]
+
+TABLE = VersionTable(
+    "links",
+    "link_id",
+    {
+        "relation": "text",
+        "source_id": "uuid",
+        "target_id": "uuid",
+        "link_key": "text",
+        "weight": "double precision",
+        "properties": "jsonb",
+        "valid_from": "timestamptz",
+        "valid_to": "timestamptz",
+        "semantic_namespace": "text",
+        "semantic_predicate": "text",
+    },
+    fixed=frozenset({"relation", "source_id", "target_id", "link_key"}),
+)
+
+_PERMISSIONS: Mapping[Action, tuple[str, ...]] = {
+    "link": ("link:create",),
+    "update": ("link:update",),
+    "upsert": ("link:create", "link:update"),
+    "unlink": ("link:delete",),
+}
+
+_CHANGEABLE = ("weight", "properties", "valid_from", "valid_to", "semantic_namespace", "semantic_predicate")
+
+
+@dataclass(frozen=True, slots=True)
+class LinkChange:
+    """One wish: named by `link_id`, or by relation, ends and (for parallel links) key.
+
+    `values` holds what is given of weight, properties, valid_from, valid_to, semantic_namespace, semantic_predicate.
+    """
+
+    action: Action
+    relation: str = ""
+    source_id: UUID | None = None
+    target_id: UUID | None = None
+    key: str | None = None
+    link_id: UUID | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
+    expected_revision: int | None = None
+    path: tuple[str | int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenLink:
+    link_id: UUID
+    changed: bool
+
+
+class Links:
+    """The writing side of links."""
+
+    def __init__(self, database: Database, types: Types) -> None:
+        self._database = database
+        self._types = types
+
+    async def write(
+        self,
+        subject: Subject,
+        organization: Organization,
+        changes: Sequence[LinkChange],
+        *,
+        request_id: str | None = None,
+    ) -> tuple[list[WrittenLink], Position | None]:
+        """Does all changes or none; raises as `Objects.write` does."""
+        for permission in sorted({p for c in changes for p in _PERMISSIONS[c.action]}):
+            subject.require(permission)
+
+        async def attempt() -> tuple[list[WrittenLink], Position | None]:
+            catalogue = await self._types.catalogue(subject.session)
+            try:
+                async with self._database.transaction(subject.session, holding=catalogue.revision) as transaction:
+                    return await _write(transaction, subject, organization, catalogue, changes, request_id)
+            except StaleTypes:
+                self._types.forget(subject.organization_id)
+                raise
+
+        return await retried(attempt)
+
+
+async def _write(
+    transaction: Transaction, subject: Subject, organization: Organization, catalogue: Catalogue,
+    changes: Sequence[LinkChange], request_id: str | None,
+) -> tuple[list[WrittenLink], Position | None]:  # fmt: skip
+    named = [(change, _identify(organization, change)) for change in changes]
+    before = await TABLE.read(transaction, {id for _, id in named})
+    end_types = await _types_of_ends(transaction, changes, before.values())
+    now: dict[UUID, Version] = dict(before)
+    written: list[WrittenLink] = []
+    errors: list[FabricError] = []
+    for change, id in named:
+        try:
+            version = _apply(change, id, now.get(id), subject.label, catalogue, end_types)
+        except FabricError as error:
+            prefixed = error.under(*change.path)
+            errors += prefixed.errors if isinstance(prefixed, Several) else [prefixed]
+            continue
+        written.append(WrittenLink(id, version is not now.get(id)))
+        now[id] = version
+    if errors:
+        raise errors[0] if len(errors) == 1 else Several(errors)
+    changed = {id: v for id, v in now.items() if v is not before.get(id) and (id in before or not v.tombstone)}
+    if not changed:
+        return written, None
+    await TABLE.store(transaction, before, changed)
+    await _check_cardinality(transaction, catalogue, end_types, changed.values())
+    entries = [_entry(before.get(id), version) for id, version in changed.items()]
+    return written, await journal.append(transaction, subject.subject, entries, request_id=request_id)
+
+
+def _identify(organization: Organization, change: LinkChange) -> UUID:
+    if change.link_id is not None:
+        return change.link_id
+    if change.source_id is None or change.target_id is None:
+        raise BadInput("a link is named by its id, or by relation, from and to", change.path)
+    return ids.link_id(organization, change.relation, change.source_id, change.target_id, change.key)
+
+
+async def _types_of_ends(
+    transaction: Transaction, changes: Iterable[LinkChange], existing: Iterable[Version]
+) -> dict[UUID, str]:
+    ends = {e for c in changes for e in (c.source_id, c.target_id) if e is not None}
+    ends |= {v.content[end] for v in existing for end in ("source_id", "target_id")}
+    rows = await transaction.fetch(
+        "select object_id, type_name from fabric.objects where object_id = any($1) and not tombstone", list(ends)
+    )
+    return {row["object_id"]: row["type_name"] for row in rows}
+
+
+def _apply(
+    change: LinkChange, id: UUID, winner: Version | None, label: int, catalogue: Catalogue, end_types: Mapping[UUID, str]
+) -> Version:  # fmt: skip
+    if winner is not None and not winner.tombstone and not _both_ends(winner, end_types):
+        # Seen from here an end is gone, and with it the link: only a new one, once the end is back, can take its place.
+        winner = Version(winner.id, winner.label, winner.content, winner.revision, tombstone=True)
+    if change.action == "unlink":
+        return versions.deleted(winner, label, change.expected_revision)
+    if change.action == "update" or (change.action == "upsert" and winner is not None and not winner.tombstone):
+        current = versions.alive(winner)
+        relation = catalogue.relations.get(current.content["relation"])
+        if relation is None:
+            raise NotFound("not found")
+        content = _changed(current.content, change, relation)
+        return versions.updated(current, label, content, change.expected_revision)
+    relation = catalogue.relations.get(change.relation)
+    if relation is None:
+        raise BadInput("no such relation", ("relation",))
+    _check_ends(change, relation, catalogue, end_types)
+    blank: Content = dict.fromkeys(_CHANGEABLE) | {"properties": {}}
+    named = {"relation": change.relation, "source_id": change.source_id, "target_id": change.target_id}
+    return versions.created(winner, id, label, _changed(named | {"link_key": change.key} | blank, change, relation))
+
+
+def _both_ends(link: Version, end_types: Mapping[UUID, str]) -> bool:
+    return link.content["source_id"] in end_types and link.content["target_id"] in end_types
+
+
+def _check_ends(
+    change: LinkChange, relation: Relation, catalogue: Catalogue, end_types: Mapping[UUID, str]
+) -> None:
+    missing = [BadInput("not found", (side,)) for side, end in _ends(change) if end not in end_types]
+    if missing:
+        raise NotFound(missing[0].message, missing[0].path)
+    source, target = (end_types[end] for _, end in _ends(change))
+    if not any(catalogue.is_a(source, s) and catalogue.is_a(target, t) for s, t in relation.ends):
+        raise BadInput(f"{relation.name} does not lead from {source} to {target}", ("relation",))
+
+
+def _ends(change: LinkChange) -> list[tuple[str, UUID]]:
+    assert change.source_id is not None and change.target_id is not None
+    return [("from", change.source_id), ("to", change.target_id)]
+
+
+def _changed(content: Content, change: LinkChange, relation: Relation) -> Content:
+    """The content with what the change gives; properties are merged one by one, null clears."""
+    given = change.values
+    faults = Faults()
+    properties = content["properties"]
+    if given.get("properties") is not None:
+        read = read_data(relation.properties, given["properties"], faults, "properties")
+        properties = merged(properties, read)
+    check_required(relation.properties, properties, faults, "properties")
+    result = content | {k: given[k] for k in _CHANGEABLE if k in given} | {"properties": properties}
+    start, end = result["valid_from"], result["valid_to"]
+    if isinstance(start, datetime) and isinstance(end, datetime) and end < start:
+        faults.add("validTo is before validFrom", "validTo")
+    faults.raise_any()
+    return result
+
+
+async def _check_cardinality(
+    transaction: Transaction, catalogue: Catalogue, end_types: Mapping[UUID, str], stored: Iterable[Version]
+) -> None:
+    """Of cardinality one an object has one link at each label: a higher one covers a lower, it does not contradict it."""
+    for side, pairs_of in (("source_id", "one_target"), ("target_id", "one_source")):
+        checked: dict[str, list[UUID]] = {}
+        for link in stored:
+            relation = catalogue.relations.get(link.content["relation"])
+            ends = end_types.get(link.content["source_id"], ""), end_types.get(link.content["target_id"], "")
+            if link.tombstone or relation is None:
+                continue
+            if any(catalogue.is_a(ends[0], s) and catalogue.is_a(ends[1], t) for s, t in getattr(relation, pairs_of)):
+                checked.setdefault(relation.name, []).append(link.content[side])
+        for relation_name, ends_checked in checked.items():
+            double = await transaction.fetchval(
+                f"""select {side} from fabric.links where relation = $1 and {side} = any($2) and label = $3
+                    and not tombstone group by {side} having count(*) > 1 limit 1""",
+                relation_name, ends_checked, transaction.session.label,
+            )  # fmt: skip
+            if double is not None:
+                raise Conflict(f"an object has one link {relation_name} of this kind; unlink the other first")
+
+
+def _entry(before: Version | None, after: Version) -> Entry:
+    topic = "deleted" if after.tombstone else "created" if before is None or before.tombstone else "updated"
+    content = after.content
+    data = {
+        "from": str(content["source_id"]),
+        "to": str(content["target_id"]),
+        "revision": after.revision,
+        "before": _plain(before.content) if before is not None and not before.tombstone else {},
+        "after": {} if after.tombstone else _plain(content),
+    }
+    return Entry(f"link.{topic}", "links", after.id, content["relation"], data)
+
+
+def _plain(content: Content) -> dict[str, Any]:
+    values = {k: content[k] for k in _CHANGEABLE if content[k] is not None}
+    return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in values.items()}

@@ -1,0 +1,229 @@
+"""Writing objects: create, update, upsert and delete, one or many in a transaction, at exactly the session label.
+
+The rules of versions are `fabric.versions`'; here a caller's wishes are checked against the type definitions and named.
+Reading is compiled (see graphql_api).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from uuid import UUID
+
+from fabric import ids, journal, versions
+from fabric.catalogue import Catalogue, ObjectType
+from fabric.db import Database, StaleTypes, Transaction, retried
+from fabric.definitions import Faults
+from fabric.errors import FabricError, NotFound, Several
+from fabric.journal import Entry, Position
+from fabric.organizations import Organization
+from fabric.subject import Subject
+from fabric.types import Types
+from fabric.values import Stored, check_required, difference, merged, read_data
+from fabric.versions import Version, VersionTable
+
+Action = Literal["create", "update", "upsert", "delete"]
+
+TABLE = VersionTable("objects", "object_id", {"type_name": "text", "data": "jsonb"})
+
+_PERMISSIONS: Mapping[Action, tuple[str, ...]] = {
+    "create": ("object:create",),
+    "update": ("object:update",),
+    "upsert": ("object:create", "object:update"),
+    "delete": ("object:delete",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One wish. `data` is by field name, null clears. The object is named by `object_id`, or by `data`'s natural key."""
+
+    action: Action
+    type_name: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    object_id: UUID | None = None
+    expected_revision: int | None = None
+    path: tuple[str | int, ...] = ()
+    """Leads to `data` in the caller's input."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The outcome of one change: which object, and whether anything differs from before."""
+
+    object_id: UUID
+    type_name: str
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    change: Change
+    object_type: ObjectType
+    object_id: UUID
+    data: Stored
+
+
+class Objects:
+    """The writing side of objects."""
+
+    def __init__(self, database: Database, types: Types) -> None:
+        self._database = database
+        self._types = types
+
+    async def write(
+        self, subject: Subject, organization: Organization, changes: Sequence[Change], *, request_id: str | None = None
+    ) -> tuple[list[Written], Position | None]:
+        """Does all changes or none. The position is the last event's, None when nothing differed.
+
+        Raises the first fault's FabricError, or Several with each fault's path, led on from the change's `path`.
+        """
+        for permission in sorted({p for c in changes for p in _PERMISSIONS[c.action]}):
+            subject.require(permission)
+
+        async def attempt() -> tuple[list[Written], Position | None]:
+            catalogue = await self._types.catalogue(subject.session)
+            prepared = _prepare(organization, catalogue, changes)
+            try:
+                async with self._database.transaction(subject.session, holding=catalogue.revision) as transaction:
+                    return await _write(transaction, subject, catalogue, prepared, request_id)
+            except StaleTypes:
+                self._types.forget(subject.organization_id)
+                raise
+
+        return await retried(attempt)
+
+
+def _prepare(organization: Organization, catalogue: Catalogue, changes: Sequence[Change]) -> list[_Prepared]:
+    """Everything that can be checked and computed before the database is asked."""
+    faults = Faults()
+    prepared = []
+    for change in changes:
+        object_type = catalogue.types.get(change.type_name)
+        if object_type is None:
+            faults.add("no such type", *change.path)
+            continue
+        data = read_data(object_type.fields, change.data, faults, *change.path)
+        object_id = _identify(organization, object_type, change, data, faults)
+        if object_id is not None:
+            prepared.append(_Prepared(change, object_type, object_id, data))
+    faults.raise_any()
+    return prepared
+
+
+def _identify(
+    organization: Organization, object_type: ObjectType, change: Change, data: Stored, faults: Faults
+) -> UUID | None:
+    """Which object the change means: a given id, the one its natural key gives, or for a new object a random one."""
+    if change.action in ("update", "delete") and change.object_id is not None:
+        return change.object_id
+    if not object_type.natural_key:
+        if change.object_id is None and change.action != "create":
+            faults.add("required: this type has no natural key", *change.path, "id")
+            return None
+        return change.object_id or ids.random_id()
+    keys = [(name, object_type.fields[name].key) for name in object_type.natural_key]
+    for name, key in keys:
+        if data.get(key) is None:
+            faults.add("required: it is part of the natural key", *change.path, name)
+    if any(data.get(key) is None for _, key in keys):
+        return None
+    derived = ids.object_id(organization, object_type.key_type, [data[key] for _, key in keys])
+    if change.object_id not in (None, derived):
+        faults.add("an object with a natural key has the id that follows from it; leave the id out", *change.path, "id")
+    return derived
+
+
+async def _write(
+    transaction: Transaction, subject: Subject, catalogue: Catalogue, prepared: list[_Prepared], request_id: str | None
+) -> tuple[list[Written], Position | None]:
+    before = await TABLE.read(transaction, {p.object_id for p in prepared})
+    now: dict[UUID, Version] = dict(before)
+    written: list[Written] = []
+    errors: list[FabricError] = []
+    for each in prepared:
+        try:
+            version = _apply(each, now.get(each.object_id), subject.label, catalogue)
+        except FabricError as error:
+            errors += error.errors if isinstance(error, Several) else [error]
+            continue
+        written.append(Written(each.object_id, version.content["type_name"], version is not now.get(each.object_id)))
+        now[each.object_id] = version
+    if errors:
+        raise errors[0] if len(errors) == 1 else Several(errors)
+    changed = {id: v for id, v in now.items() if v is not before.get(id) and (id in before or not v.tombstone)}
+    if not changed:
+        return written, None
+    await TABLE.store(transaction, before, changed)
+    await _withdraw_links(transaction, [id for id, version in changed.items() if version.tombstone])
+    entries = [_entry(catalogue, before.get(id), version) for id, version in changed.items()]
+    return written, await journal.append(transaction, subject.subject, entries, request_id=request_id)
+
+
+def _apply(each: _Prepared, winner: Version | None, label: int, catalogue: Catalogue) -> Version:
+    """The version that the change leaves; faults lead to the change's input."""
+    change = each.change
+    try:
+        if winner is not None and not winner.tombstone and not _fits(winner, each.object_type):
+            winner = _misfit(change, winner)
+        match change.action:
+            case "delete":
+                return versions.deleted(winner, label, change.expected_revision)
+            case "update":
+                return _update(each, versions.alive(winner), label, catalogue)
+            case "upsert" if winner is not None and not winner.tombstone:
+                return _update(each, winner, label, catalogue)
+            case _:
+                return _create(each, winner, label)
+    except FabricError as error:
+        raise error.under(*change.path) from None
+
+
+def _fits(winner: Version, object_type: ObjectType) -> bool:
+    return winner.content["type_name"] in object_type.family
+
+
+def _misfit(change: Change, winner: Version) -> Version:
+    """An object of another type: to update or delete it as this one is to find nothing; its id is taken for others."""
+    if change.action == "create":
+        return winner
+    raise NotFound("not found")
+
+
+def _create(each: _Prepared, winner: Version | None, label: int) -> Version:
+    data = merged({}, each.data)
+    faults = Faults()
+    check_required(each.object_type.fields, data, faults)
+    faults.raise_any()
+    return versions.created(winner, each.object_id, label, {"type_name": each.object_type.name, "data": data})
+
+
+def _update(each: _Prepared, winner: Version, label: int, catalogue: Catalogue) -> Version:
+    type_name = winner.content["type_name"]
+    object_type = catalogue.types[type_name]
+    data = merged(winner.content["data"], each.data)
+    faults = Faults()
+    check_required(object_type.fields, data, faults)
+    for name in object_type.natural_key:
+        key = object_type.fields[name].key
+        if key in each.data and each.data[key] != winner.content["data"].get(key):
+            faults.add("a natural key cannot change; create a new object instead", name)
+    faults.raise_any()
+    return versions.updated(winner, label, {"type_name": type_name, "data": data}, each.change.expected_revision)
+
+
+async def _withdraw_links(transaction: Transaction, gone: list[UUID]) -> None:
+    """An object's links at this label go with it; those of other labels are no longer seen from here."""
+    if gone:
+        await transaction.fetch(
+            "delete from fabric.links where label = $1 and (source_id = any($2) or target_id = any($2))",
+            transaction.session.label, gone,
+        )  # fmt: skip
+
+
+def _entry(catalogue: Catalogue, before: Version | None, after: Version) -> Entry:
+    old = before.content["data"] if before is not None and not before.tombstone else {}
+    new = {} if after.tombstone else after.content["data"]
+    topic = "deleted" if after.tombstone else "created" if before is None or before.tombstone else "updated"
+    type_name = after.content["type_name"]
+    changed = difference(catalogue.types.get(type_name), old, new)
+    return Entry(f"object.{topic}", "objects", after.id, type_name, {"revision": after.revision, **changed})

@@ -1,0 +1,177 @@
+"""From a submitted document to the fragments it is stored as: one for each label that it says something at."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fabric.catalogue import Catalogue, Fragment, field_json, link_json, read_field
+from fabric.definitions import Document, Faults, Field, LinkField
+from fabric.evolution import keeps_values
+from fabric.labels import Label, Lattice, dominates
+from fabric.names import RESERVED_NAMES, generated_names
+
+NOT_DOMINATED = "a label must be one that your session label dominates"
+
+
+@dataclass(frozen=True, slots=True)
+class Definer:
+    """At which label definitions are written, and the names of compartments."""
+
+    label: int
+    lattice: Lattice
+
+
+def fragments_of(document: Document, catalogue: Catalogue, definer: Definer, faults: Faults) -> list[Fragment]:
+    """The document's fragments, changed or not, with those of its labels that it leaves without content.
+
+    A label that the document does not give is the one that the type or field has already, or for something new the
+    session label.
+    """
+    stored = {f.label: f for f in catalogue.fragments if f.type_name == document.name}
+    existing = catalogue.types.get(document.name)
+    base = _label(document, "", definer, faults, existing.label if existing else definer.label)
+    if existing and base != existing.label:
+        faults.add("a type keeps its label; retire it and define it anew", "label")
+    default = definer.label if existing else base
+    fields = {
+        name: replace(field, label=_member_label(document, name, definer, faults, existing and existing.own_fields, default, base, "fields"))
+        for name, field in document.fields.items()
+    }  # fmt: skip
+    links = {
+        name: replace(link, label=_member_label(document, name, definer, faults, existing and existing.own_links, default, base, "links"))
+        for name, link in document.links.items()
+    }  # fmt: skip
+    labels = {base, *stored, *(m.label for m in (*fields.values(), *links.values()))}
+    return [_fragment(document, label, label == base, stored.get(label), fields, links) for label in sorted(labels)]
+
+
+def _member_label(
+    document: Document, name: str, definer: Definer, faults: Faults,
+    existing: Mapping[str, Any] | None, default: int, base: int, group: str,
+) -> int:  # fmt: skip
+    known = (existing or {}).get(name)
+    label = _label(document, name, definer, faults, known.label if known else default, group, name)
+    if not dominates(label, base):
+        faults.add("a field's label dominates its type's", group, name, "label")
+    return label
+
+
+def _label(document: Document, name: str, definer: Definer, faults: Faults, default: int, *path: str) -> int:
+    wanted: Label | None = document.labels.get(name)
+    if wanted is None:
+        return default
+    try:
+        label = definer.lattice.encode(wanted)
+    except LookupError:
+        label = -1
+    if label < 0 or not dominates(definer.label, label):
+        # The same words for a compartment that does not exist: this must not list the organization's compartments.
+        faults.add(NOT_DOMINATED, *path, "label")
+        return default
+    return label
+
+
+def _fragment(
+    document: Document, label: int, base: bool, stored: Fragment | None,
+    fields: Mapping[str, Field], links: Mapping[str, LinkField],
+) -> Fragment:  # fmt: skip
+    schema: dict[str, Any] = {"base": base}
+    if base:
+        schema |= {
+            "description": document.description,
+            "extends": document.extends,
+            "plural": document.plural,
+            "naturalKey": list(document.natural_key),
+            "embedding": list(document.embedding),
+        }
+    old = {f["name"]: f for f in stored.schema.get("fields", ())} if stored else {}
+    generations = dict(stored.schema.get("generations", {})) if stored else {}
+    mine = [f for f in fields.values() if f.label == label]
+    schema["fields"] = [
+        field_json(_stored_field(field, old.get(field.name), generations, first=base and stored is None)) for field in mine
+    ]
+    for name in old.keys() - {f.name for f in mine}:
+        generations.setdefault(name, 1)  # what is gone may come back as another kind: it must not find old values
+    schema["links"] = [link_json(link) for link in links.values() if link.label == label]
+    schema["generations"] = generations
+    return Fragment(
+        document.name, label, document.domain, {k: v for k, v in schema.items() if v},
+        document.ui_schema if base else None, stored.revision if stored else 0,
+    )  # fmt: skip
+
+
+def _stored_field(field: Field, old: Mapping[str, Any] | None, generations: dict[str, int], *, first: bool) -> Field:
+    from_old = read_field(old, field.label) if old else None
+    retired: tuple[str, ...] = ()
+    if from_old and keeps_values(from_old, field):
+        key = from_old.key
+        retired = tuple(v for v in (*from_old.values, *from_old.retired_values) if field.values and v not in field.values)
+    else:
+        if from_old or field.name in generations:
+            generations[field.name] = generations.get(field.name, 1) + 1
+        key = _key(field.name, field.label, generations.get(field.name, 1))
+    non_null = field.required and (first or bool(from_old and from_old.non_null and from_old.key == key))
+    return replace(field, key=key, retired_values=retired, non_null=non_null)
+
+
+def _key(name: str, label: int, generation: int) -> str:
+    """Where values lie in `objects.data`: apart for each label and each incompatible kind that a name ever had."""
+    if label == 0 and generation == 1:
+        return name
+    return f"{name}@{label:x}" + (f".{generation}" if generation > 1 else "")
+
+
+def check(before: Catalogue, after: Catalogue, documents: Iterable[Document], faults: Faults) -> None:
+    """What a definition must agree on with the others that its definer can see."""
+    known = dict(before.omitted)
+    for name, reason in after.omitted:
+        if name not in known:
+            faults.add(reason, "typeName")
+    for document in documents:
+        new = after.types.get(document.name)
+        if new is None:
+            continue
+        clash = RESERVED_NAMES & generated_names(new.name, new.plural, (), new.own_links)
+        if clash:
+            faults.add(f"{min(clash).split(':')[1]} is a name the schema has already", "typeName")
+        _check_parent(document, after, faults)
+        for link in document.links.values():
+            target = after.types.get(link.target)
+            if target is None:
+                faults.add("no such type", "links", link.name, "target")
+            elif link.name in new.links and not dominates(new.links[link.name].label, target.label):
+                faults.add("a link's label dominates its target's", "links", link.name, "label")
+        for i, name in enumerate(document.embedding):
+            if name not in new.fields:
+                faults.add("no such field", "embedding", "fields", i)
+    _check_relations(after, faults)
+
+
+def _check_parent(document: Document, after: Catalogue, faults: Faults) -> None:
+    if document.extends is None:
+        return
+    new, parent = after.types[document.name], after.types.get(document.extends)
+    if parent is None:
+        faults.add("no such type", "extends")
+    elif document.name in parent.ancestors or document.name == document.extends:
+        faults.add("a type cannot descend from itself", "extends")
+    elif not dominates(new.label, parent.label):
+        faults.add("a type's label dominates its parent's", "label")
+    else:
+        for name in document.fields.keys() & parent.fields.keys():
+            faults.add(f"{parent.name} has this field already", "fields", name)
+        for name in document.links.keys() & parent.links.keys():
+            faults.add(f"{parent.name} has this link already", "links", name)
+        if document.natural_key and parent.natural_key:
+            faults.add(f"the natural key is declared by {parent.key_type}", "naturalKey")
+
+
+def _check_relations(after: Catalogue, faults: Faults) -> None:
+    """A relation's properties mean the same wherever they are declared."""
+    seen: dict[tuple[str, str], Field] = {}
+    for object_type in after.types.values():
+        for link in object_type.own_links.values():
+            for name, member in link.properties.items():
+                other = seen.setdefault((link.relation, name), member)
+                if (other.kind, other.many, other.values) != (member.kind, member.many, member.values):
+                    faults.add(f"{link.relation} has this property already, of another kind", "links", link.name, "properties", name)

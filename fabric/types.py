@@ -1,0 +1,171 @@
+"""The store of type definitions: reading a session's catalogue, defining, retiring."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from uuid import UUID
+
+from fabric import evolution, journal
+from fabric.catalogue import Catalogue, Fragment, build
+from fabric.db import Database, Transaction, retried
+from fabric.definitions import Document, Faults, read_document
+from fabric.errors import FabricError, Forbidden, NotFound, Several
+from fabric.labels import Lattice
+from fabric.projection import Definer, check, fragments_of
+from fabric.subject import Session, Subject
+
+_LOAD = """
+select o.types_revision, t.type_name, t.label, t.domain, t.field_schema, t.ui_schema, t.revision
+from fabric.organizations o left join fabric.type_definitions t using (organization_id)"""
+
+
+class Types:
+    """Catalogues by (organization, session label), kept until a definition changes."""
+
+    def __init__(self, database: Database, capacity: int = 256) -> None:
+        self._database = database
+        self._capacity = capacity
+        self._catalogues: OrderedDict[Session, Catalogue] = OrderedDict()
+        self._changes = 0
+
+    async def catalogue(self, session: Session) -> Catalogue:
+        """What the session sees. Sessions that see the same share one catalogue in all but identity."""
+        known = self._catalogues.get(session)
+        if known is not None:
+            return known
+        changes = self._changes
+        async with self._database.transaction(session) as transaction:
+            catalogue = await _load(transaction)
+        if changes == self._changes:  # otherwise it may be older than what made them
+            self._catalogues[session] = catalogue
+            if len(self._catalogues) > self._capacity:
+                self._catalogues.popitem(last=False)
+        return catalogue
+
+    def forget(self, organization_id: UUID | None = None) -> None:
+        """Definitions have changed: of one organization, or (after a gap in the notices) perhaps of any."""
+        self._changes += 1
+        for session in [s for s in self._catalogues if organization_id in (None, s.organization_id)]:
+            del self._catalogues[session]
+
+    async def define(self, subject: Subject, lattice: Lattice, documents: Sequence[object]) -> list[str]:
+        """Makes or changes types, all of them or none. The names of those that changed.
+
+        Several or BadInput: what is wrong with a document, its path led on from its place. Conflict: what is stored
+        that would not fit. Forbidden: a label below the session's, without `label:regrade`.
+        """
+        subject.require("type:define")
+        read = _read_all(documents)
+
+        async def attempt() -> list[str]:
+            async with self._database.transaction(subject.session) as transaction:
+                before = await _lock_and_load(transaction)
+                after = _planned(before, read, Definer(subject.label, lattice))
+                return await _replace(transaction, subject, before, after)
+
+        changed = await retried(attempt)
+        self.forget(subject.organization_id)
+        return changed
+
+    async def retire(self, subject: Subject, name: str) -> None:
+        """Takes a type away. NotFound where the session sees none; Conflict while objects of it are there."""
+        subject.require("type:retire")
+
+        async def attempt() -> None:
+            async with self._database.transaction(subject.session) as transaction:
+                before = await _lock_and_load(transaction)
+                if name not in before.types:
+                    raise NotFound("no such type", ("typeName",))
+                fragments = [_retired(f) if f.type_name == name else f for f in before.fragments]
+                await _replace(transaction, subject, before, build(fragments))
+
+        await retried(attempt)
+        self.forget(subject.organization_id)
+
+
+def _planned(before: Catalogue, documents: Sequence[Document], definer: Definer) -> Catalogue:
+    fragments = {(f.type_name, f.label): f for f in before.fragments}
+    faults = Faults()
+    for document in documents:
+        fragments |= {(f.type_name, f.label): f for f in fragments_of(document, before, definer, faults)}
+    faults.raise_any()
+    after = build(fragments.values(), before.revision)
+    check(before, after, documents, faults)
+    faults.raise_any()
+    return after
+
+
+def _read_all(documents: Sequence[object]) -> list[Document]:
+    read, errors = [], list[FabricError]()
+    for i, value in enumerate(documents):
+        try:
+            read.append(read_document(value))
+        except Several as several:
+            errors += [e.under(i) for e in several.errors]
+        except FabricError as error:
+            errors.append(error.under(i))
+    if errors:
+        raise Several(errors)
+    return read
+
+
+async def _load(transaction: Transaction) -> Catalogue:
+    rows = await transaction.fetch(_LOAD)
+    fragments = [
+        Fragment(r["type_name"], r["label"], r["domain"], r["field_schema"], r["ui_schema"], r["revision"])
+        for r in rows
+        if r["type_name"] is not None
+    ]
+    return build(fragments, rows[0]["types_revision"] if rows else 0)
+
+
+async def _lock_and_load(transaction: Transaction) -> Catalogue:
+    """Waits until nobody writes objects by the definitions as they are, and keeps new writers waiting."""
+    await transaction.fetchval(
+        "select pg_advisory_xact_lock(fabric.types_lock($1))", transaction.session.organization_id
+    )
+    return await _load(transaction)
+
+
+def _retired(fragment: Fragment) -> Fragment:
+    """What stays of a retired fragment: which keys its fields had, so that their values never turn up again."""
+    generations = {f["name"]: 1 for f in fragment.schema.get("fields", ())} | fragment.schema.get("generations", {})
+    schema = {"base": fragment.schema.get("base", False), "retired": True, "generations": generations}
+    return Fragment(fragment.type_name, fragment.label, fragment.domain, schema, None, fragment.revision)
+
+
+async def _replace(transaction: Transaction, subject: Subject, before: Catalogue, after: Catalogue) -> list[str]:
+    """Stores the fragments that differ, each at its own label, unless something stored would no longer fit."""
+    old = {(f.type_name, f.label): f for f in before.fragments}
+    changed = [f for f in after.fragments if old.get((f.type_name, f.label)) != f]
+    for fragment in changed:
+        if fragment.label != subject.label and "label:regrade" not in subject.permissions:
+            raise Forbidden(
+                f"{fragment.type_name} is partly defined at another label than your session's: "
+                "this needs the permission label:regrade, or a session at that label"
+            )
+    found: list[FabricError] = []
+    for label in sorted({subject.label, *(f.label for f in changed)}):
+        await transaction.act_at(label)
+        found += await evolution.obstacles(transaction, before, after)
+    if found:
+        raise Several(list({(e.path, e.message): e for e in found}.values()))
+    for fragment in changed:
+        await transaction.act_at(fragment.label)
+        await _store(transaction, subject, fragment, new=(fragment.type_name, fragment.label) not in old)
+    return sorted({f.type_name for f in changed})
+
+
+async def _store(transaction: Transaction, subject: Subject, fragment: Fragment, *, new: bool) -> None:
+    await transaction.fetch(
+        """insert into fabric.type_definitions
+               (organization_id, type_name, label, domain, field_schema, ui_schema, revision)
+           values ($1, $2, $3, $4, $5, $6, 1)
+           on conflict (organization_id, type_name, label) do update
+           set domain = excluded.domain, field_schema = excluded.field_schema, ui_schema = excluded.ui_schema,
+               revision = type_definitions.revision + 1, updated_at = now()""",
+        subject.organization_id, fragment.type_name, fragment.label, fragment.domain,
+        dict(fragment.schema), fragment.ui_schema,
+    )  # fmt: skip
+    topic = "type.retired" if fragment.schema.get("retired") else "type.defined" if new else "type.changed"
+    entry = journal.Entry(topic, "type_definitions", None, fragment.type_name, {})
+    await journal.append(transaction, subject.subject, [entry])
