@@ -1,0 +1,203 @@
+"""Settings of the process: declared once, read once, passed in. No other module reads the environment.
+
+Each is a field of `Settings`; its variable is `FABRIC_` and the name in capitals. docs/settings.md lists them all.
+"""
+
+import math
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Self, get_args, get_type_hints
+from urllib.parse import urlsplit
+
+from platformdirs import user_data_path
+
+PREFIX = "FABRIC_"
+SHARED_SECRET_ALGORITHMS = frozenset({"HS256", "HS384", "HS512"})
+PUBLIC_KEY_ALGORITHMS = frozenset(
+    {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+)
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class SettingsError(ValueError):
+    """A variable that is unknown, cannot be read or does not fit the others; the message names it, not its value."""
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting: `data_dir` → `FABRIC_DATA_DIR`."""
+    return PREFIX + name.upper()
+
+
+def _setting(
+    meaning: str,
+    default: Any = None,
+    *,
+    shown: str = "",
+    secret: bool = False,
+    least: float | None = None,
+    most: float = math.inf,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """One setting. A callable default is asked when the settings are made; `shown` says in words what it will answer.
+
+    A number's range is `least` to `most`, both included. A secret stays out of repr.
+    """
+    metadata = {"help": meaning, "shown": shown, "least": least, "most": most, "choices": choices}
+    if callable(default):
+        return field(default_factory=default, repr=not secret, metadata=metadata)
+    return field(default=default, repr=not secret, metadata=metadata)
+
+
+def _data_dir() -> Path:
+    return Path("/var/lib/semantic-fabric") if os.geteuid() == 0 else user_data_path("semantic-fabric")
+
+
+def _log_format() -> str:
+    return "console" if sys.stderr.isatty() else "json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the process was told. SettingsError if a value is out of range or two do not fit."""
+
+    data_dir: Path = _setting(
+        "folder of the embedded database and of the local secrets",
+        _data_dir,
+        shown="`/var/lib/semantic-fabric` as root, else the user's own data folder",
+    )
+    database_url: str = _setting(
+        "PostgreSQL to serve from, as a role without BYPASSRLS", "", shown="the embedded PostgreSQL", secret=True
+    )
+    admin_database_url: str = _setting(
+        "the same database as a role that may migrate it and build indexes", "", shown="`database_url`", secret=True
+    )
+    database_password: str = _setting(
+        "password that `migrate` gives the serving role", "", shown="generated", secret=True
+    )
+    host: str = _setting("address to listen on", "127.0.0.1")
+    port: int = _setting("TCP port to listen on; 0 takes a free one", 8000, least=0, most=65535)
+    pool_size: int = _setting("database connections held open", 8, least=1, most=1000)
+    statement_timeout_seconds: float = _setting("longest that one database statement may run", 10.0, least=0.001)
+    shutdown_grace_seconds: float = _setting("time that running requests get when the server stops", 10.0, least=0)
+    policy_file: Path | None = _setting("TOML file of roles and permissions", shown="the policy that comes along")
+
+    jwt_algorithms: tuple[str, ...] = _setting("signature algorithms accepted in tokens", ("HS256",))
+    jwt_secret_file: Path | None = _setting(
+        "file whose bytes are the shared secret of HS256, HS384 and HS512", shown="generated inside `data_dir`"
+    )
+    jwt_key_file: Path | None = _setting("PEM file of the public key for all other algorithms", shown="none")
+    jwks_url: str = _setting("https address of the identity provider's key set", "", shown="none")
+    jwt_issuer: str = _setting("issuer (`iss`) that tokens must name", "semantic-fabric")
+    jwt_audience: str = _setting("audience (`aud`) that tokens must name", "semantic-fabric")
+    jwt_leeway_seconds: int = _setting("clock difference forgiven when a token's times are checked", 5, least=0)
+
+    log_format: str = _setting(
+        "form of the log", _log_format, shown="`console` on a terminal, else `json`", choices=("json", "console")
+    )
+    log_level: str = _setting("least severity logged", "info", choices=("debug", "info", "warning", "error"))
+
+    max_body_bytes: int = _setting("longest request body, in bytes, checked before parsing", 1_000_000, least=1)
+    max_tokens: int = _setting("most lexer tokens in one GraphQL document", 10_000, least=1)
+    max_depth: int = _setting("deepest nesting of selections", 30, least=1)
+    max_aliases: int = _setting("most aliases in one document", 100, least=0)
+    max_directives: int = _setting("most directives in one document", 50, least=0)
+    max_cost: int = _setting("most rows that one request may ask for, counted from its page sizes", 100_000, least=1)
+    max_page_size: int = _setting("most items that one page may ask for", 1_000, least=1)
+    default_page_size: int = _setting("items in a page that does not say", 50, least=1)
+    schema_cache_size: int = _setting("GraphQL schemas kept in memory", 64, least=1)
+    document_cache_size: int = _setting("parsed and planned documents kept in memory", 1_000, least=1)
+    graphiql: bool = _setting("whether browsers get the GraphiQL console", True)
+    introspection: bool = _setting("whether the schema may be introspected", True)
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str], **overrides: Any) -> Self:
+        """Settings from `environ`; overrides (typed values, such as command-line options) win unless they are None.
+
+        An empty variable counts as absent. SettingsError names a variable at fault and the nearest known ones.
+        """
+        declared = {variable(f.name): f for f in fields(cls)}
+        values: dict[str, Any] = {}
+        for name, text in environ.items():
+            if not name.startswith(PREFIX):
+                continue
+            if name not in declared:
+                raise SettingsError(f"{name} is not a setting{_suggestion(name, declared)}")
+            if text:
+                values[declared[name].name] = _parse(declared[name], text)
+        return cls(**values | {name: value for name, value in overrides.items() if value is not None})
+
+    def __post_init__(self) -> None:
+        for declared in fields(self):
+            _check(declared, getattr(self, declared.name))
+        known = SHARED_SECRET_ALGORITHMS | PUBLIC_KEY_ALGORITHMS
+        if not self.jwt_algorithms or not set(self.jwt_algorithms) <= known:
+            _refuse("jwt_algorithms", f"must list some of {', '.join(sorted(known))}")
+        if set(self.jwt_algorithms) & PUBLIC_KEY_ALGORITHMS and not (self.jwt_key_file or self.jwks_url):
+            _refuse("jwt_algorithms", f"needs {variable('jwt_key_file')} or {variable('jwks_url')}")
+        if self.jwks_url and not _trustworthy(self.jwks_url):
+            _refuse("jwks_url", "must be an https address; http only on this machine")
+        for name in ("database_url", "admin_database_url"):
+            if getattr(self, name) and not getattr(self, name).startswith(("postgresql://", "postgres://")):
+                _refuse(name, "must start with postgresql://")
+        if self.default_page_size > self.max_page_size:
+            _refuse("default_page_size", f"must not exceed {variable('max_page_size')}")
+
+
+def _refuse(name: str, why: str) -> None:
+    raise SettingsError(f"{variable(name)} {why}")
+
+
+def _suggestion(name: str, declared: Mapping[str, Field[Any]]) -> str:
+    near = get_close_matches(name, declared, n=3)
+    return f"; did you mean {' or '.join(near)}?" if near else "; docs/settings.md lists them all"
+
+
+def _trustworthy(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return bool(parts.hostname) and parts.scheme in ({"http", "https"} if parts.hostname in _LOOPBACK else {"https"})
+
+
+def kind(declared: Field[Any]) -> type:
+    """A setting's type, without its `None`."""
+    hint = get_type_hints(Settings)[declared.name]
+    options = [option for option in get_args(hint) if option is not type(None)]
+    return options[0] if type(None) in get_args(hint) else hint  # type: ignore[no-any-return]
+
+
+def _boolean(text: str) -> bool:
+    return {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}[
+        text.lower()
+    ]
+
+
+_READERS: Mapping[Any, tuple[Callable[[str], Any], str]] = {
+    str: (str, "text"),
+    int: (int, "a whole number"),
+    float: (float, "a number"),
+    bool: (_boolean, "true or false"),
+    Path: (lambda text: Path(text).expanduser(), "a path"),
+    tuple[str, ...]: (lambda text: tuple(part.strip() for part in text.split(",")), "names with commas between"),
+}
+
+
+def _parse(declared: Field[Any], text: str) -> Any:
+    read, wanted = _READERS[kind(declared)]
+    try:
+        return read(text.strip())
+    except (ValueError, KeyError, RuntimeError):
+        raise SettingsError(f"{variable(declared.name)} must be {wanted}") from None
+
+
+def _check(declared: Field[Any], value: Any) -> None:
+    choices, least, most = (declared.metadata[key] for key in ("choices", "least", "most"))
+    if choices and value not in choices:
+        _refuse(declared.name, f"must be one of {', '.join(choices)}")
+    if least is not None and not (least <= value <= most and math.isfinite(value)):
+        _refuse(declared.name, f"must be at least {least}" + (f" and at most {most}" if most < math.inf else ""))
