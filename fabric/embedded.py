@@ -202,6 +202,8 @@ class EmbeddedPostgres:
         """A new cluster appears whole or not at all. Its text order is that of code points, whatever the machine's."""
         if (self.folder / "PG_VERSION").exists():
             return self._check_cluster()
+        if self.folder.exists() and any(self.folder.iterdir()):
+            raise EmbeddedError(f"{self.folder} is not a database: move it away")
         draft = self.folder.with_name("postgres.draft")
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
@@ -213,10 +215,7 @@ class EmbeddedPostgres:
         )  # fmt: skip
         if made.returncode:
             raise EmbeddedError(f"the embedded PostgreSQL could not be set up: {made.stdout.strip()}")
-        try:
-            draft.rename(self.folder)
-        except OSError as error:
-            raise EmbeddedError(f"{self.folder} is not a database: move it away") from error
+        draft.rename(self.folder)
 
     def _check_cluster(self) -> None:
         found = (self.folder / "PG_VERSION").read_text().strip()

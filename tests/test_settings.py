@@ -30,6 +30,13 @@ def test_the_document_lists_every_setting_and_no_other() -> None:
     assert sorted(documented) == sorted(row(field) for field in fields(Settings))
 
 
+@pytest.mark.parametrize("name", ["Dockerfile", "compose.yaml"])
+def test_a_container_is_given_only_settings_that_exist(name: str) -> None:
+    given = set(re.findall(r"\bFABRIC_[A-Z_]+", (DOCUMENT.parent.parent / name).read_text()))
+    assert given
+    assert given <= {variable(field.name) for field in fields(Settings)}
+
+
 def test_an_empty_environment_gives_the_defaults() -> None:
     settings = Settings.load({})
     assert (settings.host, settings.port, settings.database_url, settings.jwt_algorithms) == (
