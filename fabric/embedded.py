@@ -201,7 +201,8 @@ class EmbeddedPostgres:
     def _initialize(self) -> None:
         """A new cluster appears whole or not at all. Its text order is that of code points, whatever the machine's."""
         if (self.folder / "PG_VERSION").exists():
-            return self._check_cluster()
+            self._check_cluster()
+            return
         if self.folder.exists() and any(self.folder.iterdir()):
             raise EmbeddedError(f"{self.folder} is not a database: move it away")
         draft = self.folder.with_name("postgres.draft")
@@ -250,7 +251,8 @@ class EmbeddedPostgres:
             )  # fmt: skip
             if created.returncode == 0:
                 return
-            if created.returncode != 2 or time.monotonic() > begun + _PATIENCE:  # 2: no connection, as while it recovers
+            # 2 is for no connection, as while it recovers.
+            if created.returncode != 2 or time.monotonic() > begun + _PATIENCE:
                 raise EmbeddedError(f"the embedded PostgreSQL does not answer: {created.stdout.strip()}")
             time.sleep(0.1)
 
