@@ -1,0 +1,180 @@
+"""The test ground: one PostgreSQL for the run, a database of its own for each test that asks for one.
+
+The server is the embedded one, started when the first test needs it and shared by all of pytest-xdist's workers. Its
+database is migrated once and cloned for each test, so tests share no rows and can run in any order. Nothing here
+survives the run, so the server need not survive a power cut either.
+
+Async tests are marked `pytest.mark.anyio`, most simply with `pytestmark = pytest.mark.anyio` at the top of a module.
+"""
+
+import asyncio
+import fcntl
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from fabric.db import Database
+from fabric.embedded import DATABASE, EmbeddedPostgres
+from fabric.labels import Label
+from fabric.links import Links
+from fabric.migration import migrate
+from fabric.objects import Objects
+from fabric.organizations import Directory, Organization, establish
+from fabric.policy import Policy
+from fabric.subject import Subject
+from fabric.types import Types
+
+COMPARTMENTS = ("ALPHA", "BRAVO", "CHARLIE")
+POLICY = Policy.load(None)
+
+_FOLDER = pytest.StashKey[Path]()
+_names = count(1)
+
+MakeSubject = Callable[..., Subject]
+"""`subject(label="UNCLASSIFIED", roles=("admin",), name="ann", clearance=None)`; no clearance means the label's."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    given: dict[str, Any] | None = getattr(config, "workerinput", None)
+    # A short path: a Unix socket's is limited.
+    config.stash[_FOLDER] = Path(given["postgres"] if given else tempfile.mkdtemp(prefix="sf-", dir="/tmp"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["postgres"] = str(node.config.stash[_FOLDER])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(config.stash[_FOLDER])
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgres(request: pytest.FixtureRequest) -> Iterator[EmbeddedPostgres]:
+    """The run's server; the first worker starts it and makes the template, the last one stops it."""
+    folder = request.config.stash[_FOLDER]
+    with EmbeddedPostgres(folder) as server:
+        with (folder / "template.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            asyncio.run(_prepare_template(server.admin_url))
+        yield server
+
+
+async def _prepare_template(url: str) -> None:
+    maintenance = url_of(url, "postgres")
+    if await run_sql(maintenance, "select from pg_database where datname = $1 and datistemplate", DATABASE):
+        return
+    for parameter in ("fsync", "full_page_writes", "synchronous_commit"):
+        await run_sql(maintenance, f"alter system set {parameter} = off")
+    await run_sql(maintenance, "select pg_reload_conf()")
+    await migrate(url)
+    await run_sql(maintenance, f"alter database {DATABASE} is_template true allow_connections false")
+
+
+def url_of(url: str, database: str) -> str:
+    """The same server and role, another database."""
+    return url.replace(f"/{DATABASE}?", f"/{database}?", 1)
+
+
+async def run_sql(url: str, sql: str, *args: Any) -> list[asyncpg.Record]:
+    """One statement over a connection of its own."""
+    connection = await asyncpg.connect(url)
+    try:
+        return list(await connection.fetch(sql, *args))
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+def database_name(postgres: EmbeddedPostgres, worker: str) -> Iterator[str]:
+    """A migrated database that only this test knows."""
+    name = f"{worker}_{next(_names)}"
+    maintenance = url_of(postgres.admin_url, "postgres")
+    asyncio.run(run_sql(maintenance, f"create database {name} template {DATABASE}"))
+    yield name
+    asyncio.run(run_sql(maintenance, f"drop database {name} with (force)"))
+
+
+@pytest.fixture(scope="session")
+def worker(request: pytest.FixtureRequest) -> str:
+    given: dict[str, Any] = getattr(request.config, "workerinput", {})
+    return str(given.get("workerid", "main"))
+
+
+@pytest.fixture
+def admin_url(postgres: EmbeddedPostgres, database_name: str) -> str:
+    """The test's database as a superuser, whom row security does not hold."""
+    return url_of(postgres.admin_url, database_name)
+
+
+@pytest.fixture
+def server_url(postgres: EmbeddedPostgres, database_name: str) -> str:
+    """The test's database as the role that serves."""
+    return url_of(postgres.url, database_name)
+
+
+@pytest.fixture
+async def database(server_url: str) -> AsyncIterator[Database]:
+    async with await Database.connect(server_url) as database:
+        yield database
+
+
+@pytest.fixture
+async def organization(admin_url: str, database: Database) -> Organization:
+    """`acme`, with three compartments."""
+    await establish(admin_url, "acme", COMPARTMENTS)
+    found = await Directory(database).find("acme")
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def subject(organization: Organization) -> MakeSubject:
+    def make(
+        label: str = "UNCLASSIFIED",
+        roles: tuple[str, ...] = ("admin",),
+        name: str = "ann",
+        clearance: str | None = None,
+    ) -> Subject:
+        """A subject of `acme` at this session label."""
+        held = frozenset(roles)
+        code = organization.lattice.encode(Label.parse(label))
+        return Subject(
+            organization_id=organization.organization_id,
+            organization=organization.name,
+            subject=name,
+            roles=held,
+            permissions=POLICY.permissions(held),
+            clearance=organization.lattice.encode(Label.parse(clearance)) if clearance else code,
+            label=code,
+            expires_at=4e9,
+        )
+
+    return make
+
+
+@pytest.fixture
+def types(database: Database) -> Types:
+    return Types(database)
+
+
+@pytest.fixture
+def objects(database: Database, types: Types) -> Objects:
+    return Objects(database, types)
+
+
+@pytest.fixture
+def links(database: Database, types: Types) -> Links:
+    return Links(database, types)
