@@ -13,7 +13,9 @@ from fabric.kinds import Kind
 from fabric.labels import Label
 from fabric.names import GRAPHQL_NAME
 
-RESERVED_FIELDS = frozenset({"id", "label", "revision", "createdAt", "updatedAt", "history", "similar", "link", "unlink"})
+RESERVED_FIELDS = frozenset(
+    "id label revision createdAt updatedAt history similar link unlink and or not".split()
+)
 """What every generated type has of its own, or its inputs use."""
 
 MAX_FIELDS = 500

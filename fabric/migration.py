@@ -11,7 +11,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from fabric.models import SCHEMA
 
-SCRIPTS = Path(__file__).resolve().parent.parent / "migrations"
+_HERE = Path(__file__).resolve().parent
+SCRIPTS = next(p for p in (_HERE / "migrations", _HERE.parent / "migrations") if p.is_dir())
+"""In a checkout the revisions lie beside the package, in a wheel inside it."""
 
 
 class Behind(RuntimeError):

@@ -34,7 +34,7 @@ def generated_names(type_name: str, plural_name: str, enums: Iterable[str], link
     types = {single, *(single + suffix for suffix in TYPE_SUFFIXES)}
     types |= {single + pascal(name) for name in enums} | {single + pascal(name) + "ListWhere" for name in enums}
     types |= {single + pascal(name) + "Where" for name in enums}
-    types |= {single + pascal(link) + suffix for link in links for suffix in ("Connection", "Edge", "Link", "LinkWhere")}
+    types |= {single + pascal(link) + suffix for link in links for suffix in ("Connection", "Edge", "Link")}
     queries = {camel(single), camel(single) + "ByKey", camel(many), camel(many) + "Aggregate"}
     mutations = {verb + single for verb in ("create", "update", "upsert", "delete")}
     mutations |= {verb + many for verb in ("create", "update", "upsert", "delete")}
@@ -46,8 +46,8 @@ def generated_names(type_name: str, plural_name: str, enums: Iterable[str], link
 
 
 TYPE_SUFFIXES = (
-    "Where OrderBy Connection Edge CreateInput UpdateInput UpsertInput KeyInput BulkUpdateInput "
-    "Payload BulkPayload DeletePayload Aggregate AggregateGroup"
+    "Object Where LinkWhere OrderBy Connection Edge CreateInput UpdateInput UpsertInput KeyInput BulkUpdateInput "
+    "Payload BulkPayload DeletePayload BulkDeletePayload Aggregate AggregateGroup"
 ).split()
 
 RESERVED_NAMES = frozenset(
@@ -56,6 +56,8 @@ RESERVED_NAMES = frozenset(
         Event EventConnection EventEdge TypeDefinition TypeDefinitionField EncryptedField Position Boolean Int Float
         String ID BigInt Decimal Date DateTime Duration UUID URI JSON DefineTypePayload RetireTypePayload
         LinkPayload UnlinkPayload RegradePayload LinkInput UpdateLinkInput TypeDefinitionInput SearchHit""".split()}
+    | {f"type:{scalar}{suffix}" for suffix in ("Where", "ListWhere") for scalar in """
+        ID String Int BigInt Float Decimal Boolean Date DateTime Duration UUID URI JSON Label""".split()}
     | {f"query:{name}" for name in """
         node nodes link links event events typeDefinition typeDefinitions viewer traverse shortestPath neighborhood
         related search searchLinks context keys auditLog""".split()}

@@ -213,6 +213,44 @@ WINNERS = [
 ]
 
 
+# What reads are compiled to call (see graphql_api): a label in words, a duration that may be negative, text folded for
+# comparison without case, and the seal of a cursor (HMAC-SHA-256 by hand: the database has the hash, not the HMAC).
+FORMS = [
+    """
+    create function fabric.label_text(label bigint, compartments text[]) returns text
+    language sql immutable strict parallel safe as $$
+        select (array['UNCLASSIFIED', 'CONFIDENTIAL', 'SECRET', 'TOP_SECRET'])[bit_count((label >> 60)::bit(3)) + 1]
+            || coalesce('/' || (select string_agg(name, ',' order by name collate "C")
+                                from unnest(compartments) with ordinality as c(name, n)
+                                where label >> (n - 1)::int & 1 = 1), '')
+    $$""",
+    """
+    create function fabric.duration(value text) returns interval
+    language sql immutable strict parallel safe as $$
+        select case when starts_with(value, '-') then -(substr(value, 2)::interval)
+                    else value::interval end
+    $$""",
+    """
+    create function fabric.time_text(value timestamptz) returns text
+    language sql immutable strict parallel safe as $$
+        select to_char(value at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+    $$""",
+    """
+    create function fabric.cursor(inner_pad bytea, outer_pad bytea, keys jsonb) returns text
+    language sql immutable strict parallel safe as $$
+        select replace(encode(substr(sha256(outer_pad || sha256(inner_pad || convert_to(keys::text, 'UTF8'))), 1, 16)
+                              || convert_to(keys::text, 'UTF8'), 'base64'), E'\n', '')
+    $$""",
+]
+
+
+def create_folding() -> None:
+    """The collation by which text is compared without case: Unicode's simple rules, the same on every machine."""
+    version = op.get_bind().exec_driver_sql("show server_version_num").scalar()
+    provider = "builtin, locale = 'C.UTF-8'" if int(version or 0) >= 170000 else "icu, locale = 'und'"
+    op.execute(f"create collation fabric.folding (provider = {provider})")
+
+
 def keep_winners(table: str, key: str) -> list[str]:
     """Triggers that keep `over1`, `over2`, `over_rest` true, a statement at a time.
 
@@ -366,8 +404,9 @@ def upgrade() -> None:
         op.execute(statement)
     create_aliases()
     op.execute(f"set role {OWNER}")
+    create_folding()
     winners = keep_winners("objects", "object_id") + keep_winners("links", "link_id")
-    for statement in [*TABLES, *WINNERS, *winners, FIND_ORGANIZATION, *TYPES_REVISION, *SECURITY]:
+    for statement in [*TABLES, *WINNERS, *FORMS, *winners, FIND_ORGANIZATION, *TYPES_REVISION, *SECURITY]:
         op.execute(statement)
     op.execute("reset role")
     op.execute(f"grant select on fabric.alembic_version to {SERVER}")
@@ -380,6 +419,8 @@ def downgrade() -> None:
     op.execute("drop function fabric.keep_winning_objects, fabric.keep_winning_links, fabric.find_organization")
     op.execute("drop function fabric.change_types, fabric.hold_types, fabric.types_lock")
     op.execute("drop function fabric.overriders, fabric.outranks, fabric.none_visible")
+    op.execute("drop function fabric.label_text, fabric.duration, fabric.time_text, fabric.cursor")
+    op.execute("drop collation fabric.folding")
     for signature in ALIASES:
         op.execute(f"drop function fabric.{signature.split(' returns ')[0]}")
     op.execute(f"revoke all on schema fabric from {OWNER}, {SERVER}")

@@ -1,0 +1,64 @@
+"""Regrading: moving a version to another label, which the strict write rules forbid to everything else."""
+
+from uuid import UUID
+
+from fabric import journal
+from fabric.db import Database, retried
+from fabric.errors import BadInput, Conflict, NotFound
+from fabric.journal import Entry, Position
+from fabric.labels import Label, dominates
+from fabric.objects import TABLE
+from fabric.organizations import Organization
+from fabric.subject import Subject
+from fabric.versions import Version
+
+REASON_LENGTH = 2_000
+
+
+async def regrade(
+    database: Database, subject: Subject, organization: Organization, object_id: UUID, label: str, reason: str,
+    *, request_id: str | None = None,
+) -> Position:  # fmt: skip
+    """Moves the version at the session label to `label`, on the record at both labels.
+
+    NotFound unless the object's version at exactly the session label is what the session sees; BadInput for a label
+    that the clearance does not dominate; Conflict where the new label has a version already.
+    """
+    subject.require("label:regrade")
+    target = _target(subject, organization, label)
+    if not reason.strip() or len(reason) > REASON_LENGTH or "\0" in reason:
+        raise BadInput(f"give a reason of 1 to {REASON_LENGTH} characters; it goes into the audit log", ("reason",))
+
+    async def attempt() -> Position:
+        async with database.transaction(subject.session) as transaction:
+            here = (await TABLE.read(transaction, [object_id])).get(object_id)
+            if here is None or here.tombstone or here.label != subject.label:
+                raise NotFound("not found", ("id",))
+            await TABLE.store(transaction, {object_id: here}, {object_id: _gone(here)})
+            entry = Entry("object.regraded", "objects", object_id, here.content["type_name"], {})
+            await journal.append(transaction, subject.subject, [entry], reason=reason, request_id=request_id)
+            await transaction.act_at(target)
+            there = (await TABLE.read(transaction, [object_id])).get(object_id)
+            if there is not None and there.label == target:
+                raise Conflict("there is a version at that label already", ("label",))
+            moved = Version(object_id, target, here.content, here.revision + 1, created_at=here.created_at)
+            await TABLE.store(transaction, {}, {object_id: moved})
+            return await journal.append(transaction, subject.subject, [entry], reason=reason, request_id=request_id)
+
+    return await retried(attempt)
+
+
+def _gone(version: Version) -> Version:
+    return Version(version.id, version.label, version.content, version.revision + 1, tombstone=True)
+
+
+def _target(subject: Subject, organization: Organization, label: str) -> int:
+    try:
+        target = organization.lattice.encode(Label.parse(label))
+    except LookupError:
+        target = -1
+    if target < 0 or not dominates(subject.clearance, target):
+        raise BadInput("the label must be one that your clearance dominates", ("label",))
+    if target == subject.label:
+        raise BadInput("the version has this label already", ("label",))
+    return target

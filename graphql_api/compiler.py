@@ -1,0 +1,183 @@
+"""Runs operations against one surface: compiled fields as one statement, the rest through the executor.
+
+What can be kept is kept: documents with their validation, and for each shape of variables the plan with its statement.
+A repeated query costs a few look-ups, the binding of its values, and PostgreSQL.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    GraphQLResolveInfo,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    execute,
+    get_named_type,
+)
+from graphql.execution.values import get_variable_values
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+
+from fabric.settings import Settings
+from graphql_api.arguments import shape
+from graphql_api.context import Context
+from graphql_api.documents import DocumentLimits, Documents, Invalid, Operation
+from graphql_api.plan import Plan, Request
+from graphql_api.planner import OBJECT_IDS, PageLimits, Planner
+from graphql_api.schema import Surface
+from graphql_api.selection import Selected, Spreader
+from graphql_api.sql import Statement, statement
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A plan with its statement, ready to be bound."""
+
+    plan: Plan
+    statement: Statement
+    permissions: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A query for one shape of variables: what is compiled of it, what is left to the executor, and their order."""
+
+    keys: tuple[str, ...]
+    compiled: Compiled | None
+    rest: DocumentNode | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`data` is finished JSON (`null` included), or None where the operation did not start."""
+
+    data: bytes | None
+    errors: Sequence[Exception] = ()
+
+
+class Compiler:
+    """Shared by all readers of one surface."""
+
+    def __init__(self, surface: Surface, settings: Settings) -> None:
+        self.surface = surface
+        self._documents = Documents(surface.schema, DocumentLimits.of(settings), settings.document_cache_size)
+        self._pages = PageLimits(settings.default_page_size, settings.max_page_size)
+
+    def operation(self, text: str, name: str | None) -> Operation:
+        """The operation, parsed and valid. Raises as `Documents.operation` does."""
+        return self._documents.operation(text, name)
+
+    def variables(self, operation: Operation, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The coerced variables. Invalid for what does not fit their types."""
+        definitions = operation.node.variable_definitions
+        if not definitions:
+            return {}
+        values = get_variable_values(self.surface.schema, definitions, dict(given), max_errors=10, hide_suggestions=True)
+        if isinstance(values, list):
+            raise Invalid(values)
+        return values.coerced
+
+    async def run(self, context: Context, operation: Operation, given: Mapping[str, Any]) -> Outcome:
+        """Runs the operation; `given` are the variables as sent, `context.variables` as coerced."""
+        if not operation.is_query:
+            return _outcome(await self._execute(context, operation, operation.document, given))
+        prepared = self._prepared(context, operation)
+        data = await self._read(context, prepared.compiled) if prepared.compiled else b"{}"
+        if prepared.rest is None:
+            return Outcome(data)
+        result = await self._execute(context, operation, prepared.rest, given)
+        if result.data is None:
+            return _outcome(result)
+        members = orjson.loads(data) | result.data
+        return Outcome(orjson.dumps({key: members[key] for key in prepared.keys}), result.errors or ())
+
+    async def read_objects(self, context: Context, info: GraphQLResolveInfo, object_ids: Sequence[UUID]) -> list[Any]:
+        """What a field of the executor's selects of these objects, in their order, by response keys."""
+        operation: Operation = context.operation
+        key = (tuple(info.path.as_list()), self._shape(operation, context.variables))
+        compiled = operation.plans.get(key)
+        if compiled is None:
+            sets = [node.selection_set for node in info.field_nodes if node.selection_set]
+            types = self.surface.catalogue.types[get_named_type(info.return_type).name].family
+            planner = self._planner(context, operation)
+            compiled = _compiled(planner, planner.plan_objects(sets, types))
+            operation.keep(key, compiled)
+        bound = context.variables | {OBJECT_IDS: list(object_ids)}
+        rows: list[Any] = orjson.loads(await self._read(context, compiled, bound))["objects"]
+        return rows
+
+    def _prepared(self, context: Context, operation: Operation) -> Prepared:
+        key = self._shape(operation, context.variables)
+        prepared = operation.plans.get(key)
+        if prepared is None:
+            prepared = self._prepare(context, operation)
+            operation.keep(key, prepared)
+        return prepared  # type: ignore[no-any-return]
+
+    def _shape(self, operation: Operation, variables: Mapping[str, Any]) -> Any:
+        return shape(variables, operation.deciding, operation.cursors) if variables else ()
+
+    def _planner(self, context: Context, operation: Operation) -> Planner:
+        spreader = Spreader(operation.fragments, context.variables)
+        return Planner(self.surface, spreader, context.variables, self._pages)
+
+    def _prepare(self, context: Context, operation: Operation) -> Prepared:
+        selected = Spreader(operation.fragments, context.variables).collect(
+            [operation.node.selection_set], lambda _: True
+        )
+        compiled = [f for f in selected if f.name in self.surface.roots or f.name == "__typename"]
+        rest = [f for f in selected if f not in compiled]
+        planner = self._planner(context, operation)
+        return Prepared(
+            tuple(f.key for f in selected),
+            _compiled(planner, planner.plan(compiled)) if compiled else None,
+            _only(operation, rest) if rest else None,
+        )
+
+    async def _read(self, context: Context, compiled: Compiled, variables: Mapping[str, Any] | None = None) -> bytes:
+        for permission in compiled.permissions:
+            context.subject.require(permission)
+        request = Request(context.subject, context.organization, context.variables if variables is None else variables)
+        values = [bind(request) for bind in compiled.plan.binders]
+        text, parameters = compiled.statement.text, compiled.statement.parameters
+        data: bytes = await context.services.database.read(
+            context.subject.session, text, tuple(values[i] for i in parameters)
+        )
+        return data
+
+    async def _execute(
+        self, context: Context, operation: Operation, document: DocumentNode, given: Mapping[str, Any]
+    ) -> ExecutionResult:
+        result = execute(
+            self.surface.schema,
+            document,
+            context_value=context,
+            variable_values=dict(given),
+            operation_name=operation.node.name.value if operation.node.name else None,
+            hide_suggestions=True,
+            executor_class=StrawberryGraphQLCoreExecutionContext,
+        )
+        return result if isinstance(result, ExecutionResult) else await result
+
+
+def _compiled(planner: Planner, plan: Plan) -> Compiled:
+    return Compiled(plan, statement(plan), frozenset(planner.permissions))
+
+
+def _only(operation: Operation, fields: Sequence[Selected]) -> DocumentNode:
+    """The document with nothing but these fields in its one operation; all that they refer to stays."""
+    nodes = tuple(node for field in fields for node in field.nodes)
+    node = operation.node
+    kept = OperationDefinitionNode(
+        operation=node.operation, name=node.name, variable_definitions=node.variable_definitions,
+        directives=node.directives, selection_set=SelectionSetNode(selections=nodes),
+    )  # fmt: skip
+    return DocumentNode(definitions=(kept, *operation.fragments.values()))
+
+
+def _outcome(result: ExecutionResult) -> Outcome:
+    return Outcome(orjson.dumps(result.data), result.errors or ())

@@ -1,0 +1,207 @@
+"""From a where-filter to conditions.
+
+A comparison with a missing value is false, so `ne` and `notIn`, which are the opposites of `eq` and `in`, are true of it.
+`eq: null` asks for a missing value. Members of a filter are joined by "and"; an empty filter lets everything pass.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from uuid import UUID
+
+from fabric.catalogue import Catalogue, ObjectType
+from fabric.definitions import Field
+from fabric.errors import BadInput
+from fabric.kinds import Kind
+from fabric.labels import Label
+from graphql_api import plan as p
+from graphql_api.access import CREATED, ID, LABEL, REVISION, UPDATED, Access, has, literal, value_of
+from graphql_api.arguments import Leaf, Tree
+
+OPERATORS: Mapping[str, str] = {
+    "eq": "{x} = {p}",
+    "lt": "{x} < {p}",
+    "lte": "{x} <= {p}",
+    "gt": "{x} > {p}",
+    "gte": "{x} >= {p}",
+    "contains": "strpos({x}, {p}) > 0",
+    "startsWith": "starts_with({x}, {p})",
+    "endsWith": "right({x}, length({p})) = {p}",
+}
+"""`{x}` is the value, `{p}` the parameter."""
+
+_OPPOSITES = {"ne": "eq", "notIn": "in"}
+_WITHOUT_CASE = {"ieq": "eq", "icontains": "contains", "istartsWith": "startsWith", "iendsWith": "endsWith"}
+_TRUE = p.All(())
+
+COLUMNS: Mapping[str, Access] = {
+    "id": ID,
+    "label": LABEL,
+    "revision": REVISION,
+    "createdAt": CREATED,
+    "updatedAt": UPDATED,
+}
+
+AddParameter = Callable[[p.Binder], p.Parameter]
+
+
+class Conditions:
+    """Makes the conditions of one plan; values become parameters through `add`."""
+
+    def __init__(self, catalogue: Catalogue, add: AddParameter) -> None:
+        self._catalogue = catalogue
+        self._add = add
+
+    def where(self, object_type: ObjectType, tree: Tree, path: tuple[str | int, ...]) -> p.Condition:
+        """The condition of a `…Where` input on objects of the type. BadInput with the path for what cannot be meant."""
+        if tree is None:
+            return _TRUE
+        assert isinstance(tree, dict)
+        return p.All(tuple(self._member(object_type, name, sub, (*path, name)) for name, sub in tree.items()))
+
+    def _member(self, object_type: ObjectType, name: str, tree: Tree, path: tuple[str | int, ...]) -> p.Condition:
+        if tree is None:
+            return _TRUE
+        if name in ("and", "or"):
+            assert isinstance(tree, list)
+            parts = tuple(self.where(object_type, sub, (*path, i)) for i, sub in enumerate(tree))
+            return p.All(parts) if name == "and" else p.AnyOf(parts)
+        if name == "not":
+            return p.Not(self.where(object_type, tree, path))
+        assert isinstance(tree, dict)
+        if name in COLUMNS:
+            return self._operators(COLUMNS[name], _COLUMN_BINDERS.get(name, _plain), tree, path, None)
+        if name in object_type.fields:
+            field = object_type.fields[name]
+            if field.many:
+                return self._list(field, tree, path)
+            return self._operators(value_of(field), _plain, tree, path, field)
+        return self._links(object_type, name, tree, path)
+
+    def _operators(
+        self, access: Access, binder: "_Binding", tree: dict[str, Tree], path: tuple[str | int, ...], field: Field | None
+    ) -> p.Condition:  # fmt: skip
+        conditions = [self._operator(access, binder, op, leaf, (*path, op), field) for op, leaf in tree.items()]
+        return p.All(tuple(conditions))
+
+    def _operator(
+        self, access: Access, binder: "_Binding", op: str, leaf: Tree, path: tuple[str | int, ...], field: Field | None
+    ) -> p.Condition:  # fmt: skip
+        if op in _OPPOSITES:
+            return p.Not(self._operator(access, binder, _OPPOSITES[op], leaf, path, field))
+        if op == "eq" and leaf is None:
+            return _missing(access, field)
+        if leaf is None:
+            raise BadInput("this operator needs a value; ask for missing values with isNull or eq: null", path)
+        assert isinstance(leaf, Leaf)
+        if op == "isNull":
+            return p.AnyOf((
+                p.All((self._holds(leaf), _missing(access, field))),
+                p.All((p.Not(self._holds(leaf)), p.Not(_missing(access, field)))),
+            ))  # fmt: skip
+        if op == "in":
+            return p.Compare(access, "{x} = any({p})", self._add(_each(binder, leaf)), _many(access.cast))
+        cast = access.cast
+        template = OPERATORS[_WITHOUT_CASE.get(op, op)] if field is None or field.kind is not Kind.JSON else _JSON[op]
+        if op in _WITHOUT_CASE:
+            folded = "fabric.lower({x} collate fabric.folding)"
+            template = template.replace("{x}", folded).replace("{p}", folded.replace("{x}", "{p}"))
+        return p.Compare(access, template, self._add(lambda r: binder(r, leaf.get(r.variables))), cast)
+
+    def _holds(self, leaf: Leaf) -> p.Condition:
+        return p.Holds("{p}::boolean", self._add(_value(leaf)))
+
+    def _list(self, field: Field, tree: dict[str, Tree], path: tuple[str | int, ...]) -> p.Condition:
+        """Of a list: its items as a set (containsAny, containsAll), or all of it in order (eq)."""
+        stored = f"({{o}}.data->{literal(field.key)})"
+        parts: list[p.Condition] = []
+        for op, leaf in tree.items():
+            missing = p.Not(p.Holds(has(field, "{o}")))
+            if op == "eq" and leaf is None:
+                parts.append(missing)
+                continue
+            if leaf is None:
+                raise BadInput("this operator needs a value", (*path, op))
+            assert isinstance(leaf, Leaf)
+            if op == "isNull":
+                holds = self._holds(leaf)
+                parts.append(p.AnyOf((p.All((holds, missing)), p.All((p.Not(holds), p.Not(missing))))))
+            elif op == "isEmpty":
+                empty: p.Condition = p.Holds(f"{stored} = '[]'::jsonb")
+                holds = self._holds(leaf)
+                parts.append(p.AnyOf((p.All((holds, empty)), p.All((p.Not(holds), p.Holds(f"{stored} <> '[]'::jsonb"))))))
+            else:
+                parameter = self._add(_value(leaf))
+                parts.append(p.Holds(_LISTS[op].replace("{x}", stored), parameter))
+        return p.All(tuple(parts))
+
+    def _links(self, object_type: ObjectType, name: str, tree: dict[str, Tree], path: tuple[str | int, ...]) -> p.Condition:
+        link = object_type.links[name]
+        target = self._catalogue.types[link.target]
+        hop = p.Hop(link.relation, link.outgoing, target.family)
+        parts: list[p.Condition] = []
+        for quantifier, sub in tree.items():
+            inner = self.where(target, sub, (*path, quantifier))
+            if quantifier == "every":
+                parts.append(p.Not(p.Linked(hop, p.Not(inner))))
+            else:
+                some = p.Linked(hop, inner)
+                parts.append(some if quantifier == "some" else p.Not(some))
+        return p.All(tuple(parts))
+
+
+_JSON = {"eq": "{x} = {p}", "contains": "{x} @> {p}"}
+_LISTS = {
+    "eq": "{x} = {p}::jsonb",
+    "containsAll": "{x} @> {p}::jsonb",
+    "containsAny": "exists (select from jsonb_array_elements({x}) e where {p}::jsonb @> jsonb_build_array(e))",
+}
+
+_Binding = Callable[[p.Request, Any], Any]
+
+
+def _plain(_: p.Request, value: Any) -> Any:
+    return value
+
+
+def _uuid(_: p.Request, value: Any) -> str | None:
+    """An id in its one form; None, which nothing equals, for a text that is no id."""
+    try:
+        return str(UUID(value))
+    except ValueError:
+        return None
+
+
+def _label(request: p.Request, value: Any) -> int:
+    """The label's code; one that no row has, for a compartment that does not exist."""
+    try:
+        return request.organization.lattice.encode(Label.parse(value))
+    except LookupError:
+        return -1
+
+
+_COLUMN_BINDERS: Mapping[str, _Binding] = {"id": _uuid, "label": _label}
+
+
+def _each(binder: _Binding, leaf: Leaf) -> p.Binder:
+    def bind(request: p.Request) -> list[Any]:
+        values = leaf.get(request.variables) or []
+        return [binder(request, v) for v in values if v is not None]
+
+    return bind
+
+
+def _many(cast: str) -> str:
+    """A cast of one value as a cast of an array of them."""
+    if "fabric.duration" in cast:
+        return "(select array_agg(fabric.duration(v)) from unnest({}::text[]) v)"
+    return "{}" + "".join(f"::{t}[]" for t in cast.split("::")[1:])
+
+
+def _missing(access: Access, field: Field | None) -> p.Condition:
+    if field is None:
+        return p.AnyOf(())
+    return p.Not(p.Holds(has(field, "{o}")))
+
+
+def _value(leaf: Leaf) -> p.Binder:
+    return lambda request: leaf.get(request.variables)

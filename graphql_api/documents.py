@@ -1,0 +1,187 @@
+"""Documents: parsed, checked against the limits and validated once for each schema and text, then kept."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    GraphQLError,
+    GraphQLSchema,
+    InlineFragmentNode,
+    Node,
+    OperationDefinitionNode,
+    OperationType,
+    SelectionSetNode,
+    VariableNode,
+    parse,
+    validate,
+)
+from graphql.language import FragmentSpreadNode
+from graphql.utilities import get_operation_ast, type_from_ast
+from graphql.type import get_named_type
+
+from fabric.errors import BadInput, TooComplex
+from fabric.settings import Settings
+
+PLANS_PER_OPERATION = 64
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentLimits:
+    tokens: int
+    depth: int
+    aliases: int
+    directives: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> "DocumentLimits":
+        return cls(settings.max_tokens, settings.max_depth, settings.max_aliases, settings.max_directives)
+
+
+class Invalid(Exception):
+    """The document is not one of this schema."""
+
+    def __init__(self, errors: list[GraphQLError]) -> None:
+        super().__init__(errors[0].message)
+        self.errors = errors
+
+
+@dataclass(slots=True)
+class Operation:
+    """One operation of a document, with what decides how it is planned, and its plans by the variables' shape."""
+
+    node: OperationDefinitionNode
+    document: DocumentNode
+    fragments: Mapping[str, FragmentDefinitionNode]
+    deciding: frozenset[str]
+    """Variables whose values decide the plan: those of `@skip`, `@include` and orderings."""
+    cursors: frozenset[str]
+    plans: OrderedDict[Any, Any] = field(default_factory=OrderedDict)
+
+    @property
+    def is_query(self) -> bool:
+        return self.node.operation is OperationType.QUERY
+
+    def keep(self, shape: Any, plan: Any) -> None:
+        self.plans[shape] = plan
+        if len(self.plans) > PLANS_PER_OPERATION:
+            self.plans.popitem(last=False)
+
+
+class Documents:
+    """The documents of one schema."""
+
+    def __init__(self, schema: GraphQLSchema, limits: DocumentLimits, capacity: int) -> None:
+        self._schema = schema
+        self._limits = limits
+        self._capacity = capacity
+        self._known: OrderedDict[tuple[str, str | None], Operation] = OrderedDict()
+
+    def operation(self, text: str, name: str | None) -> Operation:
+        """Invalid, TooComplex or BadInput for what cannot run."""
+        known = self._known.get((text, name))
+        if known is not None:
+            return known
+        made = self._prepare(text, name)
+        self._known[text, name] = made
+        if len(self._known) > self._capacity:
+            self._known.popitem(last=False)
+        return made
+
+    def _prepare(self, text: str, name: str | None) -> Operation:
+        try:
+            document = parse(text, no_location=False, max_tokens=self._limits.tokens)
+        except GraphQLError as error:
+            if "exceeded" in error.message and "token" in error.message.lower():
+                raise TooComplex(f"the document has more than {self._limits.tokens:,} tokens") from None
+            raise Invalid([error]) from None
+        except RecursionError:
+            raise TooComplex("the document is nested too deeply") from None
+        _check_limits(document, self._limits)
+        errors = validate(self._schema, document, max_errors=10, hide_suggestions=True)
+        if errors:
+            raise Invalid(errors)
+        node = get_operation_ast(document, name)
+        if node is None:
+            raise BadInput("the document has no such operation" if name else "name the operation: there are several")
+        fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
+        deciding, cursors = _uses(document, node, self._schema)
+        return Operation(node, document, fragments, deciding, cursors)
+
+
+def _check_limits(document: DocumentNode, limits: DocumentLimits) -> None:
+    """Counts what an operation amounts to with its fragments spread, each spread anew, before anything is validated."""
+    fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
+    for definition in document.definitions:
+        if isinstance(definition, OperationDefinitionNode):
+            counter = _Counter(fragments, limits)
+            counter.count(definition.selection_set, 1, ())
+            counter.directives += len(definition.directives or ())
+            counter.check()
+
+
+class _Counter:
+    def __init__(self, fragments: Mapping[str, FragmentDefinitionNode], limits: DocumentLimits) -> None:
+        self._fragments = fragments
+        self._limits = limits
+        self.aliases = 0
+        self.directives = 0
+        self.fields = 0
+
+    def count(self, selections: SelectionSetNode, depth: int, spread: tuple[str, ...]) -> None:
+        if depth > self._limits.depth:
+            raise TooComplex(f"the document is nested deeper than {self._limits.depth} levels")
+        for node in selections.selections:
+            self.directives += len(node.directives or ())
+            self.check()
+            if isinstance(node, FieldNode):
+                self.aliases += node.alias is not None
+                self.fields += 1
+                if node.selection_set:
+                    self.count(node.selection_set, depth + 1, spread)
+            elif isinstance(node, InlineFragmentNode):
+                self.count(node.selection_set, depth, spread)
+            elif isinstance(node, FragmentSpreadNode):
+                fragment = self._fragments.get(node.name.value)
+                if fragment is not None and node.name.value not in spread:
+                    self.count(fragment.selection_set, depth, (*spread, node.name.value))
+
+    def check(self) -> None:
+        if self.aliases > self._limits.aliases:
+            raise TooComplex(f"the document has more than {self._limits.aliases} aliases")
+        if self.directives > self._limits.directives:
+            raise TooComplex(f"the document has more than {self._limits.directives} directives")
+        if self.fields > self._limits.tokens:
+            raise TooComplex("the document spreads its fragments into too many fields")
+
+
+def _uses(
+    document: DocumentNode, operation: OperationDefinitionNode, schema: GraphQLSchema
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Which variables decide the plan by their value, and which are cursors."""
+    deciding: set[str] = set()
+    cursors: set[str] = set()
+    for definition in operation.variable_definitions or ():
+        named = get_named_type(type_from_ast(schema, definition.type))  # type: ignore[arg-type]
+        if named is not None and named.name.endswith(("OrderBy", "OrderDirection")):
+            deciding.add(definition.variable.name.value)
+    pending: list[Node] = [document]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, FieldNode):
+            for argument in node.arguments or ():
+                if argument.name.value in ("after", "before") and isinstance(argument.value, VariableNode):
+                    cursors.add(argument.value.name.value)
+        for directive in getattr(node, "directives", None) or ():
+            for argument in directive.arguments or ():
+                if isinstance(argument.value, VariableNode):
+                    deciding.add(argument.value.name.value)
+        if isinstance(node, DocumentNode):
+            pending += node.definitions
+        elif getattr(node, "selection_set", None) is not None:
+            pending += node.selection_set.selections  # type: ignore[attr-defined]
+    return frozenset(deciding), frozenset(cursors)

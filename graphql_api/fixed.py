@@ -1,0 +1,246 @@
+"""The part of the schema that is the same for everybody, written with Strawberry. The generated part joins it."""
+
+from collections.abc import Collection
+from typing import Any
+
+import strawberry
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types import Info
+
+from fabric.catalogue import Catalogue, as_document
+from fabric.errors import FabricError, Several
+from fabric.links import LinkChange
+from fabric.regrading import regrade
+from graphql_api.context import Context
+from graphql_api.positions import position_token
+from graphql_api.scalars import ALL, DateTime, Json, Label
+
+Asked = Info[Context, None]
+
+
+@strawberry.type(description="Who is asking, and what the server makes of it.")
+class Viewer:
+    subject: str
+    organization: str
+    roles: list[str]
+    permissions: list[str]
+    clearance: Label = strawberry.field(description="The highest label you may ever use.")
+    session_label: Label = strawberry.field(description="The label this request runs at.")
+
+
+@strawberry.type(description="A type definition, as far as you can see it.")
+class TypeDefinition:
+    type_name: str
+    label: Label
+    domain: str
+    description: str | None
+    extends: str | None
+    natural_key: list[str]
+    field_schema: Json = strawberry.field(description="The definition as a document that `defineType` takes.")
+    ui_schema: Json | None = strawberry.field(description="What form builders keep about the type.")
+
+
+@strawberry.type
+class DefineTypePayload:
+    changed: list[str] = strawberry.field(description="The types that differ from before.")
+    type_definitions: list[TypeDefinition]
+
+
+@strawberry.type
+class RetireTypePayload:
+    type_name: str
+
+
+@strawberry.input(description="A link between two objects. `key` tells parallel links of one relation apart.")
+class LinkInput:
+    relation: str
+    from_: strawberry.ID = strawberry.field(name="from")
+    to: strawberry.ID
+    key: str | None = None
+    weight: float | None = strawberry.UNSET
+    properties: Json | None = strawberry.UNSET
+    valid_from: DateTime | None = strawberry.UNSET
+    valid_to: DateTime | None = strawberry.UNSET
+    semantic_namespace: str | None = strawberry.UNSET
+    semantic_predicate: str | None = strawberry.UNSET
+
+
+@strawberry.input(description="What changes of a link; properties are merged, null clears.")
+class UpdateLinkInput:
+    weight: float | None = strawberry.UNSET
+    properties: Json | None = strawberry.UNSET
+    valid_from: DateTime | None = strawberry.UNSET
+    valid_to: DateTime | None = strawberry.UNSET
+    semantic_namespace: str | None = strawberry.UNSET
+    semantic_predicate: str | None = strawberry.UNSET
+
+
+@strawberry.type
+class LinkPayload:
+    id: strawberry.ID
+    changed: bool
+    position: str | None
+
+
+@strawberry.type
+class RegradePayload:
+    id: strawberry.ID
+    label: Label
+    position: str | None
+
+
+@strawberry.type
+class Query:
+    @strawberry.field
+    async def viewer(self, info: Asked) -> Viewer:
+        subject, lattice = info.context.subject, info.context.organization.lattice
+        return Viewer(
+            subject=subject.subject,
+            organization=subject.organization,
+            roles=sorted(subject.roles),
+            permissions=sorted(subject.permissions),
+            clearance=str(lattice.decode(subject.clearance)),
+            session_label=str(lattice.decode(subject.label)),
+        )
+
+    @strawberry.field(description="The types you can see, by name; for form builders and generators.")
+    async def type_definitions(self, info: Asked, names: list[str] | None = None) -> list[TypeDefinition]:
+        catalogue = await _catalogue(info.context)
+        wanted = catalogue.types.keys() & set(names) if names is not None else catalogue.types.keys()
+        return _described(info.context, catalogue, wanted)
+
+    @strawberry.field
+    async def type_definition(self, info: Asked, type_name: str) -> TypeDefinition | None:
+        catalogue = await _catalogue(info.context)
+        return next(iter(_described(info.context, catalogue, {type_name} & catalogue.types.keys())), None)
+
+
+@strawberry.type
+class Mutation:
+    @strawberry.mutation(description="Makes or changes one type.")
+    async def define_type(self, info: Asked, definition: Json) -> DefineTypePayload:
+        return await _define(info.context, [definition], single=True)
+
+    @strawberry.mutation(description="Makes or changes several types that may refer to each other, all or none.")
+    async def define_types(self, info: Asked, definitions: list[Json]) -> DefineTypePayload:
+        return await _define(info.context, definitions, single=False)
+
+    @strawberry.mutation(description="Takes a type away that no object is left of.")
+    async def retire_type(self, info: Asked, type_name: str) -> RetireTypePayload:
+        await info.context.services.types.retire(info.context.subject, type_name)
+        return RetireTypePayload(type_name=type_name)
+
+    @strawberry.mutation
+    async def link(self, info: Asked, input: LinkInput) -> LinkPayload:
+        return await _link(
+            info.context,
+            LinkChange(
+                "link",
+                relation=input.relation,
+                source_id=info.context.read_id(input.from_, "input", "from"),
+                target_id=info.context.read_id(input.to, "input", "to"),
+                key=input.key,
+                values=_link_values(input),
+                path=("input",),
+            ),
+        )
+
+    @strawberry.mutation
+    async def update_link(
+        self, info: Asked, id: strawberry.ID, input: UpdateLinkInput, expected_revision: int | None = None
+    ) -> LinkPayload:
+        return await _link(
+            info.context,
+            LinkChange(
+                "update",
+                link_id=info.context.read_id(id, "id"),
+                values=_link_values(input),
+                expected_revision=expected_revision,
+                path=("input",),
+            ),
+        )
+
+    @strawberry.mutation
+    async def unlink(self, info: Asked, id: strawberry.ID, expected_revision: int | None = None) -> LinkPayload:
+        change = LinkChange("unlink", link_id=info.context.read_id(id, "id"), expected_revision=expected_revision)
+        return await _link(info.context, change)
+
+    @strawberry.mutation(description="Moves the version at your session label to another label your clearance dominates.")
+    async def regrade_object(self, info: Asked, id: strawberry.ID, label: Label, reason: str) -> RegradePayload:
+        context = info.context
+        position = await regrade(
+            context.services.database, context.subject, context.organization, context.read_id(id, "id"), label, reason,
+            request_id=context.request_id,
+        )  # fmt: skip
+        return RegradePayload(id=id, label=label, position=position_token(context.organization, position))
+
+
+async def _catalogue(context: Context) -> Catalogue:
+    context.subject.require("type:read")
+    return await context.services.types.catalogue(context.subject.session)
+
+
+async def _define(context: Context, definitions: list[Any], *, single: bool) -> DefineTypePayload:
+    subject, types = context.subject, context.services.types
+    try:
+        changed = await types.define(subject, context.organization.lattice, definitions)
+    except FabricError as error:
+        raise _led(error, single=single) from None
+    catalogue = await types.catalogue(subject.session)
+    names = {d["typeName"] for d in definitions} & catalogue.types.keys()
+    return DefineTypePayload(changed=changed, type_definitions=_described(context, catalogue, names))
+
+
+def _led(error: FabricError, *, single: bool) -> FabricError:
+    """The error with its path led on from the argument; a single definition has no index in a list."""
+    if isinstance(error, Several):
+        return Several([_led(e, single=single) for e in error.errors])
+    path = error.path[1:] if single and error.path and isinstance(error.path[0], int) else error.path
+    return type(error)(error.message, ("definition" if single else "definitions", *path))
+
+
+def _described(context: Context, catalogue: Catalogue, names: Collection[str]) -> list[TypeDefinition]:
+    decode = context.organization.lattice.decode
+    return [
+        TypeDefinition(
+            type_name=t.name,
+            label=str(decode(t.label)),
+            domain=t.domain,
+            description=t.description,
+            extends=t.parent,
+            natural_key=list(t.natural_key),
+            field_schema=as_document(t, decode),
+            ui_schema=t.ui_schema,
+        )
+        for name in sorted(names)
+        if (t := catalogue.types[name])
+    ]
+
+
+def _link_values(given: LinkInput | UpdateLinkInput) -> dict[str, Any]:
+    values = {
+        "weight": given.weight,
+        "properties": given.properties,
+        "valid_from": given.valid_from,
+        "valid_to": given.valid_to,
+        "semantic_namespace": given.semantic_namespace,
+        "semantic_predicate": given.semantic_predicate,
+    }
+    return {name: value for name, value in values.items() if value is not strawberry.UNSET}
+
+
+async def _link(context: Context, change: LinkChange) -> LinkPayload:
+    written, position = await context.services.links.write(
+        context.subject, context.organization, [change], request_id=context.request_id
+    )
+    token = position and position_token(context.organization, position)
+    return LinkPayload(id=strawberry.ID(str(written[0].link_id)), changed=written[0].changed, position=token)
+
+
+FIXED = strawberry.Schema(
+    query=Query,
+    mutation=Mutation,
+    types=ALL,
+    config=StrawberryConfig(disable_field_suggestions=True),
+)
+"""The fixed part as a schema of its own: the generated part takes its types and scalars from here."""

@@ -1,0 +1,195 @@
+"""The generated input types: filters, orderings, and what mutations take."""
+
+from collections.abc import Callable, Mapping
+
+from graphql import (
+    GraphQLBoolean,
+    GraphQLEnumType,
+    GraphQLEnumValue,
+    GraphQLID,
+    GraphQLInputField,
+    GraphQLInputFieldMap,
+    GraphQLInputObjectType,
+    GraphQLInputType,
+    GraphQLInt,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLScalarType,
+)
+
+from fabric.catalogue import Catalogue, ObjectType
+from fabric.definitions import Field
+from fabric.kinds import Kind
+from fabric.names import pascal
+from graphql_api.access import TEXT_KINDS
+from graphql_api.scalars import NAMES
+
+ORDER_DIRECTION = GraphQLEnumType(
+    "OrderDirection",
+    {
+        "ASC": GraphQLEnumValue("ASC", "Smallest first; objects without a value last."),
+        "DESC": GraphQLEnumValue("DESC", "Largest first; objects without a value first."),
+        "ASC_NULLS_FIRST": GraphQLEnumValue("ASC_NULLS_FIRST"),
+        "DESC_NULLS_LAST": GraphQLEnumValue("DESC_NULLS_LAST"),
+    },
+)
+
+_EQUALITY = ("eq", "ne", "in", "notIn", "isNull")
+_ORDER = ("lt", "lte", "gt", "gte")
+_TEXT = ("contains", "startsWith", "endsWith", "ieq", "icontains", "istartsWith", "iendsWith")
+
+
+def operators_of(kind: Kind, *, many: bool = False) -> tuple[str, ...]:
+    """The operators that a filter on a field of this kind has."""
+    if many:
+        return ("eq", "containsAny", "containsAll", "isEmpty", "isNull")
+    if kind is Kind.JSON:
+        return ("eq", "contains", "isNull")
+    if kind is Kind.BOOLEAN:
+        return ("eq", "ne", "isNull")
+    if kind in (Kind.UUID, Kind.ENUM):
+        return _EQUALITY
+    return _EQUALITY + _ORDER + (_TEXT if kind in TEXT_KINDS else ())
+
+
+def orderable(field: Field) -> bool:
+    return not field.many and field.kind is not Kind.JSON
+
+
+class Inputs:
+    """Makes the input types of one schema, each once."""
+
+    def __init__(self, catalogue: Catalogue, scalars: Mapping[str, GraphQLScalarType]) -> None:
+        self._catalogue = catalogue
+        self._scalars = scalars
+        self._made: dict[str, GraphQLInputObjectType] = {}
+        self._enums: dict[str, GraphQLEnumType] = {}
+
+    # Leaves
+
+    def leaf(self, field: Field, owner: str) -> GraphQLScalarType | GraphQLEnumType:
+        """The type of one value of the field; `owner` is the type that declares it."""
+        if field.kind is Kind.ENUM:
+            return self.enum(field, owner)
+        return self._scalars[NAMES[field.kind]]
+
+    def enum(self, field: Field, owner: str) -> GraphQLEnumType:
+        name = owner + pascal(field.name)
+        if name not in self._enums:
+            values = {v: GraphQLEnumValue(v) for v in field.values}
+            retired = {v: GraphQLEnumValue(v, deprecation_reason="retired") for v in field.retired_values}
+            self._enums[name] = GraphQLEnumType(name, values | retired, description=field.description)
+        return self._enums[name]
+
+    def owner(self, object_type: ObjectType, name: str) -> str:
+        """Which type declares a field that the type has."""
+        lineage = (object_type.name, *object_type.ancestors)
+        return next(t for t in reversed(lineage) if name in self._catalogue.types[t].own_fields)
+
+    # Filters and orderings
+
+    def where(self, object_type: ObjectType) -> GraphQLInputObjectType:
+        def fields() -> GraphQLInputFieldMap:
+            own = self._object(object_type.name + "Where")
+            listed = GraphQLInputField(GraphQLList(GraphQLNonNull(own)))
+            made = {"and": listed, "or": listed, "not": GraphQLInputField(own), **self._column_filters()}
+            for name, field in object_type.fields.items():
+                made[name] = GraphQLInputField(self._filter(field, self.owner(object_type, name)))
+            for name, link in object_type.links.items():
+                made[name] = GraphQLInputField(self._link_filter(self._catalogue.types[link.target]))
+            return made
+
+        return self._object(object_type.name + "Where", fields)
+
+    def _column_filters(self) -> GraphQLInputFieldMap:
+        return {
+            "id": GraphQLInputField(self._operators("ID", GraphQLID, ("eq", "ne", "in", "notIn"))),
+            "label": GraphQLInputField(self._operators("Label", self._scalars["Label"], ("eq", "ne", "in", "notIn"))),
+            "revision": GraphQLInputField(self._operators("Int", GraphQLInt, operators_of(Kind.INTEGER))),
+            "createdAt": GraphQLInputField(self._scalar_filter(Kind.DATETIME)),
+            "updatedAt": GraphQLInputField(self._scalar_filter(Kind.DATETIME)),
+        }
+
+    def _filter(self, field: Field, owner: str) -> GraphQLInputObjectType:
+        leaf = self.leaf(field, owner)
+        return self._operators(leaf.name, leaf, operators_of(field.kind, many=field.many), many=field.many)
+
+    def _scalar_filter(self, kind: Kind) -> GraphQLInputObjectType:
+        return self._operators(NAMES[kind], self._scalars[NAMES[kind]], operators_of(kind))
+
+    def _operators(
+        self, name: str, leaf: GraphQLInputType, operators: tuple[str, ...], *, many: bool = False
+    ) -> GraphQLInputObjectType:
+        listed = GraphQLList(GraphQLNonNull(leaf))
+
+        def fields() -> GraphQLInputFieldMap:
+            return {
+                op: GraphQLInputField(
+                    GraphQLBoolean if op in ("isNull", "isEmpty") else listed if many or op in ("in", "notIn") else leaf
+                )
+                for op in operators
+            }
+
+        return self._object(f"{name}{'List' if many else ''}Where", fields)
+
+    def _link_filter(self, target: ObjectType) -> GraphQLInputObjectType:
+        def fields() -> GraphQLInputFieldMap:
+            where = self.where(target)
+            return {quantifier: GraphQLInputField(where) for quantifier in ("some", "every", "none")}
+
+        return self._object(target.name + "LinkWhere", fields)
+
+    def order_by(self, object_type: ObjectType) -> GraphQLInputObjectType:
+        names = ["id", "createdAt", "updatedAt", "revision"]
+        names += [name for name, field in object_type.fields.items() if orderable(field)]
+        return self._object(
+            object_type.name + "OrderBy", lambda: {name: GraphQLInputField(ORDER_DIRECTION) for name in names}
+        )
+
+    # What mutations take
+
+    def create(self, object_type: ObjectType) -> GraphQLInputObjectType:
+        def fields() -> GraphQLInputFieldMap:
+            own_id = {} if object_type.natural_key else {"id": GraphQLInputField(GraphQLID)}
+            return own_id | self._data(object_type, lambda field: field.required)
+
+        return self._object(object_type.name + "CreateInput", fields)
+
+    def update(self, object_type: ObjectType) -> GraphQLInputObjectType:
+        return self._object(object_type.name + "UpdateInput", lambda: self._data(object_type, lambda _: False))
+
+    def upsert(self, object_type: ObjectType) -> GraphQLInputObjectType:
+        def fields() -> GraphQLInputFieldMap:
+            own_id = {} if object_type.natural_key else {"id": GraphQLInputField(GraphQLNonNull(GraphQLID))}
+            return own_id | self._data(object_type, lambda field: field.name in object_type.natural_key)
+
+        return self._object(object_type.name + "UpsertInput", fields)
+
+    def bulk_update(self, object_type: ObjectType) -> GraphQLInputObjectType:
+        return self._object(
+            object_type.name + "BulkUpdateInput",
+            lambda: {
+                "id": GraphQLInputField(GraphQLNonNull(GraphQLID)),
+                "set": GraphQLInputField(GraphQLNonNull(self.update(object_type))),
+                "expectedRevision": GraphQLInputField(GraphQLInt),
+            },
+        )
+
+    def _data(self, object_type: ObjectType, required: Callable[[Field], bool]) -> GraphQLInputFieldMap:
+        made = {}
+        for name, field in object_type.fields.items():
+            type_: GraphQLInputType = self.value(object_type, field)
+            made[name] = GraphQLInputField(
+                GraphQLNonNull(type_) if required(field) else type_, description=field.description  # type: ignore[type-var]
+            )
+        return made
+
+    def value(self, object_type: ObjectType, field: Field) -> GraphQLInputType:
+        leaf = self.leaf(field, self.owner(object_type, field.name))
+        return GraphQLList(GraphQLNonNull(leaf)) if field.many else leaf
+
+    def _object(self, name: str, fields: Callable[[], GraphQLInputFieldMap] | None = None) -> GraphQLInputObjectType:
+        if name not in self._made:
+            assert fields is not None
+            self._made[name] = GraphQLInputObjectType(name, fields)
+        return self._made[name]

@@ -1,0 +1,156 @@
+"""The generated mutations: from arguments to `fabric.objects`, and back to what the caller selected of the result."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from graphql import (
+    GraphQLArgument,
+    GraphQLBoolean,
+    GraphQLField,
+    GraphQLFieldMap,
+    GraphQLID,
+    GraphQLInt,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLResolveInfo,
+    GraphQLString,
+)
+
+from fabric.catalogue import ObjectType
+from fabric.errors import BadInput
+from fabric.names import camel, pascal
+from fabric.objects import Change, Written
+from graphql_api.context import Context
+from graphql_api.inputs import Inputs
+from graphql_api.positions import position_token
+
+MAX_BULK = 1_000
+
+_POSITION = GraphQLField(
+    GraphQLString, description="Where the change stands among all changes; null where nothing differed."
+)
+
+
+def mutation_fields(object_type: ObjectType, inputs: Inputs, shape: Any) -> GraphQLFieldMap:
+    """create, update, upsert and delete of one type, each for one object and for many in one transaction."""
+    name, many = object_type.name, pascal(object_type.plural)
+    payload, bulk, gone, all_gone = _payloads(object_type, shape)
+    required = GraphQLNonNull
+    expected = {"expectedRevision": GraphQLArgument(GraphQLInt)}
+    one_id = {"id": GraphQLArgument(required(GraphQLID))}
+
+    def listed(type_: Any) -> dict[str, GraphQLArgument]:
+        return {"inputs": GraphQLArgument(required(GraphQLList(required(type_))))}
+
+    async def create(_: Any, info: GraphQLResolveInfo, input: dict[str, Any]) -> Any:
+        return await _one(info, _given(info.context, "create", name, input, "input"))
+
+    async def create_many(_: Any, info: GraphQLResolveInfo, inputs: list[dict[str, Any]]) -> Any:
+        return await _many(info, [_given(info.context, "create", name, x, "inputs", i) for i, x in enumerate(inputs)])
+
+    async def upsert(_: Any, info: GraphQLResolveInfo, input: dict[str, Any]) -> Any:
+        return await _one(info, _given(info.context, "upsert", name, input, "input"))
+
+    async def upsert_many(_: Any, info: GraphQLResolveInfo, inputs: list[dict[str, Any]]) -> Any:
+        return await _many(info, [_given(info.context, "upsert", name, x, "inputs", i) for i, x in enumerate(inputs)])
+
+    async def update(
+        _: Any, info: GraphQLResolveInfo, id: str, input: dict[str, Any], expectedRevision: int | None = None
+    ) -> Any:
+        object_id = info.context.read_id(id, "id")
+        return await _one(info, Change("update", name, input, object_id, expectedRevision, ("input",)))
+
+    async def update_many(_: Any, info: GraphQLResolveInfo, inputs: list[dict[str, Any]]) -> Any:
+        return await _many(info, [_bulk_update(info.context, name, x, i) for i, x in enumerate(inputs)])
+
+    async def delete(_: Any, info: GraphQLResolveInfo, id: str, expectedRevision: int | None = None) -> Any:
+        change = Change("delete", name, {}, info.context.read_id(id, "id"), expectedRevision)
+        _, position = await _written(info.context, [change])
+        return {"id": id, "position": position}
+
+    async def delete_many(_: Any, info: GraphQLResolveInfo, ids: list[str]) -> Any:
+        context: Context = info.context
+        changes = [Change("delete", name, {}, context.read_id(x, "ids", i), path=("ids", i)) for i, x in enumerate(ids)]
+        _, position = await _written(context, changes)
+        return {"ids": ids, "position": position}
+
+    return {
+        f"create{name}": _mutation(payload, {"input": GraphQLArgument(required(inputs.create(object_type)))}, create),
+        f"create{many}": _mutation(bulk, listed(inputs.create(object_type)), create_many),
+        f"update{name}": _mutation(
+            payload, one_id | {"input": GraphQLArgument(required(inputs.update(object_type)))} | expected, update
+        ),
+        f"update{many}": _mutation(bulk, listed(inputs.bulk_update(object_type)), update_many),
+        f"upsert{name}": _mutation(payload, {"input": GraphQLArgument(required(inputs.upsert(object_type)))}, upsert),
+        f"upsert{many}": _mutation(bulk, listed(inputs.upsert(object_type)), upsert_many),
+        f"delete{name}": _mutation(gone, one_id | expected, delete),
+        f"delete{many}": _mutation(
+            all_gone, {"ids": GraphQLArgument(required(GraphQLList(required(GraphQLID))))}, delete_many
+        ),
+    }
+
+
+def _mutation(payload: GraphQLObjectType, args: dict[str, GraphQLArgument], resolve: Any) -> GraphQLField:
+    return GraphQLField(GraphQLNonNull(payload), args, resolve=resolve)
+
+
+def _payloads(object_type: ObjectType, shape: Any) -> tuple[GraphQLObjectType, ...]:
+    name, single, plural = object_type.name, camel(object_type.name), camel(object_type.plural)
+    ids = GraphQLNonNull(GraphQLList(GraphQLNonNull(GraphQLID)))
+    listed = GraphQLNonNull(GraphQLList(GraphQLNonNull(shape)))
+    changed = GraphQLField(GraphQLNonNull(GraphQLBoolean), description="Whether anything differs from before.")
+    return (
+        GraphQLObjectType(
+            f"{name}Payload",
+            {single: GraphQLField(shape, resolve=_read_one), "changed": changed, "position": _POSITION},
+        ),
+        GraphQLObjectType(
+            f"{name}BulkPayload", {plural: GraphQLField(listed, resolve=_read_many), "position": _POSITION}
+        ),
+        GraphQLObjectType(
+            f"{name}DeletePayload", {"id": GraphQLField(GraphQLNonNull(GraphQLID)), "position": _POSITION}
+        ),
+        GraphQLObjectType(f"{name}BulkDeletePayload", {"ids": GraphQLField(ids), "position": _POSITION}),
+    )
+
+
+def _given(context: Context, action: Any, name: str, input: dict[str, Any], *path: str | int) -> Change:
+    data = {k: v for k, v in input.items() if k != "id"}
+    object_id = context.read_id(input["id"], *path, "id") if input.get("id") is not None else None
+    return Change(action, name, data, object_id, path=path)
+
+
+def _bulk_update(context: Context, name: str, input: dict[str, Any], index: int) -> Change:
+    object_id = context.read_id(input["id"], "inputs", index, "id")
+    return Change("update", name, input["set"], object_id, input.get("expectedRevision"), ("inputs", index, "set"))
+
+
+async def _written(context: Context, changes: Sequence[Change]) -> tuple[list[Written], str | None]:
+    if len(changes) > MAX_BULK:
+        raise BadInput(f"one mutation takes {MAX_BULK:,} objects at most", changes[0].path[:1])
+    written, position = await context.services.objects.write(
+        context.subject, context.organization, changes, request_id=context.request_id
+    )
+    return written, position and position_token(context.organization, position)
+
+
+async def _one(info: GraphQLResolveInfo, change: Change) -> dict[str, Any]:
+    written, position = await _written(info.context, [change])
+    return {"ids": [written[0].object_id], "changed": written[0].changed, "position": position}
+
+
+async def _many(info: GraphQLResolveInfo, changes: list[Change]) -> dict[str, Any]:
+    written, position = await _written(info.context, changes)
+    return {"ids": [w.object_id for w in written], "position": position}
+
+
+async def _read_one(payload: dict[str, Any], info: GraphQLResolveInfo) -> Any:
+    return (await _read_many(payload, info))[0]
+
+
+async def _read_many(payload: dict[str, Any], info: GraphQLResolveInfo) -> list[Any]:
+    """What is selected of the written objects, by the compiler, as the writer now sees them."""
+    context: Context = info.context
+    rows: list[Any] = await context.compiler.read_objects(context, info, payload["ids"])
+    return rows

@@ -1,0 +1,337 @@
+"""From selections to a plan: which fields mean what, for every concrete type that may turn up.
+
+The document has been validated, so names and shapes are known to fit. What is left to refuse here are values: page sizes,
+cursors, orderings. Their errors carry the path of the field.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from graphql import GraphQLField, SelectionSetNode
+
+from fabric import ids
+from fabric.catalogue import ObjectType
+from fabric.definitions import LinkField
+from fabric.errors import BadInput
+from fabric.names import pascal
+from graphql_api import plan as p
+from graphql_api.access import CREATED, ID, LINK_ID, REVISION, UPDATED, value_of
+from graphql_api.arguments import Leaf, Tree, Variables, read_arguments
+from graphql_api.conditions import Conditions
+from graphql_api.cursors import BadCursor, CursorKey, cursor_key, shape
+from graphql_api.schema import RootField, Surface, concrete_name, is_interface
+from graphql_api.selection import Selected, Spreader
+
+_DIRECTIONS = {
+    "ASC": (False, False),
+    "DESC": (True, True),
+    "ASC_NULLS_FIRST": (False, True),
+    "DESC_NULLS_LAST": (True, False),
+}
+"""(descending, nulls first)"""
+
+_ORDER_COLUMNS = {"id": ID, "createdAt": CREATED, "updatedAt": UPDATED, "revision": REVISION}
+
+
+OBJECT_IDS = "@objects"
+"""Not a name that a document's variable can have."""
+
+
+class PageLimits:
+    """Sizes of pages: what one gets that does not say, and the most one may ask for."""
+
+    def __init__(self, default: int, most: int) -> None:
+        self.default, self.most = default, most
+
+
+class Planner:
+    """Plans one operation, for one shape of variables."""
+
+    def __init__(self, surface: Surface, spreader: Spreader, variables: Variables, limits: PageLimits) -> None:
+        self._surface = surface
+        self._types = surface.catalogue.types
+        self._spreader = spreader
+        self._variables = variables
+        self._limits = limits
+        self._binders: list[p.Binder] = []
+        self._conditions = Conditions(surface.catalogue, self._add)
+        self._names: p.Parameter | None = None
+        self.permissions = {"object:read"}
+
+    def plan(self, fields: Sequence[Selected]) -> p.Plan:
+        """The plan of these fields of Query."""
+        roots = tuple((field.key, self._root(field)) for field in fields)
+        return p.Plan(roots, tuple(self._binders))
+
+    def plan_objects(self, sets: Sequence[SelectionSetNode], types: Sequence[str]) -> p.Plan:
+        """The plan that reads a selection of the objects in the variable `OBJECT_IDS`, under the key `objects`."""
+        wanted = self._add(lambda r: r.variables[OBJECT_IDS])
+        row = self._row(sets, types, named=True)
+        return p.Plan((("objects", p.ByIds(tuple(types), wanted, row)),), tuple(self._binders))
+
+    def _add(self, binder: p.Binder) -> p.Parameter:
+        self._binders.append(binder)
+        return p.Parameter(len(self._binders) - 1)
+
+    def _root(self, field: Selected) -> p.Root:
+        if field.name == "__typename":
+            return p.Constant('"Query"')
+        root = self._surface.roots[field.name]
+        query = self._surface.schema.query_type
+        assert query is not None
+        trees = read_arguments(query.fields[field.name], field.node, self._variables)
+        types = self._types[root.type_name].family if root.type_name else self._object_types()
+        if root.kind == "list":
+            assert root.type_name is not None
+            object_type = self._types[root.type_name]
+            return self._page(field, trees, object_type, object_type.name, [object_type.name], None, (field.key,))
+        row = self._row(field.sets, types)
+        match root.kind:
+            case "nodes":
+                leaf = trees["ids"]
+                assert isinstance(leaf, Leaf)
+                return p.ByIds(types, self._add(lambda r: [_uuid(v) for v in leaf.get(r.variables)]), row)
+            case "key":
+                return p.ById(types, self._add(self._key_binder(root, trees)), row)
+            case _:
+                leaf = trees["id"]
+                assert isinstance(leaf, Leaf)
+                return p.ById(types, self._add(lambda r: _uuid(leaf.get(r.variables))), row)
+
+    def _object_types(self) -> tuple[str, ...]:
+        return tuple(n for n, t in self._types.items() if t.domain == "object")
+
+    def _key_binder(self, root: RootField, trees: dict[str, Tree]) -> p.Binder:
+        assert root.type_name is not None
+        object_type = self._types[root.type_name]
+        leaves = [leaf for name in object_type.natural_key if isinstance(leaf := trees[name], Leaf)]
+
+        def bind(request: p.Request) -> UUID:
+            values = [leaf.get(request.variables) for leaf in leaves]
+            return ids.object_id(request.organization, object_type.key_type, values)
+
+        return bind
+
+    # Rows
+
+    def _row(self, sets: Sequence[SelectionSetNode], types: Iterable[str], *, named: bool = False) -> p.Row:
+        """What objects of these types give. Types to which the same type conditions apply share their outputs.
+
+        `named` adds `__typename`, by which the executor tells the types of an interface apart.
+        """
+        conditions = sorted(self._spreader.conditions(sets))
+        groups: dict[tuple[bool, ...], list[ObjectType]] = {}
+        for name in types:
+            t = self._types[name]
+            groups.setdefault(tuple(_applies(t, c) for c in conditions), []).append(t)
+        variants = []
+        for signature, members in groups.items():
+            applying = {c for c, applies in zip(conditions, signature, strict=True) if applies}
+            selected = self._spreader.collect(sets, applying.__contains__)
+            # Fields of one name can differ between types that share no declaration of it.
+            for same in _alike(members, [s.name for s in selected]):
+                outputs = self._outputs(selected, same)
+                if named and not any(key == "__typename" for key, _ in outputs):
+                    outputs = (("__typename", self._type_name(same)), *outputs)
+                variants.append((tuple(t.name for t in same), outputs))
+        return p.Row(tuple(variants))
+
+    def _outputs(self, selected: Sequence[Selected], types: Sequence[ObjectType]) -> p.Outputs:
+        return tuple((field.key, self._output(field, types)) for field in selected)
+
+    def _type_name(self, types: Sequence[ObjectType]) -> p.Output:
+        if len(types) == 1:
+            return p.Constant(f'"{concrete_name(types[0])}"')
+        return p.TypeName(tuple(t.name for t in types if is_interface(t)))
+
+    def _output(self, field: Selected, types: Sequence[ObjectType]) -> p.Output:
+        t, name = types[0], field.name
+        if name == "__typename":
+            return self._type_name(types)
+        if name in t.fields:
+            return p.Data(t.fields[name])
+        if name in t.links:
+            return self._link(field, t, t.links[name])
+        return self._column(name, "{o}")
+
+    def _column(self, name: str, row: str) -> p.Output:
+        """A column that objects (`{o}`) and links (`{l}`) both have."""
+        match name:
+            case "id":
+                return p.Column(f"'\"' || {row}.{'object' if row == '{o}' else 'link'}_id || '\"'")
+            case "label":
+                if self._names is None:
+                    self._names = self._add(lambda r: r.organization.lattice.compartments)
+                return p.Column(f"'\"' || fabric.label_text({row}.label, {{p}}::text[]) || '\"'", self._names)
+            case "revision":
+                return p.Column(f"{row}.revision::text")
+            case "createdAt":
+                return p.Column(f"'\"' || fabric.time_text({row}.created_at) || '\"'")
+            case _:
+                return p.Column(f"'\"' || fabric.time_text({row}.updated_at) || '\"'")
+
+    def _link(self, field: Selected, t: ObjectType, link: LinkField) -> p.Output:
+        self.permissions.add("link:read")
+        target = self._types[link.target]
+        hop = p.Hop(link.relation, link.outgoing, target.family)
+        if not link.many:
+            return p.One(hop, self._row(field.sets, target.family))
+        owner = next(n for n in reversed((t.name, *t.ancestors)) if link.name in self._types[n].own_links)
+        name = owner + pascal(link.name)
+        trees = read_arguments(self._definition(t, link.name), field.node, self._variables)
+        return p.Many(hop, self._page(field, trees, target, name, [owner, link.name], link, (field.key,)))
+
+    def _definition(self, t: ObjectType, name: str) -> GraphQLField:
+        definition: GraphQLField = self._surface.schema.type_map[concrete_name(t)].fields[name]  # type: ignore[attr-defined]
+        return definition
+
+    # Pages
+
+    def _page(
+        self, field: Selected, trees: dict[str, Tree], target: ObjectType, name: str, listed: list[str],
+        link: LinkField | None, path: tuple[str | int, ...],
+    ) -> p.Page:  # fmt: skip
+        """`name` is what its GraphQL types are named after; `listed` what its cursors belong to."""
+        keys, ordering = self._ordering(trees.get("orderBy"), target, link is not None, path)
+        if trees.get("first") is not None and trees.get("last") is not None:
+            raise BadInput("first and last cannot be combined", path)
+        backward = trees.get("last") is not None
+        pads = self._pads([*listed, *ordering])
+        return p.Page(
+            types=target.family,
+            condition=self._conditions.where(target, trees.get("where"), (*path, "where")),
+            keys=keys,
+            limit=self._limit(trees.get("last" if backward else "first"), path, "last" if backward else "first"),
+            backward=backward,
+            after=self._keyset(trees.get("after"), len(keys), [*listed, *ordering], (*path, "after")),
+            before=self._keyset(trees.get("before"), len(keys), [*listed, *ordering], (*path, "before")),
+            cursor_pads=pads,
+            outputs=tuple((f.key, self._page_output(f, target, name)) for f in self._collect(field.sets)),
+        )
+
+    def _collect(self, sets: Sequence[SelectionSetNode]) -> list[Selected]:
+        """Fields of a type without subtypes: every type condition that validation let pass applies."""
+        return self._spreader.collect(sets, lambda _: True)
+
+    def _page_output(self, field: Selected, target: ObjectType, name: str) -> Any:
+        match field.name:
+            case "nodes":
+                return p.Nodes(self._row(field.sets, target.family))
+            case "edges":
+                return p.Edges(tuple((f.key, self._edge(f, target, name)) for f in self._collect(field.sets)))
+            case "pageInfo":
+                return p.PageInfo(tuple((f.key, f.name) for f in self._collect(field.sets)))
+            case "totalCount":
+                return p.Total()
+            case _:
+                return p.Constant(f'"{name}Connection"')
+
+    def _edge(self, field: Selected, target: ObjectType, name: str) -> Any:
+        match field.name:
+            case "cursor":
+                return p.Cursor()
+            case "node":
+                return self._row(field.sets, target.family)
+            case "link":
+                return tuple((f.key, self._link_member(f.name, name)) for f in self._collect(field.sets))
+            case _:
+                return p.Constant(f'"{name}Edge"')
+
+    def _link_member(self, member: str, name: str) -> p.Output:
+        match member:
+            case "__typename":
+                return p.Constant(f'"{name}Link"')
+            case "weight":
+                return p.Column("coalesce({l}.weight::text, 'null')")
+            case "properties":
+                return p.Column("{l}.properties::text")
+            case "validFrom" | "validTo":
+                column = "valid_from" if member == "validFrom" else "valid_to"
+                return p.Column(f"coalesce('\"' || fabric.time_text({{l}}.{column}) || '\"', 'null')")
+            case _:
+                return self._column(member, "{l}")
+
+    def _limit(self, tree: Tree, path: tuple[str | int, ...], name: str) -> p.Parameter:
+        limits = self._limits
+        if tree is None:
+            return self._add(lambda _: limits.default)
+        assert isinstance(tree, Leaf)
+
+        def bind(request: p.Request) -> int:
+            size: int = tree.get(request.variables)
+            if not 0 <= size <= limits.most:
+                raise BadInput(f"a page has 0 to {limits.most:,} items", (*path, name))
+            return size
+
+        return self._add(bind)
+
+    def _ordering(
+        self, tree: Tree, target: ObjectType, linked: bool, path: tuple[str | int, ...]
+    ) -> tuple[tuple[p.Key, ...], list[str]]:
+        """The keys, ending in the ids that make them unique, and their names for the cursor's seal."""
+        keys: list[p.Key] = []
+        ordering: list[str] = []
+        for i, each in enumerate(tree if isinstance(tree, list) else []):
+            given = [(name, leaf) for name, leaf in each.items() if leaf is not None]  # type: ignore[union-attr]
+            if len(given) != 1:
+                raise BadInput("each item names one field; list them in the order that counts", (*path, "orderBy", i))
+            name, leaf = given[0]
+            assert isinstance(leaf, Leaf)
+            descending, nulls_first = _DIRECTIONS[leaf.now]
+            column = _ORDER_COLUMNS.get(name)
+            access = column or value_of(target.fields[name])
+            keys.append(p.Key(access, descending, nulls_first, nullable=column is None and not target.fields[name].non_null))
+            ordering += [name, leaf.now]
+        last = keys[-1].descending if keys else False
+        keys.append(p.Key(ID, last, last, nullable=False))
+        if linked:
+            keys.append(p.Key(LINK_ID, last, last, nullable=False))
+        return tuple(keys), ordering
+
+    def _pads(self, ordering: list[str]) -> tuple[p.Parameter, p.Parameter]:
+        def key(request: p.Request) -> CursorKey:
+            return cursor_key(request.organization, request.subject.label, ordering)
+
+        return self._add(lambda r: key(r).pads[0]), self._add(lambda r: key(r).pads[1])
+
+    def _keyset(self, tree: Tree, size: int, ordering: list[str], path: tuple[str | int, ...]) -> p.Keyset | None:
+        if tree is None:
+            return None
+        assert isinstance(tree, Leaf)
+        nulls = shape(tree.now)
+        if nulls is None or len(nulls) != size:
+            raise BadInput("not a cursor of this list", path)
+
+        def value(i: int) -> p.Binder:
+            def bind(request: p.Request) -> Any:
+                try:
+                    key = cursor_key(request.organization, request.subject.label, ordering)
+                    return key.open(tree.get(request.variables))[i]
+                except (BadCursor, IndexError):
+                    raise BadInput("not a cursor of this list", path) from None
+
+            return bind
+
+        return p.Keyset(tuple(None if null else self._add(value(i)) for i, null in enumerate(nulls)))
+
+
+def _applies(t: ObjectType, condition: str) -> bool:
+    return condition in (t.name, concrete_name(t), "Node", "FabricObject") or condition in t.ancestors
+
+
+def _alike(types: Sequence[ObjectType], names: Sequence[str]) -> list[list[ObjectType]]:
+    """The types in groups for which the selected names mean the same."""
+    groups: dict[str, list[ObjectType]] = {}
+    for t in types:
+        meaning = repr([(t.fields.get(n), t.links.get(n)) for n in names])
+        groups.setdefault(meaning, []).append(t)
+    return list(groups.values())
+
+
+def _uuid(value: str) -> UUID | None:
+    """None, which no object has, for what is no id."""
+    try:
+        return UUID(value)
+    except ValueError:
+        return None

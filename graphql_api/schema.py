@@ -1,0 +1,277 @@
+"""From a catalogue to a GraphQL schema: graphql-core types with fields in thunks, joined with the fixed part.
+
+Strawberry classes would take seconds for some hundred types; these take milliseconds. Their fields need no resolvers:
+reads are compiled, and where the executor walks over what the compiler has read (mutations), values lie under their
+response keys.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from graphql import (
+    GraphQLArgument,
+    GraphQLBoolean,
+    GraphQLField,
+    GraphQLFieldMap,
+    GraphQLFloat,
+    GraphQLID,
+    GraphQLInt,
+    GraphQLInterfaceType,
+    GraphQLList,
+    GraphQLNamedType,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLOutputType,
+    GraphQLResolveInfo,
+    GraphQLScalarType,
+    GraphQLSchema,
+    GraphQLString,
+    is_scalar_type,
+    print_schema,
+    specified_scalar_types,
+)
+
+from fabric.catalogue import Catalogue, ObjectType
+from fabric.definitions import LinkField
+from fabric.names import camel, pascal
+from graphql_api.fixed import FIXED
+from graphql_api.inputs import Inputs
+from graphql_api.mutations import mutation_fields
+
+_FIXED = FIXED._schema
+SCALARS: Mapping[str, GraphQLScalarType] = {
+    name: type_ for name, type_ in {**specified_scalar_types, **_FIXED.type_map}.items() if is_scalar_type(type_)
+}
+
+
+def by_key(source: Any, info: GraphQLResolveInfo, **_: Any) -> Any:
+    """What the compiler has read for this field, aliases and arguments included."""
+    return source[info.path.key]
+
+
+def type_of(value: Any, *_: Any) -> str:
+    return str(value["__typename"])
+
+
+def _field(type_: GraphQLOutputType, args: dict[str, GraphQLArgument] | None = None, description: str | None = None) -> GraphQLField:
+    return GraphQLField(type_, args, resolve=by_key, description=description)
+
+
+def _required(type_: Any) -> Any:
+    return GraphQLNonNull(type_)
+
+
+NODE = GraphQLInterfaceType(
+    "Node", {"id": _field(_required(GraphQLID))}, resolve_type=type_of, description="Anything with an id."
+)
+
+
+def _columns() -> GraphQLFieldMap:
+    return {
+        "id": _field(_required(GraphQLID)),
+        "label": _field(_required(SCALARS["Label"]), description="The label of the version you see."),
+        "revision": _field(_required(GraphQLInt), description="Counts changes; pass it as expectedRevision."),
+        "createdAt": _field(_required(SCALARS["DateTime"])),
+        "updatedAt": _field(_required(SCALARS["DateTime"])),
+    }
+
+
+FABRIC_OBJECT = GraphQLInterfaceType(
+    "FabricObject", _columns, interfaces=[NODE], resolve_type=type_of, description="What all objects have."
+)
+
+PAGE_INFO = GraphQLObjectType(
+    "PageInfo",
+    {
+        "hasNextPage": _field(_required(GraphQLBoolean)),
+        "hasPreviousPage": _field(_required(GraphQLBoolean)),
+        "startCursor": _field(GraphQLString),
+        "endCursor": _field(GraphQLString),
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RootField:
+    """What a compiled field of Query reads."""
+
+    kind: Literal["id", "key", "list", "node", "nodes"]
+    type_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """One reader's schema, and what its compiled root fields mean. Shared by all who see the same definitions."""
+
+    schema: GraphQLSchema
+    catalogue: Catalogue
+    roots: Mapping[str, RootField]
+
+    def sdl(self) -> str:
+        return print_schema(self.schema)
+
+
+def concrete_name(object_type: ObjectType) -> str:
+    """The GraphQL object type of the type's own objects: beside an interface of its name stands `…Object`."""
+    return object_type.name + ("Object" if is_interface(object_type) else "")
+
+
+def is_interface(object_type: ObjectType) -> bool:
+    return len(object_type.family) > 1
+
+
+def build_surface(catalogue: Catalogue) -> Surface:
+    """The schema of a catalogue. Cost grows with its size; nothing of it is done per request."""
+    return _Builder(catalogue).surface()
+
+
+class _Builder:
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._types = {n: t for n, t in catalogue.types.items() if t.domain == "object"}
+        self._inputs = Inputs(catalogue, SCALARS)
+        self._made: dict[str, Any] = {}
+
+    def surface(self) -> Surface:
+        query, roots = self._query()
+        fixed = _FIXED.to_kwargs()
+        assert _FIXED.query_type is not None and _FIXED.mutation_type is not None
+        mutations: GraphQLFieldMap = {}
+        for object_type in self._types.values():
+            mutations |= mutation_fields(object_type, self._inputs, self._shape(object_type))
+        concrete = [self._object(t) for t in self._types.values()]
+        schema = GraphQLSchema(
+            query=_extended(_FIXED.query_type, query),
+            mutation=_extended(_FIXED.mutation_type, mutations),
+            types=[*(t for t in fixed["types"] if t not in (_FIXED.query_type, _FIXED.mutation_type)), *concrete],
+            directives=fixed["directives"],
+        )
+        schema._strawberry_schema = FIXED  # type: ignore[attr-defined]
+        return Surface(schema, self._catalogue, roots)
+
+    def _query(self) -> tuple[GraphQLFieldMap, dict[str, RootField]]:
+        one_id = {"id": GraphQLArgument(_required(GraphQLID))}
+        ids = {"ids": GraphQLArgument(_required(GraphQLList(_required(GraphQLID))))}
+        fields = {
+            "node": _field(NODE, one_id, "Any object by its id."),
+            "nodes": _field(_required(GraphQLList(NODE)), ids, "Objects by their ids, in that order; null where there is none."),
+        }
+        roots = {"node": RootField("node"), "nodes": RootField("nodes")}
+        for name, t in self._types.items():
+            single, many = camel(name), camel(t.plural)
+            fields[single] = _field(self._shape(t), one_id)
+            roots[single] = RootField("id", name)
+            fields[many] = _field(_required(self._connection(t)), self._page_arguments(t), t.description)
+            roots[many] = RootField("list", name)
+            if t.natural_key:
+                keys = {k: GraphQLArgument(_required(self._inputs.value(t, t.fields[k]))) for k in t.natural_key}
+                fields[f"{single}ByKey"] = _field(self._shape(t), keys)
+                roots[f"{single}ByKey"] = RootField("key", name)
+        return fields, roots
+
+    def _page_arguments(self, object_type: ObjectType) -> dict[str, GraphQLArgument]:
+        return {
+            "where": GraphQLArgument(self._inputs.where(object_type)),
+            "orderBy": GraphQLArgument(GraphQLList(_required(self._inputs.order_by(object_type)))),
+            "first": GraphQLArgument(GraphQLInt),
+            "after": GraphQLArgument(GraphQLString),
+            "last": GraphQLArgument(GraphQLInt),
+            "before": GraphQLArgument(GraphQLString),
+        }
+
+    # Output types
+
+    def _shape(self, object_type: ObjectType) -> Any:
+        """What stands for the type in the schema: its interface, where it has descendants, or its object type."""
+        return self._interface(object_type) if is_interface(object_type) else self._object(object_type)
+
+    def _once(self, name: str, make: Callable[[], GraphQLNamedType]) -> Any:
+        if name not in self._made:
+            self._made[name] = make()
+        return self._made[name]
+
+    def _interface(self, t: ObjectType) -> Any:
+        return self._once(
+            t.name,
+            lambda: GraphQLInterfaceType(
+                t.name, lambda: self._members(t), interfaces=lambda: self._interfaces(t, itself=False),
+                resolve_type=type_of, description=t.description,
+            ),
+        )  # fmt: skip
+
+    def _object(self, t: ObjectType) -> Any:
+        return self._once(
+            concrete_name(t),
+            lambda: GraphQLObjectType(
+                concrete_name(t), lambda: self._members(t), interfaces=lambda: self._interfaces(t, itself=True),
+                description=t.description,
+            ),
+        )  # fmt: skip
+
+    def _interfaces(self, t: ObjectType, *, itself: bool) -> list[Any]:
+        names = ([t.name] if itself and is_interface(t) else []) + list(t.ancestors)
+        return [*(self._interface(self._types[n]) for n in names), FABRIC_OBJECT, NODE]
+
+    def _members(self, t: ObjectType) -> GraphQLFieldMap:
+        members = _columns()
+        for name, field in t.fields.items():
+            type_: Any = self._inputs.value(t, field)
+            members[name] = _field(_required(type_) if field.non_null else type_, description=field.description)
+        for name, link in t.links.items():
+            target = self._types[link.target]
+            if link.many:
+                type_ = _required(self._link_connection(self._inputs_owner(t, name), link))
+                members[name] = _field(type_, self._page_arguments(target), link.description)
+            else:
+                members[name] = _field(self._shape(target), description=link.description)
+        return members
+
+    def _inputs_owner(self, t: ObjectType, link: str) -> str:
+        lineage = (t.name, *t.ancestors)
+        return next(n for n in reversed(lineage) if link in self._types[n].own_links)
+
+    def _connection(self, t: ObjectType) -> Any:
+        def edge() -> GraphQLFieldMap:
+            return {"cursor": _field(_required(GraphQLString)), "node": _field(_required(self._shape(t)))}
+
+        return self._pages(t.name, t, lambda: self._once(t.name + "Edge", lambda: GraphQLObjectType(t.name + "Edge", edge)))
+
+    def _link_connection(self, owner: str, link: LinkField) -> Any:
+        name, target = owner + pascal(link.name), self._types[link.target]
+
+        def edge() -> GraphQLFieldMap:
+            return {
+                "cursor": _field(_required(GraphQLString)),
+                "node": _field(_required(self._shape(target))),
+                "link": _field(_required(self._once(name + "Link", lambda: _link_type(name + "Link")))),
+            }
+
+        return self._pages(name, target, lambda: self._once(name + "Edge", lambda: GraphQLObjectType(name + "Edge", edge)))
+
+    def _pages(self, name: str, t: ObjectType, edge: Callable[[], Any]) -> Any:
+        def fields() -> GraphQLFieldMap:
+            return {
+                "nodes": _field(_required(GraphQLList(_required(self._shape(t))))),
+                "edges": _field(_required(GraphQLList(_required(edge())))),
+                "pageInfo": _field(_required(PAGE_INFO)),
+                "totalCount": _field(_required(GraphQLInt)),
+            }
+
+        return self._once(name + "Connection", lambda: GraphQLObjectType(name + "Connection", fields))
+
+
+def _link_type(name: str) -> GraphQLObjectType:
+    def fields() -> GraphQLFieldMap:
+        return _columns() | {
+            "weight": _field(GraphQLFloat),
+            "properties": _field(_required(SCALARS["JSON"])),
+            "validFrom": _field(SCALARS["DateTime"]),
+            "validTo": _field(SCALARS["DateTime"]),
+        }
+
+    return GraphQLObjectType(name, fields, description="The link by which a node is reached.")
+
+
+def _extended(fixed: GraphQLObjectType, fields: GraphQLFieldMap) -> GraphQLObjectType:
+    return GraphQLObjectType(fixed.name, {**fixed.fields, **fields}, description=fixed.description)

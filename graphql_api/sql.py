@@ -1,0 +1,349 @@
+"""From a plan to one SQL statement whose single value is the finished JSON.
+
+Text is built with `format` and `string_agg`, which costs what fetching plain columns costs; `json_build_object` and
+`json_agg` are 1.5 to 1.8 times dearer. All values are parameters; what stands in the text are names of definitions and
+keys of the response, which are GraphQL names.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import count
+
+from fabric.db import READ
+from graphql_api import plan as p
+from graphql_api.access import Access, json_of, literal
+
+FIRST_PARAMETER = 3
+"""`$1` and `$2` are the session's, see `READ`."""
+
+FORMAT_ARGUMENTS = 90
+"""PostgreSQL functions take 100 arguments at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """For `Database.read`: text whose value is the data object of the plan's roots, as UTF-8 bytes.
+
+    `parameters` are the indices of the plan's binders whose values it takes, in order, from `$3` on.
+    """
+
+    text: str
+    parameters: tuple[int, ...]
+
+
+def statement(plan: p.Plan) -> Statement:
+    writer = _Writer()
+    members = [(key, writer.root(root)) for key, root in plan.roots]
+    return Statement(READ.format(f"select convert_to({_object(members)}, 'UTF8')"), tuple(writer.used))
+
+
+def _object(members: Iterable[tuple[str, str]]) -> str:
+    """SQL of a JSON object's text. `members` are keys with SQL of their values' text; constants are put in as such."""
+    parts: list[str] = []
+    chunk: list[tuple[str, str]] = []
+    members = list(members)
+    for i, member in enumerate(members):
+        chunk.append(member)
+        if len(chunk) == FORMAT_ARGUMENTS or i == len(members) - 1:
+            opening, closing = "" if parts else "{", "}" if i == len(members) - 1 else ","
+            text = ",".join(f'"{key}":%s' for key, _ in chunk)
+            parts.append(f"format({literal(opening + text + closing)}, {', '.join(sql for _, sql in chunk)})")
+            chunk = []
+    return " || ".join(parts) if parts else "'{}'"
+
+
+def _and(conditions: Iterable[str]) -> str:
+    return " and ".join(c for c in conditions if c != "true") or "true"
+
+
+class _Writer:
+    """Writes the parts of one statement; numbers its aliases, and its parameters by first use."""
+
+    def __init__(self) -> None:
+        self._numbers = count(1)
+        self.used: list[int] = []
+
+    def say(self, parameter: p.Parameter) -> str:
+        if parameter.index not in self.used:
+            self.used.append(parameter.index)
+        return f"${self.used.index(parameter.index) + FIRST_PARAMETER}"
+
+    def root(self, root: p.Root) -> str:
+        match root:
+            case p.Constant():
+                return literal(root.json)
+            case p.Page():
+                return self._page(root, None, None)
+            case p.ById():
+                return f"coalesce({self._by_id(root.types, self.say(root.id) + '::uuid', root.row)}, 'null')"
+            case p.ByIds():
+                each = self._by_id(root.types, "i.id", root.row)
+                listed = f"string_agg(coalesce({each}, 'null'), ',' order by i.n)"
+                ids = f"unnest({self.say(root.ids)}::uuid[]) with ordinality as i(id, n)"
+                return f"(select '[' || coalesce({listed}, '') || ']' from {ids})"
+
+    def _alias(self, letter: str) -> str:
+        return f"{letter}{next(self._numbers)}"
+
+    def _by_id(self, types: tuple[str, ...], id: str, row: p.Row) -> str:
+        o = self._alias("o")
+        return (
+            f"(select {self._row(row, o)} from fabric.objects {o} where {o}.organization_id = s.org"
+            f" and {o}.object_id = {id} and {self._is(o, types)})"
+        )
+
+    def _is(self, o: str, types: tuple[str, ...]) -> str:
+        return f"not {o}.tombstone and {_one_of(o, types)}"
+
+    # Rows
+
+    def _row(self, row: p.Row, o: str, link: str | None = None) -> str:
+        if len(row.variants) == 1:
+            return self._outputs(row.variants[0][1], o, link)
+        cases = (f"when {_one_of(o, types)} then {self._outputs(outputs, o, link)}" for types, outputs in row.variants)
+        return f"case {' '.join(cases)} end"
+
+    def _outputs(self, outputs: p.Outputs, o: str, link: str | None) -> str:
+        return _object((key, self._output(output, o, link)) for key, output in outputs)
+
+    def _output(self, output: p.Output, o: str, link: str | None) -> str:
+        match output:
+            case p.Constant():
+                return literal(output.json)
+            case p.Data():
+                return json_of(output.field, o)
+            case p.Column():
+                return output.template.format(o=o, l=link, p=self.say(output.parameter) if output.parameter else "")
+            case p.TypeName():
+                plain = f"{o}.type_name"
+                if output.abstract:
+                    plain = f"{plain} || case when {_one_of(o, output.abstract)} then 'Object' else '' end"
+                return f"'\"' || {plain} || '\"'"
+            case p.One():
+                return f"coalesce({self._one(output, o)}, 'null')"
+            case p.Many():
+                return self._page(output.page, output.hop, o)
+
+    def _one(self, one: p.One, o: str) -> str:
+        """Of several links the one with the highest label, which may cover a lower one."""
+        t, link = self._alias("o"), self._alias("l")
+        order = f"{link}.label >> 60 desc, bit_count({link}.label::bit(64)) desc, {link}.label desc, {link}.link_id"
+        return (
+            f"(select {self._row(one.row, t, link)} from {self._hop(one.hop, o, t, link)}"
+            f" order by {order} limit 1)"
+        )
+
+    def _hop(self, hop: p.Hop, o: str, t: str, link: str) -> str:
+        """FROM and WHERE of the objects over a hop, but for further conditions."""
+        near, far = ("source_id", "target_id") if hop.outgoing else ("target_id", "source_id")
+        return (
+            f"fabric.links {link} join fabric.objects {t}"
+            f" on {t}.organization_id = {link}.organization_id and {t}.object_id = {link}.{far}"
+            f" where {link}.organization_id = s.org and {link}.{near} = {o}.object_id"
+            f" and {link}.relation = {literal(hop.relation)} and not {link}.tombstone and {self._is(t, hop.types)}"
+        )
+
+    # Pages
+
+    def _page(self, page: p.Page, hop: p.Hop | None, parent: str | None) -> str:
+        t, link = self._alias("o"), self._alias("l") if hop else None
+        if hop is not None:
+            assert parent is not None and link is not None
+            source = self._hop(hop, parent, t, link)
+        else:
+            source = f"fabric.objects {t} where {t}.organization_id = s.org and {self._is(t, page.types)}"
+        condition = self._condition(page.condition, t)
+        filtered = source if condition == "true" else f"{source} and {condition}"
+        return _PageWriter(self, page, filtered, t, link).sql()
+
+    # Conditions
+
+    def _condition(self, condition: p.Condition, o: str) -> str:
+        match condition:
+            case p.Compare():
+                return condition.template.format(
+                    x=condition.access.of(o), p=condition.cast.format(self.say(condition.parameter))
+                )
+            case p.Holds():
+                name = self.say(condition.parameter) if condition.parameter else ""
+                return condition.template.format(o=o, p=name)
+            case p.All():
+                return _and(self._condition(c, o) for c in condition.conditions)
+            case p.AnyOf():
+                return f"({' or '.join(self._condition(c, o) for c in condition.conditions) or 'false'})"
+            case p.Not():
+                return f"(({self._condition(condition.condition, o)}) is not true)"
+            case p.Linked():
+                t, link = self._alias("o"), self._alias("l")
+                inner = self._condition(condition.condition, t)
+                return f"exists (select from {self._hop(condition.hop, o, t, link)} and {inner})"
+
+
+class _PageWriter:
+    """One page: the inner query takes the rows, the outer makes them JSON, the outermost joins them."""
+
+    def __init__(self, writer: _Writer, page: p.Page, source: str, t: str, link: str | None) -> None:
+        self._writer, self._page, self._source = writer, page, source
+        self._t, self._link = t, link
+        self._rows = writer._alias("p")
+
+    def sql(self) -> str:
+        page = self._page
+        columns: list[str] = []  # JSON of one row, for each output that lists rows
+        members = [(key, self._member(output, columns)) for key, output in page.outputs]
+        if not columns and not any(isinstance(o, p.PageInfo) for _, o in page.outputs):
+            return _object(members)
+        return f"(select {_object(members)} from ({self._made(columns)}) {self._rows})"
+
+    def _member(self, output: "p.Nodes | p.Edges | p.PageInfo | p.Total | p.Constant", columns: list[str]) -> str:
+        match output:
+            case p.Constant():
+                return literal(output.json)
+            case p.Total():
+                return f"(select count(*) from {self._source})"
+            case p.PageInfo():
+                return _object((key, self._info(name)) for key, name in output.members)
+            case p.Nodes():
+                columns.append(self._writer._row(output.row, self._t, self._link))
+            case p.Edges():
+                columns.append(_object((key, self._edge(member)) for key, member in output.members))
+        listed = f"{self._rows}.j{len(columns)}"
+        order = f" order by {self._rows}.n desc" if self._page.backward else ""
+        return f"'[' || coalesce(string_agg({listed}, ','{order}) filter (where {self._within()}), '') || ']'"
+
+    def _edge(self, member: "p.Row | p.Outputs | p.Constant | p.Cursor") -> str:
+        match member:
+            case p.Constant():
+                return literal(member.json)
+            case p.Cursor():
+                return f"'\"' || {self._cursor()} || '\"'"
+            case p.Row():
+                return self._writer._row(member, self._t, self._link)
+            case _:
+                return self._writer._outputs(member, self._t, self._link)
+
+    def _limit(self) -> str:
+        return f"{self._writer.say(self._page.limit)}::bigint"
+
+    def _within(self) -> str:
+        return f"{self._rows}.n <= {self._limit()}"
+
+    def _info(self, name: str) -> str:
+        page, rows = self._page, self._rows
+        first = f"max({rows}.c) filter (where {rows}.n = 1 and {self._within()})"
+        last = f"(array_agg({rows}.c order by {rows}.n desc) filter (where {self._within()}))[1]"
+        match name:
+            case "__typename":
+                return "'\"PageInfo\"'"
+            case "hasNextPage" if page.backward:
+                return self._exists(page.before, self._keys(reverse=False))
+            case "hasPreviousPage" if not page.backward:
+                return self._exists(page.after, self._keys(reverse=True))
+            case "hasNextPage" | "hasPreviousPage":
+                return f"(count({rows}.n) > {self._limit()})::text"
+            case _:
+                cursor = first if (name == "startCursor") != page.backward else last
+                return f"coalesce('\"' || {cursor} || '\"', 'null')"
+
+    def _exists(self, keyset: p.Keyset | None, keys: "list[_Directed]") -> str:
+        """Whether there are rows on the cursor's other side, the cursor's own row included."""
+        if keyset is None:
+            return "'false'"
+        beyond = self._beyond(keys, keyset, inclusive=True)
+        return f"(exists (select from {self._source} and {beyond}))::text"
+
+    def _beyond(self, keys: "list[_Directed]", keyset: p.Keyset, *, inclusive: bool = False) -> str:
+        values = [
+            k.key.access.parameter(self._writer.say(v)) if v else None
+            for k, v in zip(keys, keyset.values, strict=True)
+        ]
+        return _beyond(keys, values, self._t, self._link, inclusive=inclusive)
+
+    def _keys(self, *, reverse: bool) -> "list[_Directed]":
+        return [_Directed(k, k.descending != reverse, k.nulls_first != reverse) for k in self._page.keys]
+
+    def _cursor(self) -> str:
+        assert self._page.cursor_pads is not None
+        inner, outer = map(self._writer.say, self._page.cursor_pads)
+        keys = ", ".join(k.access.key.format(_reached(k.access, self._t, self._link)) for k in self._page.keys)
+        return f"fabric.cursor({inner}::bytea, {outer}::bytea, jsonb_build_array({keys}))"
+
+    def _made(self, columns: list[str]) -> str:
+        """Rows `p`: n (from 1, in reading direction), j1… (JSON), c (cursor, where asked for)."""
+        page, t, link = self._page, self._t, self._link
+        made = [f"{json} as j{i}" for i, json in enumerate(columns, start=1)]
+        infos = [name for _, o in page.outputs if isinstance(o, p.PageInfo) for _, name in o.members]
+        if {"startCursor", "endCursor"} & set(infos):
+            made.append(f"{self._cursor()} as c")
+        direction = self._keys(reverse=page.backward)
+        order = ", ".join(d.order(t, link) for d in direction)
+        bounds = [self._source]
+        if page.after:
+            bounds.append(self._beyond(self._keys(reverse=False), page.after))
+        if page.before:
+            bounds.append(self._beyond(self._keys(reverse=True), page.before))
+        extra = " + 1" if {"hasPreviousPage" if page.backward else "hasNextPage"} & set(infos) else ""
+        columns = [f"{t}.{c}" for c in _OBJECT_COLUMNS] + [f"{link}.{c} as l_{c}" for c in _LINK_COLUMNS if link]
+        inner = (
+            f"select {', '.join(columns)} from {' and '.join(bounds)} order by {order}"
+            f" limit {self._limit()}{extra}"
+        )
+        lateral = ""
+        if link:
+            renamed = ", ".join(f"{t}.l_{c} as {c}" for c in _LINK_COLUMNS)
+            lateral = f" cross join lateral (select {renamed}) {link}"
+        return f"select {', '.join(['row_number() over () as n', *made])} from ({inner}) {t}{lateral}"
+
+
+_OBJECT_COLUMNS = ("object_id", "label", "type_name", "data", "revision", "created_at", "updated_at")
+_LINK_COLUMNS = ("link_id", "label", "relation", "weight", "properties", "valid_from", "valid_to", "revision", "created_at", "updated_at")
+
+
+class _Directed:
+    """A key read in one direction."""
+
+    def __init__(self, key: p.Key, descending: bool, nulls_first: bool) -> None:
+        self.key, self.descending, self.nulls_first = key, descending, nulls_first
+
+    def order(self, t: str, link: str | None) -> str:
+        value = _reached(self.key.access, t, link)
+        nulls = ""
+        if self.key.nullable and self.nulls_first != self.descending:
+            nulls = " nulls first" if self.nulls_first else " nulls last"
+        return f"{value}{' desc' if self.descending else ''}{nulls}"
+
+
+def _reached(access: Access, t: str, link: str | None) -> str:
+    return access.sql.format(o=t, l=link)
+
+
+def _beyond(
+    keys: list[_Directed], values: list[str | None], t: str, link: str | None, *, inclusive: bool = False
+) -> str:
+    """Rows after the one with these values in the order of `keys`."""
+    reached = [_reached(k.key.access, t, link) for k in keys]
+    present = [v for v in values if v is not None]
+    if len(present) == len(keys) and not any(k.key.nullable for k in keys) and len({k.descending for k in keys}) == 1:
+        operator = ("<" if keys[0].descending else ">") + ("=" if inclusive else "")
+        return f"({', '.join(reached)}) {operator} ({', '.join(present)})"
+    alternatives: list[str] = []
+    equal: list[str] = []
+    for directed, x, value in zip(keys, reached, values, strict=True):
+        alternatives.append(_and([*equal, _further(directed, x, value)]))
+        equal.append(f"{x} is null" if value is None else f"{x} = {value}")
+    if inclusive:
+        alternatives.append(_and(equal))
+    return f"({' or '.join(alternatives)})"
+
+
+def _further(directed: _Directed, x: str, value: str | None) -> str:
+    if value is None:
+        return f"{x} is not null" if directed.nulls_first else "false"
+    beyond = f"{x} {'<' if directed.descending else '>'} {value}"
+    return beyond if directed.nulls_first or not directed.key.nullable else f"({beyond} or {x} is null)"
+
+
+def _one_of(o: str, types: tuple[str, ...]) -> str:
+    if len(types) == 1:
+        return f"{o}.type_name = {literal(types[0])}"
+    return f"{o}.type_name in ({', '.join(map(literal, types))})" if types else "false"
