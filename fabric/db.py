@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Self, TypeVar
+from uuid import UUID
 
 import asyncpg
 import orjson
@@ -33,6 +34,10 @@ class LostRace(Exception):
     """A concurrent writer was first; the whole transaction is worth running again."""
 
 
+class UnsafeRole(RuntimeError):
+    """The database is reached as a role that row security does not hold."""
+
+
 class StaleTypes(LostRace):
     """Type definitions have changed since the transaction's work was prepared by them."""
 
@@ -49,6 +54,12 @@ def translate(error: Exception) -> FabricError | LostRace:
         case _:
             return Internal("the database could not answer")
 
+
+_ROLE = """
+select rolname, rolsuper, rolbypassrls, exists (
+    select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = 'fabric' and pg_has_role(current_user, c.relowner, 'member')) as owns
+from pg_roles where rolname = current_user"""
 
 DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
@@ -99,8 +110,9 @@ def _set(session: Session) -> str:
 class Database:
     """A pool of connections of the serving role. Use as an async context manager."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: asyncpg.Pool, url: str) -> None:
         self._pool = pool
+        self._url = url
 
     @classmethod
     async def connect(cls, url: str, *, size: int = 8, statement_timeout: float = 10.0) -> Self:
@@ -122,7 +134,7 @@ class Database:
                 "jit": "off",
             },
         )
-        return cls(pool)
+        return cls(pool, url)
 
     async def __aenter__(self) -> Self:
         return self
@@ -135,6 +147,40 @@ class Database:
             await asyncio.wait_for(self._pool.close(), 5)
         except TimeoutError:
             self._pool.terminate()
+
+    async def require_safe_role(self) -> None:
+        """UnsafeRole if row security would not hold the role that this serves as."""
+        row = (await self.ask(_ROLE))[0]
+        if row["rolsuper"] or row["rolbypassrls"] or row["owns"]:
+            raise UnsafeRole(
+                f"{row['rolname']} is superuser, has BYPASSRLS or owns the tables, so labels would not hold: "
+                "serve as semantic_fabric_server (`semantic-fabric migrate` makes it)"
+            )
+
+    @asynccontextmanager
+    async def listening(self, channel: str, notice: Callable[[UUID | None], None]) -> AsyncIterator[None]:
+        """Calls `notice` with the organization of each notification; with None after a gap in which some were lost."""
+        task = asyncio.create_task(self._listen(channel, notice))
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    async def _listen(self, channel: str, notice: Callable[[UUID | None], None]) -> None:
+        while True:
+            closed = asyncio.Event()
+            try:
+                connection = await asyncpg.connect(self._url)
+                connection.add_termination_listener(lambda _, closed=closed: closed.set())
+                await connection.add_listener(channel, lambda _c, _p, _n, payload: notice(UUID(payload)))
+            except DRIVER_ERRORS:
+                await asyncio.sleep(1)
+                continue
+            try:
+                notice(None)
+                await closed.wait()
+            finally:
+                await connection.close(timeout=1)
 
     async def read(self, session: Session, sql: str, args: tuple[Any, ...] = ()) -> Any:
         """The one value of a statement made with `READ`; `args` start at $3."""

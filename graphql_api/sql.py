@@ -231,7 +231,7 @@ class _PageWriter:
     def _info(self, name: str) -> str:
         page, rows = self._page, self._rows
         first = f"max({rows}.c) filter (where {rows}.n = 1 and {self._within()})"
-        last = f"(array_agg({rows}.c order by {rows}.n desc) filter (where {self._within()}))[1]"
+        last = f"max({rows}.c) filter (where {rows}.n = least({rows}.m, {self._limit()}))"
         match name:
             case "__typename":
                 return "'\"PageInfo\"'"
@@ -269,12 +269,13 @@ class _PageWriter:
         return f"fabric.cursor({inner}::bytea, {outer}::bytea, jsonb_build_array({keys}))"
 
     def _made(self, columns: list[str]) -> str:
-        """Rows `p`: n (from 1, in reading direction), j1… (JSON), c (cursor, where asked for)."""
+        """Rows `p`: n (from 1, in reading direction), j1… (JSON), c and m (cursor and number, where asked for)."""
         page, t, link = self._page, self._t, self._link
         made = [f"{json} as j{i}" for i, json in enumerate(columns, start=1)]
         infos = [name for _, o in page.outputs if isinstance(o, p.PageInfo) for _, name in o.members]
         if {"startCursor", "endCursor"} & set(infos):
-            made.append(f"{self._cursor()} as c")
+            # The number of rows, since an ordered aggregate for the last would reorder what the others take.
+            made += [f"{self._cursor()} as c", "count(*) over () as m"]
         direction = self._keys(reverse=page.backward)
         order = ", ".join(d.order(t, link) for d in direction)
         bounds = [self._source]

@@ -1,0 +1,129 @@
+"""The application: what is made once, the routes, and what surrounds every request."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import structlog
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from fabric.db import Database
+from fabric.errors import FabricError
+from fabric.links import Links
+from fabric.log import request as request_scope
+from fabric.migration import require_head
+from fabric.objects import Objects
+from fabric.organizations import Directory
+from fabric.policy import Policy
+from fabric.secrets import local_secret, read_secret
+from fabric.settings import Settings
+from fabric.tokens import Authenticator, verification_keys
+from fabric.types import Types
+from graphql_api.authentication import Gate
+from graphql_api.context import Services
+from graphql_api.http import GraphQLOverHTTP
+from graphql_api.surfaces import Surfaces
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+def token_secret(settings: Settings) -> bytes:
+    """The shared secret of development tokens: the file that is set, or one made in the data folder."""
+    if settings.jwt_secret_file is not None:
+        return read_secret(settings.jwt_secret_file)
+    return local_secret(settings.data_dir, "jwt")
+
+
+def authenticator(settings: Settings) -> Authenticator:
+    keys = verification_keys(
+        settings.jwt_algorithms,
+        secret=token_secret(settings) if "HS256" in settings.jwt_algorithms else None,
+        public_key=settings.jwt_key_file.read_bytes() if settings.jwt_key_file else None,
+        jwks_url=settings.jwks_url,
+    )
+    return Authenticator(
+        keys,
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+        leeway_seconds=settings.jwt_leeway_seconds,
+    )
+
+
+def create_app(settings: Settings, database_url: str) -> ASGIApp:
+    """The ASGI application that serves this database, as the role of the URL."""
+    policy = Policy.load(settings.policy_file)
+    identities = authenticator(settings)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        await require_head(database_url)
+        async with await Database.connect(
+            database_url, size=settings.pool_size, statement_timeout=settings.statement_timeout_seconds
+        ) as database:
+            await database.require_safe_role()
+            types = Types(database)
+            services = Services(settings, database, types, Objects(database, types), Links(database, types))
+            gate = Gate(identities, Directory(database), policy)
+            app.state.database = database
+            app.state.graphql = GraphQLOverHTTP(services, gate, Surfaces(settings))
+            async with database.listening("fabric_types", types.forget):
+                yield
+
+    app = Starlette(
+        lifespan=lifespan,
+        routes=[
+            Route("/graphql", _graphql, methods=["GET", "POST"]),
+            Route("/healthz", _healthy),
+            Route("/readyz", _ready),
+        ],
+    )
+    return Identified(app)
+
+
+async def _graphql(request: Request) -> Response:
+    endpoint: GraphQLOverHTTP = request.app.state.graphql
+    return await endpoint(request)
+
+
+async def _healthy(_: Request) -> Response:
+    """The process answers."""
+    return JSONResponse({"status": "ok"})
+
+
+async def _ready(request: Request) -> Response:
+    """The database answers too."""
+    try:
+        await request.app.state.database.ask("select 1")
+    except FabricError:
+        return JSONResponse({"status": "the database does not answer"}, 503)
+    return JSONResponse({"status": "ok"})
+
+
+class Identified:
+    """Gives each request an id, for the log and for the caller, and writes one line about it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        incoming = next((v for k, v in scope["headers"] if k == b"x-request-id"), b"").decode("latin-1")
+        with request_scope(incoming) as request_id:
+            scope.setdefault("state", {})["request_id"] = request_id
+            await self._app(scope, receive, _telling(send, scope["path"], request_id))
+
+
+def _telling(send: Send, path: str, request_id: str) -> Callable[[Message], Awaitable[None]]:
+    async def tell(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", []), (b"x-request-id", request_id.encode())]
+            if message["status"] >= 400:
+                log.info("refused", status=message["status"], path=path)
+        await send(message)
+
+    return tell

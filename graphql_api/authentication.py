@@ -1,0 +1,48 @@
+"""From a request's headers to its subject: the token's claims, the organization's labels, the policy's permissions."""
+
+from fabric.errors import Unauthenticated
+from fabric.organizations import Directory, Organization
+from fabric.policy import Policy
+from fabric.subject import Claims, Subject
+from fabric.tokens import Authenticator
+
+
+class Gate:
+    """Lets in who has a token. Everything it refuses looks the same from outside, whatever the organization has."""
+
+    def __init__(self, authenticator: Authenticator, directory: Directory, policy: Policy) -> None:
+        self._authenticator = authenticator
+        self._directory = directory
+        self._policy = policy
+
+    async def admit(self, authorization: str | None, session_label: str | None) -> tuple[Subject, Organization]:
+        """The subject at its session label. Unauthenticated, or BadInput for a label it may not use."""
+        claims = await self._authenticator.authenticate(authorization)
+        organization, clearance = await self._place(claims)
+        subject = Subject(
+            organization_id=organization.organization_id,
+            organization=organization.name,
+            subject=claims.subject,
+            roles=claims.roles,
+            permissions=self._policy.permissions(claims.roles),
+            clearance=clearance,
+            label=clearance,
+            expires_at=claims.expires_at,
+        )
+        if session_label is not None:
+            subject = subject.lowered_to(session_label, organization.lattice)
+        return subject, organization
+
+    async def _place(self, claims: Claims) -> tuple[Organization, int]:
+        """The organization, and the clearance in its lattice. A compartment it lacks may be new, so it is asked again.
+
+        A clearance is never cut down to what is known: its bearer would write lower than they believe.
+        """
+        for fresh in (False, True):
+            organization = await self._directory.find(claims.organization, fresh=fresh)
+            if organization is not None:
+                try:
+                    return organization, organization.lattice.encode(claims.clearance)
+                except LookupError:
+                    continue
+        raise Unauthenticated("the token's organization or clearance is not known here")

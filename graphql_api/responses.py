@@ -1,0 +1,60 @@
+"""Errors as GraphQL responses show them: a message, a place, a code out of one list, and nothing of the inside."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+import structlog
+from graphql import GraphQLError
+
+from fabric.errors import FabricError, Internal, Several
+from fabric.log import Outline
+from graphql_api.documents import Invalid
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+def format_errors(errors: Iterable[Exception], request_id: str) -> list[dict[str, Any]]:
+    """What the caller is told. What is not meant for callers is logged, and told as INTERNAL with the request's id."""
+    return [formatted for error in errors for formatted in _format(error, request_id)]
+
+
+def _format(error: Exception, request_id: str) -> list[dict[str, Any]]:
+    if isinstance(error, Invalid):
+        return [_of_document(e) for e in error.errors]
+    if isinstance(error, GraphQLError):
+        if error.original_error is None or isinstance(error.original_error, GraphQLError):
+            return [_of_document(error)]
+        place = _place(error)
+        return [place | formatted for formatted in _format(error.original_error, request_id)]
+    if isinstance(error, Several):
+        return [formatted for each in error.errors for formatted in _format(each, request_id)]
+    if isinstance(error, FabricError) and not isinstance(error, Internal):
+        extensions: dict[str, Any] = {"code": error.code}
+        if error.path:
+            extensions["inputPath"] = list(error.path)
+        return [{"message": error.message, "extensions": extensions}]
+    log.error("request failed", outline=Outline.of(error.__cause__ or error))
+    message = f"something went wrong here; the log has more under request {request_id}"
+    return [{"message": message, "extensions": {"code": Internal.code, "requestId": request_id}}]
+
+
+def _of_document(error: GraphQLError) -> dict[str, Any]:
+    return {"message": error.message, **_place(error), "extensions": {"code": "BAD_USER_INPUT"}}
+
+
+def _place(error: GraphQLError) -> dict[str, Any]:
+    place: dict[str, Any] = {}
+    if error.locations:
+        place["locations"] = [location.formatted for location in error.locations]
+    if error.path:
+        place["path"] = list(error.path)
+    return place
+
+
+def body(data: bytes | None, errors: list[dict[str, Any]]) -> bytes:
+    """The response's JSON. `data` is finished JSON and stands in it as it is."""
+    if not errors:
+        return b'{"data":' + (data or b"null") + b"}"
+    told = b'{"errors":' + orjson.dumps(errors)
+    return told + (b"}" if data is None else b',"data":' + data + b"}")
