@@ -37,13 +37,15 @@ class Label:
     def parse(cls, text: str) -> Self:
         """`LEVEL` or `LEVEL/COMPARTMENT,COMPARTMENT`; ValueError says what is wrong with anything else."""
         level, slash, rest = text.strip().partition("/")
+        return cls._of_names(level, [name.strip() for name in rest.split(",")] if slash else [])
+
+    @classmethod
+    def _of_names(cls, level: str, compartments: list[str]) -> Self:
         if level not in Level.__members__:
             raise ValueError(f"no such level; the levels are {', '.join(Level.__members__)}")
-        names = [name.strip() for name in rest.split(",")] if slash else []
-        for name in names:
-            if not COMPARTMENT_NAME.match(name):
-                raise ValueError("a compartment's name is an upper-case letter, then upper-case letters, digits or _")
-        return cls(Level[level], frozenset(names))
+        if not all(COMPARTMENT_NAME.match(name) for name in compartments):
+            raise ValueError("a compartment's name is an upper-case letter, then upper-case letters, digits or _")
+        return cls(Level[level], frozenset(compartments))
 
     @classmethod
     def of(cls, value: object) -> Self:
@@ -55,7 +57,7 @@ class Label:
         level, names = value.get("level", "UNCLASSIFIED"), value.get("compartments") or []
         if not isinstance(level, str) or not isinstance(names, list) or not all(isinstance(n, str) for n in names):
             raise ValueError('a label is {"level": "SECRET", "compartments": ["ALPHA"]}')
-        return cls.parse(f"{level}/{','.join(names)}" if names else level)
+        return cls._of_names(level, names)
 
     def __str__(self) -> str:
         names = ",".join(sorted(self.compartments))
