@@ -1,6 +1,6 @@
 """From a submitted document to the fragments it is stored as: one for each label that it says something at."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -121,30 +121,34 @@ def _key(name: str, label: int, generation: int) -> str:
     return f"{name}@{label:x}" + (f".{generation}" if generation > 1 else "")
 
 
-def check(before: Catalogue, after: Catalogue, documents: Iterable[Document], faults: Faults) -> None:
-    """What a definition must agree on with the others that its definer can see."""
+def check(before: Catalogue, after: Catalogue, documents: Sequence[Document], faults: Faults) -> None:
+    """What a definition must agree on with the others that its definer can see; paths lead on from its place."""
+    led = {document.name: faults.under(i) for i, document in enumerate(documents)}
     known = dict(before.omitted)
     for name, reason in after.omitted:
         if name not in known:
-            faults.add(reason, "typeName")
+            led.get(name, faults).add(reason, "typeName")
     for document in documents:
-        new = after.types.get(document.name)
-        if new is None:
-            continue
-        clash = RESERVED_NAMES & generated_names(new.name, new.plural, (), new.own_links)
-        if clash:
-            faults.add(f"{min(clash).split(':')[1]} is a name the schema has already", "typeName")
-        _check_parent(document, after, faults)
-        for link in document.links.values():
-            target = after.types.get(link.target)
-            if target is None:
-                faults.add("no such type", "links", link.name, "target")
-            elif link.name in new.links and not dominates(new.links[link.name].label, target.label):
-                faults.add("a link's label dominates its target's", "links", link.name, "label")
-        for i, name in enumerate(document.embedding):
-            if name not in new.fields:
-                faults.add("no such field", "embedding", "fields", i)
-    _check_relations(after, faults)
+        if document.name in after.types:
+            _check_document(document, after, led[document.name])
+    _check_relations(after, led, faults)
+
+
+def _check_document(document: Document, after: Catalogue, faults: Faults) -> None:
+    new = after.types[document.name]
+    clash = RESERVED_NAMES & generated_names(new.name, new.plural, (), new.own_links)
+    if clash:
+        faults.add(f"{min(clash).split(':')[1]} is a name the schema has already", "typeName")
+    _check_parent(document, after, faults)
+    for link in document.links.values():
+        target = after.types.get(link.target)
+        if target is None:
+            faults.add("no such type", "links", link.name, "target")
+        elif link.name in new.links and not dominates(new.links[link.name].label, target.label):
+            faults.add("a link's label dominates its target's", "links", link.name, "label")
+    for i, name in enumerate(document.embedding):
+        if name not in new.fields:
+            faults.add("no such field", "embedding", "fields", i)
 
 
 def _check_parent(document: Document, after: Catalogue, faults: Faults) -> None:
@@ -166,7 +170,7 @@ def _check_parent(document: Document, after: Catalogue, faults: Faults) -> None:
             faults.add(f"the natural key is declared by {parent.key_type}", "naturalKey")
 
 
-def _check_relations(after: Catalogue, faults: Faults) -> None:
+def _check_relations(after: Catalogue, led: Mapping[str, Faults], faults: Faults) -> None:
     """A relation's properties mean the same wherever they are declared."""
     seen: dict[tuple[str, str], Field] = {}
     for object_type in after.types.values():
@@ -174,4 +178,5 @@ def _check_relations(after: Catalogue, faults: Faults) -> None:
             for name, member in link.properties.items():
                 other = seen.setdefault((link.relation, name), member)
                 if (other.kind, other.many, other.values) != (member.kind, member.many, member.values):
-                    faults.add(f"{link.relation} has this property already, of another kind", "links", link.name, "properties", name)
+                    message = f"{link.relation} has this property already, of another kind"
+                    led.get(object_type.name, faults).add(message, "links", link.name, "properties", name)
