@@ -30,6 +30,12 @@ RETRIES = 5
 """How often a transaction that lost a race (deadlock, serialization, a version that appeared meanwhile) is run again."""
 
 
+_BEGIN_SNAPSHOT = """
+begin isolation level repeatable read read only;
+set local statement_timeout = 0;
+set local idle_in_transaction_session_timeout = 0; """
+
+
 class LostRace(Exception):
     """A concurrent writer was first; the whole transaction is worth running again."""
 
@@ -199,13 +205,15 @@ class Database:
             raise Internal("the database could not answer") from error
 
     @asynccontextmanager
-    async def transaction(self, session: Session, *, holding: int | None = None) -> AsyncIterator[Transaction]:
+    async def transaction(
+        self, session: Session, *, holding: int | None = None, snapshot: bool = False
+    ) -> AsyncIterator[Transaction]:
         """Commits when the block ends, rolls back when it raises. LostRace says: run it again (see `retried`).
 
         `holding` is the `types_revision` the work was prepared by: StaleTypes if it has passed, and it stays until
-        the transaction ends.
+        the transaction ends. A `snapshot` only reads, all of it as of one moment, for as long as its reader takes.
         """
-        opening = "begin; " + _set(session)
+        opening = (_BEGIN_SNAPSHOT if snapshot else "begin; ") + _set(session)
         if holding is not None:
             opening += f"; select fabric.hold_types('{session.organization_id}', {holding:d})"
         try:

@@ -34,7 +34,7 @@ class Types:
             return known
         changes = self._changes
         async with self._database.transaction(session) as transaction:
-            catalogue = await _load(transaction)
+            catalogue = await read_catalogue(transaction)
         if changes == self._changes:  # otherwise it may be older than what made them
             self._catalogues[session] = catalogue
             if len(self._catalogues) > self._capacity:
@@ -85,8 +85,8 @@ class Types:
 def _planned(before: Catalogue, documents: Sequence[Document], definer: Definer) -> Catalogue:
     fragments = {(f.type_name, f.label): f for f in before.fragments}
     faults = Faults()
-    for document in documents:
-        fragments |= {(f.type_name, f.label): f for f in fragments_of(document, before, definer, faults)}
+    for i, document in enumerate(documents):
+        fragments |= {(f.type_name, f.label): f for f in fragments_of(document, before, definer, faults.under(i))}
     faults.raise_any()
     after = build(fragments.values(), before.revision)
     check(before, after, documents, faults)
@@ -108,7 +108,8 @@ def _read_all(documents: Sequence[object]) -> list[Document]:
     return read
 
 
-async def _load(transaction: Transaction) -> Catalogue:
+async def read_catalogue(transaction: Transaction) -> Catalogue:
+    """What the transaction's session sees, as of the transaction."""
     rows = await transaction.fetch(_LOAD)
     fragments = [
         Fragment(r["type_name"], r["label"], r["domain"], r["field_schema"], r["ui_schema"], r["revision"])
@@ -123,7 +124,7 @@ async def _lock_and_load(transaction: Transaction) -> Catalogue:
     await transaction.fetchval(
         "select pg_advisory_xact_lock(fabric.types_lock($1))", transaction.session.organization_id
     )
-    return await _load(transaction)
+    return await read_catalogue(transaction)
 
 
 def _retired(fragment: Fragment) -> Fragment:
