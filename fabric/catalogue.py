@@ -207,6 +207,7 @@ def _resolve(name: str, merged: Mapping[str, ObjectType]) -> ObjectType:
         parent=ancestors[0] if ancestors else None,
         natural_key=tuple(k for k in merged[key_type].natural_key if k in fields),
         key_type=key_type,
+        embedding=tuple(n for n in own.embedding if n in fields),
         own_links={n: k for n, k in own.own_links.items() if k.target in merged},
         fields=fields,
         links={n: k for n, k in links.items() if n not in fields},
