@@ -74,6 +74,8 @@ class LinkChange:
 class WrittenLink:
     link_id: UUID
     changed: bool
+    created: bool = False
+    """Whether the writer saw no such link before."""
 
 
 class Links:
@@ -124,7 +126,9 @@ async def _write(
             prefixed = error.under(*change.path)
             errors += prefixed.errors if isinstance(prefixed, Several) else [prefixed]
             continue
-        written.append(WrittenLink(id, version is not now.get(id)))
+        old = now.get(id)
+        created = not version.tombstone and (old is None or old.tombstone)
+        written.append(WrittenLink(id, version is not old, created))
         now[id] = version
     if errors:
         raise errors[0] if len(errors) == 1 else Several(errors)
@@ -132,7 +136,8 @@ async def _write(
     if not changed:
         return written, None
     await TABLE.store(transaction, before, changed)
-    await _check_cardinality(transaction, catalogue, end_types, changed.values())
+    paths = {id: change.path for change, id in named}
+    await _check_cardinality(transaction, catalogue, end_types, changed.values(), paths)
     entries = [_entry(before.get(id), version) for id, version in changed.items()]
     return written, await journal.append(transaction, subject.subject, entries, request_id=request_id)
 
@@ -218,26 +223,35 @@ def _changed(content: Content, change: LinkChange, relation: Relation) -> Conten
 
 
 async def _check_cardinality(
-    transaction: Transaction, catalogue: Catalogue, end_types: Mapping[UUID, str], stored: Iterable[Version]
-) -> None:
-    """Of cardinality one an object has one link at each label: a higher one covers a lower, it does not contradict it."""
+    transaction: Transaction, catalogue: Catalogue, end_types: Mapping[UUID, str], stored: Iterable[Version],
+    paths: Mapping[UUID, tuple[str | int, ...]],
+) -> None:  # fmt: skip
+    """Of cardinality one an object has one link at each label: a higher one covers a lower, it does not contradict it.
+
+    Several Conflicts, led by `paths`, for the links beyond the first; for all stored now where one was there before.
+    """
+    errors: list[FabricError] = []
     for side, pairs_of in (("source_id", "one_target"), ("target_id", "one_source")):
-        checked: dict[str, list[UUID]] = {}
+        checked: dict[str, dict[UUID, list[UUID]]] = {}
         for link in stored:
             relation = catalogue.relations.get(link.content["relation"])
             ends = end_types.get(link.content["source_id"], ""), end_types.get(link.content["target_id"], "")
             if link.tombstone or relation is None:
                 continue
             if any(catalogue.is_a(ends[0], s) and catalogue.is_a(ends[1], t) for s, t in getattr(relation, pairs_of)):
-                checked.setdefault(relation.name, []).append(link.content[side])
-        for relation_name, ends_checked in checked.items():
-            double = await transaction.fetchval(
-                f"""select {side} from fabric.links where relation = $1 and {side} = any($2) and label = $3
-                    and not tombstone group by {side} having count(*) > 1 limit 1""",
-                relation_name, ends_checked, transaction.session.label,
+                checked.setdefault(relation.name, {}).setdefault(link.content[side], []).append(link.id)
+        for name, by_end in checked.items():
+            several = await transaction.fetch(
+                f"""select {side} as id, count(*) from fabric.links where relation = $1 and {side} = any($2)
+                    and label = $3 and not tombstone group by {side} having count(*) > 1""",
+                name, list(by_end), transaction.session.label,
             )  # fmt: skip
-            if double is not None:
-                raise Conflict(f"an object has one link {relation_name} of this kind; unlink the other first")
+            for end, count in several:
+                extra = by_end[end][0 if count > len(by_end[end]) else 1 :]
+                message = f"an object has one link {name} of this kind; unlink the other first"
+                errors += [Conflict(message, paths[id]) for id in extra]
+    if errors:
+        raise errors[0] if len(errors) == 1 else Several(errors)
 
 
 def _entry(before: Version | None, after: Version) -> Entry:

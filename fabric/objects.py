@@ -53,6 +53,8 @@ class Written:
     object_id: UUID
     type_name: str
     changed: bool
+    created: bool = False
+    """Whether the writer saw no such object before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,9 @@ async def _write(
         except FabricError as error:
             errors += error.errors if isinstance(error, Several) else [error]
             continue
-        written.append(Written(each.object_id, version.content["type_name"], version is not now.get(each.object_id)))
+        old = now.get(each.object_id)
+        created = not version.tombstone and (old is None or old.tombstone)
+        written.append(Written(each.object_id, version.content["type_name"], version is not old, created))
         now[each.object_id] = version
     if errors:
         raise errors[0] if len(errors) == 1 else Several(errors)
