@@ -13,7 +13,6 @@ import orjson
 from graphql import (
     DocumentNode,
     ExecutionResult,
-    GraphQLResolveInfo,
     OperationDefinitionNode,
     SelectionSetNode,
     execute,
@@ -24,7 +23,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from fabric.settings import Settings
 from graphql_api.arguments import shape
-from graphql_api.context import Context
+from graphql_api.context import Context, Info
 from graphql_api.documents import DocumentLimits, Documents, Invalid, Operation
 from graphql_api.plan import Plan, Request
 from graphql_api.planner import OBJECT_IDS, PageLimits, Planner
@@ -95,11 +94,11 @@ class Compiler:
         members = orjson.loads(data) | result.data
         return Outcome(orjson.dumps({key: members[key] for key in prepared.keys}), result.errors or ())
 
-    async def read_objects(self, context: Context, info: GraphQLResolveInfo, object_ids: Sequence[UUID]) -> list[Any]:
+    async def read_objects(self, context: Context, info: Info, object_ids: Sequence[UUID]) -> list[Any]:
         """What a field of the executor's selects of these objects, in their order, by response keys."""
         operation: Operation = context.operation
         key = (tuple(info.path.as_list()), self._shape(operation, context.variables))
-        compiled = operation.plans.get(key)
+        compiled: Compiled | None = operation.plans.get(key)
         if compiled is None:
             sets = [node.selection_set for node in info.field_nodes if node.selection_set]
             types = self.surface.catalogue.types[get_named_type(info.return_type).name].family
@@ -112,11 +111,11 @@ class Compiler:
 
     def _prepared(self, context: Context, operation: Operation) -> Prepared:
         key = self._shape(operation, context.variables)
-        prepared = operation.plans.get(key)
+        prepared: Prepared | None = operation.plans.get(key)
         if prepared is None:
             prepared = self._prepare(context, operation)
             operation.keep(key, prepared)
-        return prepared  # type: ignore[no-any-return]
+        return prepared
 
     def _shape(self, operation: Operation, variables: Mapping[str, Any]) -> Any:
         return shape(variables, operation.deciding, operation.cursors) if variables else ()

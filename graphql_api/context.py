@@ -1,8 +1,10 @@
 """What one request carries through the executor, and the services that all requests share."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
+
+from graphql import GraphQLResolveInfo
 
 from fabric.db import Database
 from fabric.errors import NotFound
@@ -47,3 +49,6 @@ class Context:
             return UUID(value)
         except ValueError:
             raise NotFound("not found", path) from None
+
+
+Info: TypeAlias = GraphQLResolveInfo[Context]

@@ -13,7 +13,7 @@ from fabric.links import LinkChange
 from fabric.regrading import regrade
 from graphql_api.context import Context
 from graphql_api.positions import position_token
-from graphql_api.scalars import ALL, DateTime, Json, Label
+from graphql_api.scalars import SCALAR_MAP, DateTime, Json, Label
 
 Asked = Info[Context, None]
 
@@ -99,8 +99,8 @@ class Query:
             organization=subject.organization,
             roles=sorted(subject.roles),
             permissions=sorted(subject.permissions),
-            clearance=str(lattice.decode(subject.clearance)),
-            session_label=str(lattice.decode(subject.label)),
+            clearance=Label(str(lattice.decode(subject.clearance))),
+            session_label=Label(str(lattice.decode(subject.label))),
         )
 
     @strawberry.field(description="The types you can see, by name; for form builders and generators.")
@@ -204,13 +204,13 @@ def _described(context: Context, catalogue: Catalogue, names: Collection[str]) -
     return [
         TypeDefinition(
             type_name=t.name,
-            label=str(decode(t.label)),
+            label=Label(str(decode(t.label))),
             domain=t.domain,
             description=t.description,
             extends=t.parent,
             natural_key=list(t.natural_key),
-            field_schema=as_document(t, decode),
-            ui_schema=t.ui_schema,
+            field_schema=Json(as_document(t, decode)),
+            ui_schema=Json(t.ui_schema) if t.ui_schema is not None else None,
         )
         for name in sorted(names)
         if (t := catalogue.types[name])
@@ -233,14 +233,13 @@ async def _link(context: Context, change: LinkChange) -> LinkPayload:
     written, position = await context.services.links.write(
         context.subject, context.organization, [change], request_id=context.request_id
     )
-    token = position and position_token(context.organization, position)
+    token = position_token(context.organization, position) if position else None
     return LinkPayload(id=strawberry.ID(str(written[0].link_id)), changed=written[0].changed, position=token)
 
 
 FIXED = strawberry.Schema(
     query=Query,
     mutation=Mutation,
-    types=ALL,
-    config=StrawberryConfig(disable_field_suggestions=True),
+    config=StrawberryConfig(disable_field_suggestions=True, scalar_map=SCALAR_MAP),
 )
 """The fixed part as a schema of its own: the generated part takes its types and scalars from here."""

@@ -1,6 +1,7 @@
 """The generated input types: filters, orderings, and what mutations take."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from graphql import (
     GraphQLBoolean,
@@ -178,9 +179,9 @@ class Inputs:
     def _data(self, object_type: ObjectType, required: Callable[[Field], bool]) -> GraphQLInputFieldMap:
         made = {}
         for name, field in object_type.fields.items():
-            type_: GraphQLInputType = self.value(object_type, field)
+            type_: Any = self.value(object_type, field)
             made[name] = GraphQLInputField(
-                GraphQLNonNull(type_) if required(field) else type_, description=field.description  # type: ignore[type-var]
+                GraphQLNonNull(type_) if required(field) else type_, description=field.description
             )
         return made
 

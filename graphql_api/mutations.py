@@ -13,7 +13,6 @@ from graphql import (
     GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
-    GraphQLResolveInfo,
     GraphQLString,
 )
 
@@ -21,7 +20,7 @@ from fabric.catalogue import ObjectType
 from fabric.errors import BadInput
 from fabric.names import camel, pascal
 from fabric.objects import Change, Written
-from graphql_api.context import Context
+from graphql_api.context import Context, Info
 from graphql_api.inputs import Inputs
 from graphql_api.positions import position_token
 
@@ -43,33 +42,33 @@ def mutation_fields(object_type: ObjectType, inputs: Inputs, shape: Any) -> Grap
     def listed(type_: Any) -> dict[str, GraphQLArgument]:
         return {"inputs": GraphQLArgument(required(GraphQLList(required(type_))))}
 
-    async def create(_: Any, info: GraphQLResolveInfo, input: dict[str, Any]) -> Any:
+    async def create(_: Any, info: Info, input: dict[str, Any]) -> Any:
         return await _one(info, _given(info.context, "create", name, input, "input"))
 
-    async def create_many(_: Any, info: GraphQLResolveInfo, inputs: list[dict[str, Any]]) -> Any:
+    async def create_many(_: Any, info: Info, inputs: list[dict[str, Any]]) -> Any:
         return await _many(info, [_given(info.context, "create", name, x, "inputs", i) for i, x in enumerate(inputs)])
 
-    async def upsert(_: Any, info: GraphQLResolveInfo, input: dict[str, Any]) -> Any:
+    async def upsert(_: Any, info: Info, input: dict[str, Any]) -> Any:
         return await _one(info, _given(info.context, "upsert", name, input, "input"))
 
-    async def upsert_many(_: Any, info: GraphQLResolveInfo, inputs: list[dict[str, Any]]) -> Any:
+    async def upsert_many(_: Any, info: Info, inputs: list[dict[str, Any]]) -> Any:
         return await _many(info, [_given(info.context, "upsert", name, x, "inputs", i) for i, x in enumerate(inputs)])
 
     async def update(
-        _: Any, info: GraphQLResolveInfo, id: str, input: dict[str, Any], expectedRevision: int | None = None
+        _: Any, info: Info, id: str, input: dict[str, Any], expectedRevision: int | None = None
     ) -> Any:
         object_id = info.context.read_id(id, "id")
         return await _one(info, Change("update", name, input, object_id, expectedRevision, ("input",)))
 
-    async def update_many(_: Any, info: GraphQLResolveInfo, inputs: list[dict[str, Any]]) -> Any:
+    async def update_many(_: Any, info: Info, inputs: list[dict[str, Any]]) -> Any:
         return await _many(info, [_bulk_update(info.context, name, x, i) for i, x in enumerate(inputs)])
 
-    async def delete(_: Any, info: GraphQLResolveInfo, id: str, expectedRevision: int | None = None) -> Any:
+    async def delete(_: Any, info: Info, id: str, expectedRevision: int | None = None) -> Any:
         change = Change("delete", name, {}, info.context.read_id(id, "id"), expectedRevision)
         _, position = await _written(info.context, [change])
         return {"id": id, "position": position}
 
-    async def delete_many(_: Any, info: GraphQLResolveInfo, ids: list[str]) -> Any:
+    async def delete_many(_: Any, info: Info, ids: list[str]) -> Any:
         context: Context = info.context
         changes = [Change("delete", name, {}, context.read_id(x, "ids", i), path=("ids", i)) for i, x in enumerate(ids)]
         _, position = await _written(context, changes)
@@ -132,24 +131,24 @@ async def _written(context: Context, changes: Sequence[Change]) -> tuple[list[Wr
     written, position = await context.services.objects.write(
         context.subject, context.organization, changes, request_id=context.request_id
     )
-    return written, position and position_token(context.organization, position)
+    return written, position_token(context.organization, position) if position else None
 
 
-async def _one(info: GraphQLResolveInfo, change: Change) -> dict[str, Any]:
+async def _one(info: Info, change: Change) -> dict[str, Any]:
     written, position = await _written(info.context, [change])
     return {"ids": [written[0].object_id], "changed": written[0].changed, "position": position}
 
 
-async def _many(info: GraphQLResolveInfo, changes: list[Change]) -> dict[str, Any]:
+async def _many(info: Info, changes: list[Change]) -> dict[str, Any]:
     written, position = await _written(info.context, changes)
     return {"ids": [w.object_id for w in written], "position": position}
 
 
-async def _read_one(payload: dict[str, Any], info: GraphQLResolveInfo) -> Any:
+async def _read_one(payload: dict[str, Any], info: Info) -> Any:
     return (await _read_many(payload, info))[0]
 
 
-async def _read_many(payload: dict[str, Any], info: GraphQLResolveInfo) -> list[Any]:
+async def _read_many(payload: dict[str, Any], info: Info) -> list[Any]:
     """What is selected of the written objects, by the compiler, as the writer now sees them."""
     context: Context = info.context
     rows: list[Any] = await context.compiler.read_objects(context, info, payload["ids"])

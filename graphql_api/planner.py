@@ -89,15 +89,11 @@ class Planner:
         row = self._row(field.sets, types)
         match root.kind:
             case "nodes":
-                leaf = trees["ids"]
-                assert isinstance(leaf, Leaf)
-                return p.ByIds(types, self._add(lambda r: [_uuid(v) for v in leaf.get(r.variables)]), row)
+                return p.ByIds(types, self._add(_ids(trees["ids"])), row)
             case "key":
                 return p.ById(types, self._add(self._key_binder(root, trees)), row)
             case _:
-                leaf = trees["id"]
-                assert isinstance(leaf, Leaf)
-                return p.ById(types, self._add(lambda r: _uuid(leaf.get(r.variables))), row)
+                return p.ById(types, self._add(_id(trees["id"])), row)
 
     def _object_types(self) -> tuple[str, ...]:
         return tuple(n for n, t in self._types.items() if t.domain == "object")
@@ -327,6 +323,16 @@ def _alike(types: Sequence[ObjectType], names: Sequence[str]) -> list[list[Objec
         meaning = repr([(t.fields.get(n), t.links.get(n)) for n in names])
         groups.setdefault(meaning, []).append(t)
     return list(groups.values())
+
+
+def _id(tree: Tree) -> p.Binder:
+    assert isinstance(tree, Leaf)
+    return lambda request: _uuid(tree.get(request.variables))
+
+
+def _ids(tree: Tree) -> p.Binder:
+    assert isinstance(tree, Leaf)
+    return lambda request: [_uuid(value) for value in tree.get(request.variables)]
 
 
 def _uuid(value: str) -> UUID | None:

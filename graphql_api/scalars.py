@@ -1,17 +1,21 @@
 """The scalars of the surface. Their values are the canonical JSON of `fabric.kinds`, so nothing is converted on the way.
 
-They are Strawberry scalars, which the fixed part of the schema uses as annotations; the generated part takes them from
-the schema that Strawberry makes (`graphql_api.schema`), so that both parts share them.
+Those that the fixed part of the schema uses are Strawberry's, with an annotation each (`SCALAR_MAP`); the generated part
+takes these from the schema that Strawberry makes, so that both parts share them.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any, NewType
 
 import strawberry
-from graphql import GraphQLError
+from graphql import GraphQLError, GraphQLScalarType
 
 from fabric.kinds import Kind, KindError, canonical
 from fabric.labels import Label as LabelValue
+
+DateTime = NewType("DateTime", str)
+Json = NewType("Json", object)
+Label = NewType("Label", str)
 
 
 def _reads(kind: Kind) -> Callable[[Any], Any]:
@@ -24,10 +28,6 @@ def _reads(kind: Kind) -> Callable[[Any], Any]:
     return parse
 
 
-def _scalar(name: str, kind: Kind, description: str) -> Any:
-    return strawberry.scalar(NewType(name, object), name=name, description=description, parse_value=_reads(kind))
-
-
 def _read_label(value: Any) -> str:
     try:
         return str(LabelValue.of(value))
@@ -35,26 +35,33 @@ def _read_label(value: Any) -> str:
         raise GraphQLError(str(error)) from None
 
 
-def _same(value: Any) -> Any:
+def _read_json(value: Any) -> Any:
     return value
 
 
-BigInt = _scalar("BigInt", Kind.BIGINT, "A signed 64-bit integer; output as a string, input also as a number.")
-Decimal = _scalar("Decimal", Kind.DECIMAL, "An exact decimal number, as a string in plain notation.")
-Date = _scalar("Date", Kind.DATE, "A day: `2026-01-31`.")
-DateTime = _scalar("DateTime", Kind.DATETIME, "A point in time, RFC 3339; output in UTC with microseconds.")
-Duration = _scalar("Duration", Kind.DURATION, "An ISO 8601 duration of days, hours, minutes and seconds: `P1DT2H`.")
-Uuid = _scalar("UUID", Kind.UUID, "A UUID.")
-Uri = _scalar("URI", Kind.URI, "An absolute URI.")
-Json = strawberry.scalar(NewType("JSON", object), name="JSON", description="Any JSON value.", parse_value=_same)
-Label = strawberry.scalar(
-    NewType("Label", str),
-    name="Label",
-    description="A security label: `LEVEL` or `LEVEL/COMPARTMENT,…`, such as `SECRET/ALPHA`.",
-    parse_value=_read_label,
-)
+_TIME = "A point in time, RFC 3339; output in UTC with microseconds."
+_LABEL = "A security label: `LEVEL` or `LEVEL/COMPARTMENT,…`, such as `SECRET/ALPHA`."
 
-ALL = (BigInt, Decimal, Date, DateTime, Duration, Uuid, Uri, Json, Label)
+SCALAR_MAP: Mapping[object, Any] = {
+    DateTime: strawberry.scalar(name="DateTime", description=_TIME, parse_value=_reads(Kind.DATETIME)),
+    Json: strawberry.scalar(name="JSON", description="Any JSON value.", parse_value=_read_json),
+    Label: strawberry.scalar(name="Label", description=_LABEL, parse_value=_read_label),
+}
+
+
+def _scalar(name: str, kind: Kind, description: str) -> GraphQLScalarType:
+    return GraphQLScalarType(name, parse_value=_reads(kind), description=description)
+
+
+GENERATED = (
+    _scalar("BigInt", Kind.BIGINT, "A signed 64-bit integer; output as a string, input also as a number."),
+    _scalar("Decimal", Kind.DECIMAL, "An exact decimal number, as a string in plain notation."),
+    _scalar("Date", Kind.DATE, "A day: `2026-01-31`."),
+    _scalar("Duration", Kind.DURATION, "An ISO 8601 duration of days, hours, minutes and seconds: `P1DT2H`."),
+    _scalar("UUID", Kind.UUID, "A UUID."),
+    _scalar("URI", Kind.URI, "An absolute URI."),
+)
+"""Those that only generated types use."""
 
 NAMES: Mapping[Kind, str] = {
     Kind.STRING: "String",

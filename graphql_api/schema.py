@@ -23,7 +23,6 @@ from graphql import (
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLOutputType,
-    GraphQLResolveInfo,
     GraphQLScalarType,
     GraphQLSchema,
     GraphQLString,
@@ -35,17 +34,21 @@ from graphql import (
 from fabric.catalogue import Catalogue, ObjectType
 from fabric.definitions import LinkField
 from fabric.names import camel, pascal
+from graphql_api.context import Info
 from graphql_api.fixed import FIXED
 from graphql_api.inputs import Inputs
 from graphql_api.mutations import mutation_fields
+from graphql_api.scalars import GENERATED
 
 _FIXED = FIXED._schema
 SCALARS: Mapping[str, GraphQLScalarType] = {
-    name: type_ for name, type_ in {**specified_scalar_types, **_FIXED.type_map}.items() if is_scalar_type(type_)
+    **specified_scalar_types,
+    **{scalar.name: scalar for scalar in GENERATED},
+    **{name: type_ for name, type_ in _FIXED.type_map.items() if is_scalar_type(type_)},
 }
 
 
-def by_key(source: Any, info: GraphQLResolveInfo, **_: Any) -> Any:
+def by_key(source: Any, info: Info, **_: Any) -> Any:
     """What the compiler has read for this field, aliases and arguments included."""
     return source[info.path.key]
 
@@ -144,7 +147,7 @@ class _Builder:
         schema = GraphQLSchema(
             query=_extended(_FIXED.query_type, query),
             mutation=_extended(_FIXED.mutation_type, mutations),
-            types=[*(t for t in fixed["types"] if t not in (_FIXED.query_type, _FIXED.mutation_type)), *concrete],
+            types=[*(t for t in fixed["types"] or () if t not in (_FIXED.query_type, _FIXED.mutation_type)), *concrete],
             directives=fixed["directives"],
         )
         schema._strawberry_schema = FIXED  # type: ignore[attr-defined]

@@ -148,7 +148,8 @@ class _Writer:
     def _page(self, page: p.Page, hop: p.Hop | None, parent: str | None) -> str:
         t, link = self._alias("o"), self._alias("l") if hop else None
         if hop is not None:
-            assert parent is not None and link is not None
+            assert parent is not None
+            assert link is not None
             source = self._hop(hop, parent, t, link)
         else:
             source = f"fabric.objects {t} where {t}.organization_id = s.org and {self._is(t, page.types)}"
@@ -297,7 +298,9 @@ class _PageWriter:
 
 
 _OBJECT_COLUMNS = ("object_id", "label", "type_name", "data", "revision", "created_at", "updated_at")
-_LINK_COLUMNS = ("link_id", "label", "relation", "weight", "properties", "valid_from", "valid_to", "revision", "created_at", "updated_at")
+_LINK_COLUMNS = (
+    "link_id label relation weight properties valid_from valid_to revision created_at updated_at".split()
+)
 
 
 class _Directed:

@@ -18,6 +18,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
 from fabric.db import Database
 from fabric.embedded import DATABASE, EmbeddedPostgres
@@ -32,6 +33,10 @@ from fabric.types import Types
 
 COMPARTMENTS = ("ALPHA", "BRAVO", "CHARLIE")
 POLICY = Policy.load(None)
+
+# A loaded machine is no fault of what is tested.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 _FOLDER = pytest.StashKey[Path]()
 _names = count(1)
