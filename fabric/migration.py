@@ -20,6 +20,10 @@ class Behind(RuntimeError):
     """The database lacks revisions this version needs."""
 
 
+class Ahead(RuntimeError):
+    """The database was migrated by a newer version, which this one must not touch."""
+
+
 def _config(connection: Connection | None = None) -> Config:
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS))
@@ -40,7 +44,7 @@ def _driver(url: str) -> str:
 async def migrate(url: str, revision: str = "head") -> None:
     """Upgrades (or, for a revision behind the current one, downgrades) the database in one transaction.
 
-    The URL's role must be able to create roles and schemas; a superuser also gets the leakproof aliases.
+    The URL's role must be able to create roles and schemas; a superuser also gets the leakproof aliases. Raises Ahead.
     """
     engine = create_async_engine(_driver(url))
     try:
@@ -53,8 +57,9 @@ async def migrate(url: str, revision: str = "head") -> None:
 def _move(connection: Connection, revision: str) -> None:
     config = _config(connection)
     scripts = ScriptDirectory.from_config(config)
-    known = [script.revision for script in scripts.walk_revisions("base", "heads")]  # newest first
+    known = _known(scripts)
     current = _revision(connection)
+    _require_known(current, known)
     target = scripts.get_current_head() if revision == "head" else None if revision == "base" else revision
     behind = known.index(target) if target else len(known)
     if current is not None and known.index(current) < behind:
@@ -77,9 +82,20 @@ async def revision_of(url: str) -> str | None:
         await engine.dispose()
 
 
+def _known(scripts: ScriptDirectory) -> list[str]:
+    """Every revision that this version brings, newest first."""
+    return [script.revision for script in scripts.walk_revisions("base", "heads")]
+
+
+def _require_known(revision: str | None, known: list[str]) -> None:
+    if revision is not None and revision not in known:
+        raise Ahead(f"the database is at revision {revision}, which this version does not know: run the newer version")
+
+
 async def require_head(url: str) -> None:
-    """Behind, with the command that mends it, unless the database is at this version's head."""
+    """Behind, with the command that mends it, or Ahead, unless the database is at this version's head."""
     found = await revision_of(url)
+    _require_known(found, _known(ScriptDirectory.from_config(_config())))
     if found != head():
         raise Behind(
             f"the database is at revision {found or 'none'}, this version needs {head()}: "

@@ -132,10 +132,11 @@ def test_every_code_is_a_positive_bigint_that_tells_its_level(value: int) -> Non
 
 
 @pytest.mark.parametrize(
-    "text", ["", "secret", "SECRETS", "SECRET/", "SECRET/alpha", "SECRET/A,", "SECRET/A B", "SECRET/A/B", "SECRET A", "/A"]
+    "text",
+    ["", "secret", "SECRETS", "SECRET/", "SECRET/alpha", "SECRET/A,", "SECRET/A B", "SECRET/A/B", "SECRET A", "/A"],
 )
 def test_what_is_no_label_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="level|compartment"):
+    with pytest.raises(ValueError, match=r"level|compartment"):
         Label.parse(text)
 
 
@@ -157,7 +158,7 @@ def test_what_is_no_label_is_refused(text: str) -> None:
     ],
 )
 def test_what_is_no_label_in_json_is_refused(value: object) -> None:
-    with pytest.raises(ValueError, match="label|level|compartment"):
+    with pytest.raises(ValueError, match=r"label|level|compartment"):
         Label.of(value)
 
 
