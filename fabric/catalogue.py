@@ -193,7 +193,7 @@ def _resolve(name: str, merged: Mapping[str, ObjectType]) -> ObjectType:
     own = merged[name]
     ancestors: list[str] = []
     parent = own.parent
-    while parent in merged and parent not in ancestors and parent != name:
+    while parent is not None and parent in merged and parent not in (name, *ancestors):
         ancestors.append(parent)
         parent = merged[parent].parent
     fields: dict[str, Field] = {}

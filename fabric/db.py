@@ -18,8 +18,8 @@ from fabric.errors import Conflict, FabricError, Internal, TimedOut
 from fabric.subject import Session
 
 READ = (
-    "with s as materialized (select set_config('fabric.organization', $1, true), set_config('fabric.clearance', $2, true),"
-    " $1::uuid as org) select r.v from s cross join lateral ({}) r(v)"
+    "with s as materialized (select set_config('fabric.organization', $1, true),"
+    " set_config('fabric.clearance', $2, true), $1::uuid as org) select r.v from s cross join lateral ({}) r(v)"
 )
 """Wraps a query of one value. The query refers to `s.org`, which makes the session run first; were the order ever
 wrong, the settings would be empty and row security would show nothing."""
@@ -27,7 +27,7 @@ wrong, the settings would be empty and row security would show nothing."""
 T = TypeVar("T")
 
 RETRIES = 5
-"""How often a transaction that lost a race (deadlock, serialization, a version that appeared meanwhile) is run again."""
+"""How often a transaction that lost a race (a deadlock, a version that appeared meanwhile) is run again."""
 
 
 _BEGIN_SNAPSHOT = """
@@ -92,7 +92,8 @@ class Transaction:
         await self._connection.execute(_set(self.session))
 
     async def fetch(self, sql: str, *args: Any) -> list[asyncpg.Record]:
-        return await self._connection.fetch(sql, *args)
+        records: list[asyncpg.Record] = await self._connection.fetch(sql, *args)
+        return records
 
     async def fetchrow(self, sql: str, *args: Any) -> asyncpg.Record | None:
         return await self._connection.fetchrow(sql, *args)
@@ -200,9 +201,10 @@ class Database:
     async def ask(self, sql: str, *args: Any) -> list[asyncpg.Record]:
         """A statement that needs no session: it sees nothing that is labelled."""
         try:
-            return await self._pool.fetch(sql, *args)
+            records: list[asyncpg.Record] = await self._pool.fetch(sql, *args)
         except DRIVER_ERRORS as error:
             raise Internal("the database could not answer") from error
+        return records
 
     @asynccontextmanager
     async def transaction(

@@ -1,7 +1,7 @@
 """Type definitions as people write them (see docs/type-definitions.md), read into typed form with every fault named.
 
-A document is one definition: `typeName` with `fields`, `links` and the rest. Here only what the document itself shows is
-checked; what depends on other definitions is `fabric.catalogue`'s, what depends on stored objects `fabric.evolution`'s.
+A document is one definition: `typeName` with `fields`, `links` and the rest. Here only what the document itself shows
+is checked; what depends on other definitions is `fabric.projection`'s, what on stored objects `fabric.evolution`'s.
 """
 
 from collections.abc import Mapping
@@ -13,9 +13,7 @@ from fabric.kinds import Kind
 from fabric.labels import Label
 from fabric.names import GRAPHQL_NAME
 
-RESERVED_FIELDS = frozenset(
-    "id label revision createdAt updatedAt history similar link unlink and or not".split()
-)
+RESERVED_FIELDS = frozenset("id label revision createdAt updatedAt history similar link unlink and or not".split())
 """What every generated type has of its own, or its inputs use."""
 
 MAX_FIELDS = 500
@@ -114,7 +112,9 @@ def read_document(value: object) -> Document:
     _known_keys(value, _TYPE_KEYS, faults)
     name = value.get("typeName")
     if not isinstance(name, str) or not GRAPHQL_NAME.match(name) or not name[0].isupper() or "__" in name:
-        faults.add("a type's name is a capital letter, then letters, digits or single underscores (63 at most)", "typeName")
+        faults.add(
+            "a type's name is a capital letter, then letters, digits or single underscores (63 at most)", "typeName"
+        )
     labels: dict[str, Label] = {}
     _read_label(value, "", labels, faults)
     fields = _members(value, "fields", faults, lambda n, v, p: _read_field(n, v, p, labels, faults))
@@ -139,7 +139,9 @@ def read_document(value: object) -> Document:
     return document
 
 
-def _read_field(name: str, value: object, path: tuple[str, ...], labels: dict[str, Label], faults: Faults) -> Field | None:
+def _read_field(
+    name: str, value: object, path: tuple[str, ...], labels: dict[str, Label], faults: Faults
+) -> Field | None:
     if not isinstance(value, Mapping):
         faults.add('a field is an object such as {"type": "string"}', *path)
         return None
@@ -183,7 +185,9 @@ def _read_values(value: Mapping[str, Any], kind: Kind, faults: Faults, path: tup
     return values
 
 
-def _read_link(name: str, value: object, path: tuple[str, ...], labels: dict[str, Label], faults: Faults) -> LinkField | None:
+def _read_link(
+    name: str, value: object, path: tuple[str, ...], labels: dict[str, Label], faults: Faults
+) -> LinkField | None:
     if not isinstance(value, Mapping):
         faults.add('a link is an object such as {"relation": "has_part", "target": "Part"}', *path)
         return None
@@ -227,7 +231,9 @@ def _members(value: Mapping[str, Any], key: str, faults: Faults, read: Any, *pat
     result = {}
     for name, member in members.items():
         if not isinstance(name, str) or not GRAPHQL_NAME.match(name) or "__" in name:
-            faults.add("a name is a letter, then letters, digits or single underscores (63 at most)", *path, key, str(name))
+            faults.add(
+                "a name is a letter, then letters, digits or single underscores (63 at most)", *path, key, str(name)
+            )
         elif name in RESERVED_FIELDS and not path:
             faults.add(f"{name} is a name every type has already", key, name)
         elif (made := read(name, member, (*path, key, name))) is not None:
@@ -286,7 +292,9 @@ def _flag(value: Mapping[str, Any], key: str, faults: Faults, path: tuple[str, .
     return flag is True
 
 
-def _choice(value: Mapping[str, Any], key: str, choices: tuple[str, ...], default: str, faults: Faults, *path: str) -> str:
+def _choice(
+    value: Mapping[str, Any], key: str, choices: tuple[str, ...], default: str, faults: Faults, *path: str
+) -> str:
     chosen = value.get(key)
     if chosen is None:
         return default

@@ -54,7 +54,9 @@ async def _of_objects(transaction: Transaction, old: ObjectType, new: ObjectType
             now = new.fields.get(name)
             if now is None or now.key != field.key:
                 what = "is gone" if now is None else "has another kind"
-                counts.append((f"data ? {key(field.key)}", f"objects hold a value of {name}, which {what}", ("fields", name)))
+                counts.append(
+                    (f"data ? {key(field.key)}", f"objects hold a value of {name}, which {what}", ("fields", name))
+                )
             elif field.kind is Kind.TEXT and now.kind is Kind.STRING:
                 too_long = f"length(data->>{key(field.key)}) > {STRING_LENGTH}"
                 counts.append((too_long, f"objects hold a longer text in {name}", ("fields", name)))

@@ -10,7 +10,9 @@ from fabric.db import Transaction
 _APPEND = """
 with e as (
     insert into fabric.events (organization_id, label, topic, entity_table, entity_id, entity_type, actor, data)
-    select $1, $2, * from unnest($3::text[], $4::text[], $5::uuid[], $6::text[], array_fill($7::text, array[cardinality($3)]), $8::jsonb[])
+    select $1, $2, topic, entity_table, entity_id, entity_type, $7, data
+    from unnest($3::text[], $4::text[], $5::uuid[], $6::text[], $8::jsonb[])
+        as t(topic, entity_table, entity_id, entity_type, data)
     returning position
 ), a as (
     insert into fabric.audit_log (organization_id, label, actor, action, outcome, entity_id, reason, request_id, detail)

@@ -80,9 +80,7 @@ class Lattice:
 
     def decode(self, value: int) -> Label:
         bits = value & _COMPARTMENTS_MASK
-        return Label(
-            level_of(value), frozenset(name for i, name in enumerate(self.compartments) if bits >> i & 1)
-        )
+        return Label(level_of(value), frozenset(name for i, name in enumerate(self.compartments) if bits >> i & 1))
 
 
 def code(level: Level, compartment_bits: int) -> int:

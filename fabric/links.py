@@ -162,7 +162,8 @@ async def _types_of_ends(
 
 
 def _apply(
-    change: LinkChange, id: UUID, winner: Version | None, label: int, catalogue: Catalogue, end_types: Mapping[UUID, str]
+    change: LinkChange, id: UUID, winner: Version | None, label: int, catalogue: Catalogue,
+    end_types: Mapping[UUID, str],
 ) -> Version:  # fmt: skip
     if winner is not None and not winner.tombstone and not _both_ends(winner, end_types):
         # Seen from here an end is gone, and with it the link: only a new one, once the end is back, can take its place.
@@ -189,9 +190,7 @@ def _both_ends(link: Version, end_types: Mapping[UUID, str]) -> bool:
     return link.content["source_id"] in end_types and link.content["target_id"] in end_types
 
 
-def _check_ends(
-    change: LinkChange, relation: Relation, catalogue: Catalogue, end_types: Mapping[UUID, str]
-) -> None:
+def _check_ends(change: LinkChange, relation: Relation, catalogue: Catalogue, end_types: Mapping[UUID, str]) -> None:
     missing = [BadInput("not found", (side,)) for side, end in _ends(change) if end not in end_types]
     if missing:
         raise NotFound(missing[0].message, missing[0].path)
@@ -201,7 +200,8 @@ def _check_ends(
 
 
 def _ends(change: LinkChange) -> list[tuple[str, UUID]]:
-    assert change.source_id is not None and change.target_id is not None
+    assert change.source_id is not None
+    assert change.target_id is not None
     return [("from", change.source_id), ("to", change.target_id)]
 
 

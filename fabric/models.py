@@ -1,22 +1,22 @@
 """The tables, as SQLAlchemy models: what alembic's revisions are checked against (tests/test_migrations.py).
 
-Statements that serve requests are written by hand and sent by asyncpg; these models are the one description of the shape
-they rely on. Every key starts with `organization_id`, so that the database can be distributed by tenant. A `label` is
-the integer of `fabric.labels`.
+Statements that serve requests are written by hand and sent by asyncpg; these models are the one description of the
+shape they rely on. Every key starts with `organization_id`, so that the database can be distributed by tenant. A
+`label` is the integer of `fabric.labels`.
 
 `over1`, `over2` and `over_rest` hold the labels of the versions of the same object that outrank the row, as far as they
 decide who sees it (the minimal ones). They tell of higher versions: no role that serves readers may select them.
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from pgvector.sqlalchemy import VECTOR
 from sqlalchemy import ARRAY, BigInteger, DateTime, Identity, Index, MetaData, Text, UniqueConstraint, func, text
 from sqlalchemy.dialects.postgresql import BYTEA, JSONB
 from sqlalchemy.dialects.postgresql.base import ischema_names
-from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import UserDefinedType
 
 SCHEMA = "fabric"
@@ -34,12 +34,12 @@ class Xid8(UserDefinedType[int]):
 ischema_names["xid8"] = Xid8
 
 
-class Base(MappedAsDataclass, DeclarativeBase):
+class Base(DeclarativeBase):
     metadata = MetaData(
         schema=SCHEMA,
         naming_convention={"pk": "%(table_name)s_pkey", "uq": "%(table_name)s_%(column_0_N_name)s_key"},
     )
-    type_annotation_map = {
+    type_annotation_map: ClassVar = {
         str: Text(),
         bytes: BYTEA(),
         int: BigInteger(),

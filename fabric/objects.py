@@ -35,7 +35,7 @@ _PERMISSIONS: Mapping[Action, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One wish. `data` is by field name, null clears. The object is named by `object_id`, or by `data`'s natural key."""
+    """One wish. `data` is by field name, null clears. `object_id` or `data`'s natural key names the object."""
 
     action: Action
     type_name: str

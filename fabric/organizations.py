@@ -47,7 +47,9 @@ class Directory:
         organization = None
         if rows:
             row = rows[0]
-            organization = Organization(row["organization_id"], name, row["secret"], Lattice(tuple(row["compartments"])))
+            organization = Organization(
+                row["organization_id"], name, row["secret"], Lattice(tuple(row["compartments"]))
+            )
         if len(self._known) >= self._capacity:
             self._known.pop(next(iter(self._known)))
         self._known[name] = (now + FRESH_SECONDS, organization)
@@ -64,7 +66,9 @@ async def establish(admin_url: str, name: str, compartments: Iterable[str] = ())
         raise ValueError("an organization's name is 1 to 200 printable characters")
     for compartment in compartments:
         if not COMPARTMENT_NAME.match(compartment):
-            raise ValueError(f"{compartment!r}: a compartment is an upper-case letter, then upper-case letters, digits, _")
+            raise ValueError(
+                f"{compartment!r}: a compartment is an upper-case letter, then upper-case letters, digits, _"
+            )
     connection = await asyncpg.connect(admin_url)
     try:
         async with connection.transaction():

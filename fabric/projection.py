@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fabric.catalogue import Catalogue, Fragment, field_json, link_json, read_field
+from fabric.catalogue import Catalogue, Fragment, ObjectType, field_json, link_json, read_field
 from fabric.definitions import Document, Faults, Field, LinkField
 from fabric.evolution import keeps_values
 from fabric.labels import Label, Lattice, dominates
@@ -28,47 +28,50 @@ def fragments_of(document: Document, catalogue: Catalogue, definer: Definer, fau
     session label.
     """
     stored = {f.label: f for f in catalogue.fragments if f.type_name == document.name}
-    existing = catalogue.types.get(document.name)
-    base = _label(document, "", definer, faults, existing.label if existing else definer.label)
-    if existing and base != existing.label:
-        faults.add("a type keeps its label; retire it and define it anew", "label")
-    default = definer.label if existing else base
-    fields = {
-        name: replace(field, label=_member_label(document, name, definer, faults, existing and existing.own_fields, default, base, "fields"))
-        for name, field in document.fields.items()
-    }  # fmt: skip
-    links = {
-        name: replace(link, label=_member_label(document, name, definer, faults, existing and existing.own_links, default, base, "links"))
-        for name, link in document.links.items()
-    }  # fmt: skip
-    labels = {base, *stored, *(m.label for m in (*fields.values(), *links.values()))}
-    return [_fragment(document, label, label == base, stored.get(label), fields, links) for label in sorted(labels)]
+    labels = _Labels(document, catalogue.types.get(document.name), definer, faults)
+    fields = {name: replace(field, label=labels.of("fields", name)) for name, field in document.fields.items()}
+    links = {name: replace(link, label=labels.of("links", name)) for name, link in document.links.items()}
+    members: list[Field | LinkField] = [*fields.values(), *links.values()]
+    said = {labels.base, *stored, *(m.label for m in members)}
+    return [
+        _fragment(document, label, label == labels.base, stored.get(label), fields, links) for label in sorted(said)
+    ]
 
 
-def _member_label(
-    document: Document, name: str, definer: Definer, faults: Faults,
-    existing: Mapping[str, Any] | None, default: int, base: int, group: str,
-) -> int:  # fmt: skip
-    known = (existing or {}).get(name)
-    label = _label(document, name, definer, faults, known.label if known else default, group, name)
-    if not dominates(label, base):
-        faults.add("a field's label dominates its type's", group, name, "label")
-    return label
+class _Labels:
+    """The labels of one document's type and members."""
 
+    def __init__(self, document: Document, existing: ObjectType | None, definer: Definer, faults: Faults) -> None:
+        self._document, self._definer, self._faults = document, definer, faults
+        self._known: dict[str, Mapping[str, Field | LinkField]] = {
+            "fields": existing.own_fields if existing else {},
+            "links": existing.own_links if existing else {},
+        }
+        self.base = self._given("", existing.label if existing else definer.label)
+        if existing and self.base != existing.label:
+            faults.add("a type keeps its label; retire it and define it anew", "label")
+        self._default = definer.label if existing else self.base
 
-def _label(document: Document, name: str, definer: Definer, faults: Faults, default: int, *path: str) -> int:
-    wanted: Label | None = document.labels.get(name)
-    if wanted is None:
-        return default
-    try:
-        label = definer.lattice.encode(wanted)
-    except LookupError:
-        label = -1
-    if label < 0 or not dominates(definer.label, label):
-        # The same words for a compartment that does not exist: this must not list the organization's compartments.
-        faults.add(NOT_DOMINATED, *path, "label")
-        return default
-    return label
+    def of(self, group: str, name: str) -> int:
+        known = self._known[group].get(name)
+        label = self._given(name, known.label if known else self._default, group, name)
+        if not dominates(label, self.base):
+            self._faults.add("a field's label dominates its type's", group, name, "label")
+        return label
+
+    def _given(self, name: str, default: int, *path: str) -> int:
+        wanted: Label | None = self._document.labels.get(name)
+        if wanted is None:
+            return default
+        try:
+            label = self._definer.lattice.encode(wanted)
+        except LookupError:
+            label = -1
+        if label < 0 or not dominates(self._definer.label, label):
+            # The same words for a compartment that does not exist: this must not list the organization's compartments.
+            self._faults.add(NOT_DOMINATED, *path, "label")
+            return default
+        return label
 
 
 def _fragment(
@@ -88,7 +91,8 @@ def _fragment(
     generations = dict(stored.schema.get("generations", {})) if stored else {}
     mine = [f for f in fields.values() if f.label == label]
     schema["fields"] = [
-        field_json(_stored_field(field, old.get(field.name), generations, first=base and stored is None)) for field in mine
+        field_json(_stored_field(field, old.get(field.name), generations, first=base and stored is None))
+        for field in mine
     ]
     for name in old.keys() - {f.name for f in mine}:
         generations.setdefault(name, 1)  # what is gone may come back as another kind: it must not find old values
@@ -105,7 +109,9 @@ def _stored_field(field: Field, old: Mapping[str, Any] | None, generations: dict
     retired: tuple[str, ...] = ()
     if from_old and keeps_values(from_old, field):
         key = from_old.key
-        retired = tuple(v for v in (*from_old.values, *from_old.retired_values) if field.values and v not in field.values)
+        retired = tuple(
+            v for v in (*from_old.values, *from_old.retired_values) if field.values and v not in field.values
+        )
     else:
         if from_old or field.name in generations:
             generations[field.name] = generations.get(field.name, 1) + 1

@@ -11,8 +11,10 @@ Stored = dict[str, Any]
 """`objects.data`: canonical values by storage key, nulls left out."""
 
 
-def read_data(members: Mapping[str, Field], data: Mapping[str, Any], faults: Faults, *path: str | int) -> dict[str, JSONValue]:
-    """Canonical values by storage key; None for what the caller sets to null. Faults get what is wrong, with its path."""
+def read_data(
+    members: Mapping[str, Field], data: Mapping[str, Any], faults: Faults, *path: str | int
+) -> dict[str, JSONValue]:
+    """Canonical values by storage key; None for what is set to null. Faults get what is wrong, with its path."""
     stored: dict[str, JSONValue] = {}
     for name, value in data.items():
         field = members.get(name)
@@ -44,7 +46,7 @@ def check_required(members: Mapping[str, Field], stored: Stored, faults: Faults,
 
 def merged(stored: Stored, changes: Mapping[str, JSONValue]) -> Stored:
     """The data after the changes; a change to None takes the value away."""
-    return {k: v for k, v in (stored | changes).items() if v is not None}
+    return {k: v for k, v in {**stored, **changes}.items() if v is not None}
 
 
 def difference(object_type: ObjectType | None, before: Stored, after: Stored) -> dict[str, Stored]:

@@ -64,7 +64,7 @@ def value_of(field: Field) -> Access:
         case Kind.JSON:
             return Access(member, "{}::jsonb", "{}")
         case _:
-            return Access(f"({text} collate \"C\")", "{}::text", "{}")
+            return Access(f'({text} collate "C")', "{}::text", "{}")
 
 
 def json_of(field: Field, alias: str) -> str:

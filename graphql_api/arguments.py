@@ -1,8 +1,8 @@
 """Arguments as trees: the structure that decides a statement's text, with leaves whose values come with each request.
 
-A where-filter may stand in the document, in a variable, or partly in both. Either way it becomes the same tree: mappings
-and lists of what decides the plan, and `Leaf`s that fetch a value when the plan is bound. Two requests of one document
-share a plan when the shapes of their variables are equal (`shape`).
+A where-filter may stand in the document, in a variable, or partly in both. Either way it becomes the same tree:
+mappings and lists of what decides the plan, and `Leaf`s that fetch a value when the plan is bound. Two requests of one
+document share a plan when the shapes of their variables are equal (`shape`).
 """
 
 from collections.abc import Callable, Mapping

@@ -75,7 +75,9 @@ class Compiler:
         definitions = operation.node.variable_definitions
         if not definitions:
             return {}
-        values = get_variable_values(self.surface.schema, definitions, dict(given), max_errors=10, hide_suggestions=True)
+        values = get_variable_values(
+            self.surface.schema, definitions, dict(given), max_errors=10, hide_suggestions=True
+        )
         if isinstance(values, list):
             raise Invalid(values)
         return values.coerced

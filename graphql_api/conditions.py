@@ -1,6 +1,6 @@
 """From a where-filter to conditions.
 
-A comparison with a missing value is false, so `ne` and `notIn`, which are the opposites of `eq` and `in`, are true of it.
+A comparison with a missing value is false, so `ne` and `notIn`, the opposites of `eq` and `in`, are true of it.
 `eq: null` asks for a missing value. Members of a filter are joined by "and"; an empty filter lets everything pass.
 """
 
@@ -78,7 +78,8 @@ class Conditions:
         return self._links(object_type, name, tree, path)
 
     def _operators(
-        self, access: Access, binder: "_Binding", tree: dict[str, Tree], path: tuple[str | int, ...], field: Field | None
+        self, access: Access, binder: "_Binding", tree: dict[str, Tree], path: tuple[str | int, ...],
+        field: Field | None,
     ) -> p.Condition:  # fmt: skip
         conditions = [self._operator(access, binder, op, leaf, (*path, op), field) for op, leaf in tree.items()]
         return p.All(tuple(conditions))
@@ -128,13 +129,17 @@ class Conditions:
             elif op == "isEmpty":
                 empty: p.Condition = p.Holds(f"{stored} = '[]'::jsonb")
                 holds = self._holds(leaf)
-                parts.append(p.AnyOf((p.All((holds, empty)), p.All((p.Not(holds), p.Holds(f"{stored} <> '[]'::jsonb"))))))
+                parts.append(
+                    p.AnyOf((p.All((holds, empty)), p.All((p.Not(holds), p.Holds(f"{stored} <> '[]'::jsonb")))))
+                )
             else:
                 parameter = self._add(_value(leaf))
                 parts.append(p.Holds(_LISTS[op].replace("{x}", stored), parameter))
         return p.All(tuple(parts))
 
-    def _links(self, object_type: ObjectType, name: str, tree: dict[str, Tree], path: tuple[str | int, ...]) -> p.Condition:
+    def _links(
+        self, object_type: ObjectType, name: str, tree: dict[str, Tree], path: tuple[str | int, ...]
+    ) -> p.Condition:
         link = object_type.links[name]
         target = self._catalogue.types[link.target]
         hop = p.Hop(link.relation, link.outgoing, target.family)

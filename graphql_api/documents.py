@@ -21,8 +21,8 @@ from graphql import (
     validate,
 )
 from graphql.language import FragmentSpreadNode
-from graphql.utilities import get_operation_ast, type_from_ast
 from graphql.type import get_named_type
+from graphql.utilities import get_operation_ast, type_from_ast
 
 from fabric.errors import BadInput, TooComplex
 from fabric.settings import Settings
@@ -166,7 +166,7 @@ def _uses(
     deciding: set[str] = set()
     cursors: set[str] = set()
     for definition in operation.variable_definitions or ():
-        named = get_named_type(type_from_ast(schema, definition.type))  # type: ignore[arg-type]
+        named = get_named_type(type_from_ast(schema, definition.type))
         if named is not None and named.name.endswith(("OrderBy", "OrderDirection")):
             deciding.add(definition.variable.name.value)
     pending: list[Node] = [document]

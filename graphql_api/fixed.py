@@ -165,7 +165,9 @@ class Mutation:
         change = LinkChange("unlink", link_id=info.context.read_id(id, "id"), expected_revision=expected_revision)
         return await _link(info.context, change)
 
-    @strawberry.mutation(description="Moves the version at your session label to another label your clearance dominates.")
+    @strawberry.mutation(
+        description="Moves the version at your session label to another label your clearance dominates."
+    )
     async def regrade_object(self, info: Asked, id: strawberry.ID, label: Label, reason: str) -> RegradePayload:
         context = info.context
         position = await regrade(

@@ -119,7 +119,7 @@ class Inputs:
         return self._operators(NAMES[kind], self._scalars[NAMES[kind]], operators_of(kind))
 
     def _operators(
-        self, name: str, leaf: GraphQLInputType, operators: tuple[str, ...], *, many: bool = False
+        self, name: str, leaf: GraphQLScalarType | GraphQLEnumType, operators: tuple[str, ...], *, many: bool = False
     ) -> GraphQLInputObjectType:
         listed = GraphQLList(GraphQLNonNull(leaf))
 

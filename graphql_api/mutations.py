@@ -36,7 +36,7 @@ def mutation_fields(object_type: ObjectType, inputs: Inputs, shape: Any) -> Grap
     name, many = object_type.name, pascal(object_type.plural)
     payload, bulk, gone, all_gone = _payloads(object_type, shape)
     required = GraphQLNonNull
-    expected = {"expectedRevision": GraphQLArgument(GraphQLInt)}
+    expected = {"expectedRevision": GraphQLArgument(GraphQLInt, out_name="expected_revision")}
     one_id = {"id": GraphQLArgument(required(GraphQLID))}
 
     def listed(type_: Any) -> dict[str, GraphQLArgument]:
@@ -54,17 +54,15 @@ def mutation_fields(object_type: ObjectType, inputs: Inputs, shape: Any) -> Grap
     async def upsert_many(_: Any, info: Info, inputs: list[dict[str, Any]]) -> Any:
         return await _many(info, [_given(info.context, "upsert", name, x, "inputs", i) for i, x in enumerate(inputs)])
 
-    async def update(
-        _: Any, info: Info, id: str, input: dict[str, Any], expectedRevision: int | None = None
-    ) -> Any:
+    async def update(_: Any, info: Info, id: str, input: dict[str, Any], expected_revision: int | None = None) -> Any:
         object_id = info.context.read_id(id, "id")
-        return await _one(info, Change("update", name, input, object_id, expectedRevision, ("input",)))
+        return await _one(info, Change("update", name, input, object_id, expected_revision, ("input",)))
 
     async def update_many(_: Any, info: Info, inputs: list[dict[str, Any]]) -> Any:
         return await _many(info, [_bulk_update(info.context, name, x, i) for i, x in enumerate(inputs)])
 
-    async def delete(_: Any, info: Info, id: str, expectedRevision: int | None = None) -> Any:
-        change = Change("delete", name, {}, info.context.read_id(id, "id"), expectedRevision)
+    async def delete(_: Any, info: Info, id: str, expected_revision: int | None = None) -> Any:
+        change = Change("delete", name, {}, info.context.read_id(id, "id"), expected_revision)
         _, position = await _written(info.context, [change])
         return {"id": id, "position": position}
 

@@ -1,6 +1,6 @@
 """The typed plan between a selection and its SQL: what is read, under which conditions, in which order and form.
 
-Values that come with a request are `Parameter`s. A plan holds no value of any request, so that all of one shape share it.
+Values that come with a request are `Parameter`s. A plan holds no value of any request: all of one shape share it.
 """
 
 from collections.abc import Callable, Mapping

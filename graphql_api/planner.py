@@ -1,7 +1,7 @@
 """From selections to a plan: which fields mean what, for every concrete type that may turn up.
 
-The document has been validated, so names and shapes are known to fit. What is left to refuse here are values: page sizes,
-cursors, orderings. Their errors carry the path of the field.
+The document has been validated, so names and shapes are known to fit. What is left to refuse here are values: page
+sizes, cursors, orderings. Their errors carry the path of the field.
 """
 
 from collections.abc import Iterable, Sequence
@@ -277,7 +277,9 @@ class Planner:
             descending, nulls_first = _DIRECTIONS[leaf.now]
             column = _ORDER_COLUMNS.get(name)
             access = column or value_of(target.fields[name])
-            keys.append(p.Key(access, descending, nulls_first, nullable=column is None and not target.fields[name].non_null))
+            keys.append(
+                p.Key(access, descending, nulls_first, nullable=column is None and not target.fields[name].non_null)
+            )
             ordering += [name, leaf.now]
         last = keys[-1].descending if keys else False
         keys.append(p.Key(ID, last, last, nullable=False))

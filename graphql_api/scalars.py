@@ -1,7 +1,7 @@
-"""The scalars of the surface. Their values are the canonical JSON of `fabric.kinds`, so nothing is converted on the way.
+"""The scalars of the surface. Their values are the canonical JSON of `fabric.kinds`: nothing is converted on the way.
 
-Those that the fixed part of the schema uses are Strawberry's, with an annotation each (`SCALAR_MAP`); the generated part
-takes these from the schema that Strawberry makes, so that both parts share them.
+Those that the fixed part of the schema uses are Strawberry's, with an annotation each (`SCALAR_MAP`); the generated
+part takes these from the schema that Strawberry makes, so that both parts share them.
 """
 
 from collections.abc import Callable, Mapping

@@ -57,7 +57,9 @@ def type_of(value: Any, *_: Any) -> str:
     return str(value["__typename"])
 
 
-def _field(type_: GraphQLOutputType, args: dict[str, GraphQLArgument] | None = None, description: str | None = None) -> GraphQLField:
+def _field(
+    type_: GraphQLOutputType, args: dict[str, GraphQLArgument] | None = None, description: str | None = None
+) -> GraphQLField:
     return GraphQLField(type_, args, resolve=by_key, description=description)
 
 
@@ -139,7 +141,8 @@ class _Builder:
     def surface(self) -> Surface:
         query, roots = self._query()
         fixed = _FIXED.to_kwargs()
-        assert _FIXED.query_type is not None and _FIXED.mutation_type is not None
+        assert _FIXED.query_type is not None
+        assert _FIXED.mutation_type is not None
         mutations: GraphQLFieldMap = {}
         for object_type in self._types.values():
             mutations |= mutation_fields(object_type, self._inputs, self._shape(object_type))
@@ -158,7 +161,9 @@ class _Builder:
         ids = {"ids": GraphQLArgument(_required(GraphQLList(_required(GraphQLID))))}
         fields = {
             "node": _field(NODE, one_id, "Any object by its id."),
-            "nodes": _field(_required(GraphQLList(NODE)), ids, "Objects by their ids, in that order; null where there is none."),
+            "nodes": _field(
+                _required(GraphQLList(NODE)), ids, "Objects by their ids, in that order; null where there is none."
+            ),
         }
         roots = {"node": RootField("node"), "nodes": RootField("nodes")}
         for name, t in self._types.items():
@@ -238,7 +243,9 @@ class _Builder:
         def edge() -> GraphQLFieldMap:
             return {"cursor": _field(_required(GraphQLString)), "node": _field(_required(self._shape(t)))}
 
-        return self._pages(t.name, t, lambda: self._once(t.name + "Edge", lambda: GraphQLObjectType(t.name + "Edge", edge)))
+        return self._pages(
+            t.name, t, lambda: self._once(t.name + "Edge", lambda: GraphQLObjectType(t.name + "Edge", edge))
+        )
 
     def _link_connection(self, owner: str, link: LinkField) -> Any:
         name, target = owner + pascal(link.name), self._types[link.target]
@@ -250,7 +257,9 @@ class _Builder:
                 "link": _field(_required(self._once(name + "Link", lambda: _link_type(name + "Link")))),
             }
 
-        return self._pages(name, target, lambda: self._once(name + "Edge", lambda: GraphQLObjectType(name + "Edge", edge)))
+        return self._pages(
+            name, target, lambda: self._once(name + "Edge", lambda: GraphQLObjectType(name + "Edge", edge))
+        )
 
     def _pages(self, name: str, t: ObjectType, edge: Callable[[], Any]) -> Any:
         def fields() -> GraphQLFieldMap:

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphql import (
+    BooleanValueNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
     InlineFragmentNode,
     SelectionNode,
     SelectionSetNode,
+    ValueNode,
     VariableNode,
 )
 
@@ -37,7 +39,7 @@ class Selected:
 
 
 class Spreader:
-    """Collects fields as the specification's CollectFields does, for a document's fragments and a request's variables."""
+    """Collects fields as the specification's CollectFields does, for one document and one request's variables."""
 
     def __init__(self, fragments: Mapping[str, FragmentDefinitionNode], variables: Mapping[str, Any]) -> None:
         self._fragments = fragments
@@ -91,8 +93,13 @@ class Spreader:
         for directive in node.directives or ():
             name = directive.name.value
             if name in ("skip", "include"):
-                value = directive.arguments[0].value
-                decided = self._variables[value.name.value] if isinstance(value, VariableNode) else value.value  # type: ignore[attr-defined]
+                decided = _decision((directive.arguments or ())[0].value, self._variables)
                 if decided is (name == "skip"):
                     return False
         return True
+
+
+def _decision(value: ValueNode, variables: Mapping[str, Any]) -> bool:
+    if isinstance(value, VariableNode):
+        return bool(variables[value.name.value])
+    return isinstance(value, BooleanValueNode) and value.value

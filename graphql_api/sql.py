@@ -128,10 +128,7 @@ class _Writer:
         """Of several links the one with the highest label, which may cover a lower one."""
         t, link = self._alias("o"), self._alias("l")
         order = f"{link}.label >> 60 desc, bit_count({link}.label::bit(64)) desc, {link}.label desc, {link}.link_id"
-        return (
-            f"(select {self._row(one.row, t, link)} from {self._hop(one.hop, o, t, link)}"
-            f" order by {order} limit 1)"
-        )
+        return f"(select {self._row(one.row, t, link)} from {self._hop(one.hop, o, t, link)} order by {order} limit 1)"
 
     def _hop(self, hop: p.Hop, o: str, t: str, link: str) -> str:
         """FROM and WHERE of the objects over a hop, but for further conditions."""
@@ -255,8 +252,7 @@ class _PageWriter:
 
     def _beyond(self, keys: "list[_Directed]", keyset: p.Keyset, *, inclusive: bool = False) -> str:
         values = [
-            k.key.access.parameter(self._writer.say(v)) if v else None
-            for k, v in zip(keys, keyset.values, strict=True)
+            k.key.access.parameter(self._writer.say(v)) if v else None for k, v in zip(keys, keyset.values, strict=True)
         ]
         return _beyond(keys, values, self._t, self._link, inclusive=inclusive)
 
@@ -286,10 +282,7 @@ class _PageWriter:
             bounds.append(self._beyond(self._keys(reverse=True), page.before))
         extra = " + 1" if {"hasPreviousPage" if page.backward else "hasNextPage"} & set(infos) else ""
         columns = [f"{t}.{c}" for c in _OBJECT_COLUMNS] + [f"{link}.{c} as l_{c}" for c in _LINK_COLUMNS if link]
-        inner = (
-            f"select {', '.join(columns)} from {' and '.join(bounds)} order by {order}"
-            f" limit {self._limit()}{extra}"
-        )
+        inner = f"select {', '.join(columns)} from {' and '.join(bounds)} order by {order} limit {self._limit()}{extra}"
         lateral = ""
         if link:
             renamed = ", ".join(f"{t}.l_{c} as {c}" for c in _LINK_COLUMNS)
@@ -298,9 +291,7 @@ class _PageWriter:
 
 
 _OBJECT_COLUMNS = ("object_id", "label", "type_name", "data", "revision", "created_at", "updated_at")
-_LINK_COLUMNS = (
-    "link_id label relation weight properties valid_from valid_to revision created_at updated_at".split()
-)
+_LINK_COLUMNS = "link_id label relation weight properties valid_from valid_to revision created_at updated_at".split()
 
 
 class _Directed:

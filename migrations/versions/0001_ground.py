@@ -263,7 +263,8 @@ def keep_winners(table: str, key: str) -> list[str]:
         language plpgsql security definer set search_path = fabric, pg_catalog, pg_temp as $$
         begin
             perform pg_advisory_xact_lock(k) from (
-                select distinct hashtextextended(organization_id::text || {key}::text, 0) k from changed order by k) locks;
+                select distinct hashtextextended(organization_id::text || {key}::text, 0) k
+                from changed order by k) locks;
             update fabric.{table} v set over1 = n.over[1], over2 = n.over[2], over_rest = nullif(n.over[3:], '{{}}')
             from (select o.organization_id, o.{key}, o.label, fabric.overriders(all_of.labels, o.label) as over
                   from (select t.organization_id, t.{key}, array_agg(t.label) as labels
@@ -331,7 +332,9 @@ WINNING = f"""{DOMINATED} and (over1 is null or ((over1 & ~{CLEARANCE}) > 0
     and (over_rest is null or fabric.none_visible(over_rest, {CLEARANCE}))))))"""
 EXACT = f"organization_id = {ORGANIZATION} and label = {CLEARANCE}"
 
-VERSION = "organization_id, label, revision, tombstone, derived_from_label, derived_from_revision, created_at, updated_at"
+VERSION = (
+    "organization_id, label, revision, tombstone, derived_from_label, derived_from_revision, created_at, updated_at"
+)
 OBJECT = f"object_id, type_name, data, {VERSION}"
 LINK = f"""link_id, relation, source_id, target_id, link_key, weight, properties, valid_from, valid_to,
     semantic_namespace, semantic_predicate, {VERSION}"""
@@ -392,9 +395,8 @@ def create_aliases() -> None:
     superuser = op.get_bind().exec_driver_sql("select rolsuper from pg_roles where rolname = current_user").scalar()
     for signature, (internal, plain) in ALIASES.items():
         op.execute(
-            f"create function fabric.{signature} language internal immutable strict parallel safe leakproof as '{internal}'"
-            if superuser
-            else f"create function fabric.{signature} language sql immutable strict parallel safe as '{plain}'"
+            f"create function fabric.{signature} immutable strict parallel safe "
+            + (f"language internal leakproof as '{internal}'" if superuser else f"language sql as '{plain}'")
         )
 
 
