@@ -49,6 +49,8 @@ class ObjectType:
     natural_key: tuple[str, ...]
     key_type: str
     """The type whose key space the natural key belongs to: the ancestor that declares it."""
+    indexes: tuple[tuple[str, ...], ...]
+    """Fields by which, together and in this order, objects are filtered and sorted."""
     embedding: tuple[str, ...]
     ui_schema: Mapping[str, Any] | None
     own_fields: Mapping[str, Field]
@@ -158,6 +160,7 @@ def _merge(name: str, group: list[Fragment]) -> ObjectType | None:
         parent=top.get("extends"),
         natural_key=tuple(top.get("naturalKey", ())),
         key_type=name,
+        indexes=tuple(tuple(names) for names in top.get("indexes", ())),
         embedding=tuple(top.get("embedding", ())),
         ui_schema=bases[-1].ui_schema,
         own_fields=fields,
@@ -301,6 +304,7 @@ def as_document(object_type: ObjectType, decode: Callable[[int], Label]) -> dict
         "extends": object_type.parent,
         "plural": object_type.plural if object_type.plural != plural(object_type.name) else None,
         "naturalKey": list(object_type.natural_key) if object_type.key_type == object_type.name else None,
+        "indexes": [list(names) for names in object_type.indexes],
         "embedding": {"fields": list(object_type.embedding)} if object_type.embedding else None,
         "uiSchema": object_type.ui_schema,
         "fields": fields,

@@ -70,7 +70,8 @@ from pg_roles where rolname = current_user"""
 DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 
-async def _on_connect(connection: asyncpg.Connection) -> None:
+async def load_json(connection: asyncpg.Connection) -> None:
+    """Lets the connection take and give jsonb as Python values."""
     await connection.set_type_codec(
         "jsonb", schema="pg_catalog", format="text", encoder=lambda v: orjson.dumps(v).decode(), decoder=orjson.loads
     )
@@ -128,7 +129,7 @@ class Database:
             url,
             min_size=min(2, size),
             max_size=size,
-            init=_on_connect,
+            init=load_json,
             reset=_keep,
             statement_cache_size=512,
             max_cached_statement_lifetime=0,

@@ -17,10 +17,11 @@ RESERVED_FIELDS = frozenset("id label revision createdAt updatedAt history simil
 """What every generated type has of its own, or its inputs use."""
 
 MAX_FIELDS = 500
+MAX_INDEXES = 20
 MAX_DESCRIPTION = 10_000
 
 _TYPE_KEYS = frozenset(
-    "typeName domain description label extends plural fields links naturalKey embedding uiSchema".split()
+    "typeName domain description label extends plural fields links naturalKey indexes embedding uiSchema".split()
 )
 _FIELD_KEYS = frozenset(
     "type list required values indexed searchable description label encrypted purpose hint unlock blindIndex".split()
@@ -74,6 +75,7 @@ class Document:
     extends: str | None = None
     plural: str | None = None
     natural_key: tuple[str, ...] = ()
+    indexes: tuple[tuple[str, ...], ...] = ()
     embedding: tuple[str, ...] = ()
     ui_schema: Mapping[str, Any] | None = None
     fields: Mapping[str, Field] = field(default_factory=dict)
@@ -128,6 +130,7 @@ def read_document(value: object) -> Document:
         extends=_name(value, "extends", faults),
         plural=_name(value, "plural", faults),
         natural_key=_names(value, "naturalKey", faults),
+        indexes=_read_indexes(value, faults),
         embedding=_read_embedding(value, faults),
         ui_schema=_read_ui_schema(value, faults),
         fields=fields,
@@ -250,6 +253,14 @@ def _check_natural_key(document: Document, faults: Faults) -> None:
             faults.add("a field of the natural key is required, single, and neither json nor float", "naturalKey", i)
         elif name in document.labels and document.labels[name] != document.labels.get("", Label()):
             faults.add("a field of the natural key has its type's label", "naturalKey", i)
+
+
+def _read_indexes(value: Mapping[str, Any], faults: Faults) -> tuple[tuple[str, ...], ...]:
+    indexes = value.get("indexes") or []
+    if not isinstance(indexes, list) or len(indexes) > MAX_INDEXES:
+        faults.add(f"indexes is a list of at most {MAX_INDEXES} lists of field names", "indexes")
+        return ()
+    return tuple(_names({"indexes": names}, "indexes", faults) for names in indexes if names)
 
 
 def _read_embedding(value: Mapping[str, Any], faults: Faults) -> tuple[str, ...]:

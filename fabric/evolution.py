@@ -17,7 +17,6 @@ _SAME_STORAGE = {
     (Kind.ENUM, Kind.STRING),
     (Kind.ENUM, Kind.TEXT),
     (Kind.INTEGER, Kind.BIGINT),
-    (Kind.INTEGER, Kind.FLOAT),
 }
 
 

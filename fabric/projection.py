@@ -7,6 +7,7 @@ from typing import Any
 from fabric.catalogue import Catalogue, Fragment, ObjectType, field_json, link_json, read_field
 from fabric.definitions import Document, Faults, Field, LinkField
 from fabric.evolution import keeps_values
+from fabric.kinds import Kind
 from fabric.labels import Label, Lattice, dominates
 from fabric.names import RESERVED_NAMES, generated_names
 
@@ -85,6 +86,7 @@ def _fragment(
             "extends": document.extends,
             "plural": document.plural,
             "naturalKey": list(document.natural_key),
+            "indexes": [list(names) for names in document.indexes],
             "embedding": list(document.embedding),
         }
     old = {f["name"]: f for f in stored.schema.get("fields", ())} if stored else {}
@@ -115,16 +117,29 @@ def _stored_field(field: Field, old: Mapping[str, Any] | None, generations: dict
     else:
         if from_old or field.name in generations:
             generations[field.name] = generations.get(field.name, 1) + 1
-        key = _key(field.name, field.label, generations.get(field.name, 1))
+        key = _key(field, generations.get(field.name, 1))
     non_null = field.required and (first or bool(from_old and from_old.non_null and from_old.key == key))
     return replace(field, key=key, retired_values=retired, non_null=non_null)
 
 
-def _key(name: str, label: int, generation: int) -> str:
+_SUFFIXES = {
+    Kind.INTEGER: "#i",
+    Kind.BIGINT: "#i",
+    Kind.FLOAT: "#f",
+    Kind.BOOLEAN: "#b",
+    Kind.DECIMAL: "#d",
+    Kind.DURATION: "#p",
+}
+"""Kinds that are read by a function that fails on others' values. One index serves all organizations, so the key must
+tell such values apart from whatever else is called the same; the others are read as text, which never fails."""
+
+
+def _key(field: Field, generation: int) -> str:
     """Where values lie in `objects.data`: apart for each label and each incompatible kind that a name ever had."""
-    if label == 0 and generation == 1:
-        return name
-    return f"{name}@{label:x}" + (f".{generation}" if generation > 1 else "")
+    key = field.name + ("" if field.many else _SUFFIXES.get(field.kind, ""))
+    if field.label == 0 and generation == 1:
+        return key
+    return f"{key}@{field.label:x}" + (f".{generation}" if generation > 1 else "")
 
 
 def check(before: Catalogue, after: Catalogue, documents: Sequence[Document], faults: Faults) -> None:

@@ -14,7 +14,7 @@ from fabric.errors import BadInput
 from fabric.kinds import Kind
 from fabric.labels import Label
 from graphql_api import plan as p
-from graphql_api.access import CREATED, ID, LABEL, REVISION, UPDATED, Access, has, literal, value_of
+from fabric.access import CREATED, ID, LABEL, REVISION, UPDATED, Access, has, literal, value_of
 from graphql_api.arguments import Leaf, Tree
 
 OPERATORS: Mapping[str, str] = {

@@ -22,7 +22,7 @@ from fabric.catalogue import Catalogue, ObjectType
 from fabric.definitions import Field
 from fabric.kinds import Kind
 from fabric.names import pascal
-from graphql_api.access import TEXT_KINDS
+from fabric.access import TEXT_KINDS
 from graphql_api.scalars import NAMES
 
 ORDER_DIRECTION = GraphQLEnumType(

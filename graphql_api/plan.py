@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from fabric.definitions import Field
 from fabric.organizations import Organization
 from fabric.subject import Subject
-from graphql_api.access import Access
+from fabric.access import Access
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from fabric.definitions import LinkField
 from fabric.errors import BadInput
 from fabric.names import pascal
 from graphql_api import plan as p
-from graphql_api.access import CREATED, ID, LINK_ID, REVISION, UPDATED, value_of
+from fabric.access import CREATED, ID, LINK_ID, REVISION, UPDATED, value_of
 from graphql_api.arguments import Leaf, Tree, Variables, read_arguments
 from graphql_api.conditions import Conditions
 from graphql_api.cursors import BadCursor, CursorKey, cursor_key, shape

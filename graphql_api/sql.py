@@ -11,7 +11,7 @@ from itertools import count
 
 from fabric.db import READ
 from graphql_api import plan as p
-from graphql_api.access import Access, json_of, literal
+from fabric.access import Access, json_of, literal
 
 FIRST_PARAMETER = 3
 """`$1` and `$2` are the session's, see `READ`."""

@@ -22,6 +22,11 @@ class Access:
     key: str
     collate: str = ""
 
+    @property
+    def bare(self) -> str:
+        """The value in a statement on one table, where columns need no alias."""
+        return self.sql.format(o="objects").replace("objects.", "")
+
     def of(self, alias: str) -> str:
         return self.sql.format(o=alias)
 
