@@ -30,6 +30,8 @@ RETRIES = 5
 """How often a transaction that lost a race (a deadlock, a version that appeared meanwhile) is run again."""
 
 
+# Whatever the server's default: the winners are kept right by seeing what others committed while one waited for them.
+_BEGIN = "begin isolation level read committed; "
 _BEGIN_SNAPSHOT = """
 begin isolation level repeatable read read only;
 set local statement_timeout = 0;
@@ -216,28 +218,34 @@ class Database:
         `holding` is the `types_revision` the work was prepared by: StaleTypes if it has passed, and it stays until
         the transaction ends. A `snapshot` only reads, all of it as of one moment, for as long as its reader takes.
         """
-        opening = (_BEGIN_SNAPSHOT if snapshot else "begin; ") + _set(session)
+        opening = (_BEGIN_SNAPSHOT if snapshot else _BEGIN) + _set(session)
         if holding is not None:
             opening += f"; select fabric.hold_types('{session.organization_id}', {holding:d})"
         try:
             async with self._pool.acquire() as connection:
-                await _open(connection, opening)
                 try:
+                    await connection.execute(opening)
                     yield Transaction(connection, session)
                     await connection.execute("commit")
                 except BaseException:
-                    if not connection.is_closed():
-                        await asyncio.shield(connection.execute("rollback"))
+                    await _roll_back(connection)
                     raise
         except DRIVER_ERRORS as error:
             raise translate(error) from error
 
 
-async def _open(connection: asyncpg.Connection, opening: str) -> None:
+async def _roll_back(connection: asyncpg.Connection) -> None:
+    """Ends the transaction, or the connection where that fails or is cancelled too."""
+    if connection.is_closed():
+        return
+    ending = asyncio.ensure_future(connection.execute("rollback"))
     try:
-        await connection.execute(opening)
-    except asyncpg.PostgresError:
-        await connection.execute("rollback")
+        await asyncio.shield(ending)
+    except DRIVER_ERRORS:
+        connection.terminate()
+    except asyncio.CancelledError:
+        connection.terminate()
+        ending.add_done_callback(lambda task: task.cancelled() or task.exception())
         raise
 
 
