@@ -42,6 +42,8 @@ REVISION = Access("{o}.revision", "{}::bigint", "{}")
 LABEL = Access("{o}.label", "{}::bigint", "{}")
 CREATED = Access("{o}.created_at", "{}::text::timestamptz", "fabric.time_text({})")
 UPDATED = Access("{o}.updated_at", "{}::text::timestamptz", "fabric.time_text({})")
+LINK_SOURCE = Access("{l}.source_id", "{}::text::uuid", "{}::text")
+LINK_TARGET = Access("{l}.target_id", "{}::text::uuid", "{}::text")
 LINK_ID = Access("{l}.link_id", "{}::text::uuid", "{}::text")
 
 

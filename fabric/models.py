@@ -117,8 +117,8 @@ class Link(Base):
 
     __tablename__ = "links"
     __table_args__ = (
-        Index("links_by_source", "organization_id", "source_id", "relation", "target_id"),
-        Index("links_by_target", "organization_id", "target_id", "relation", "source_id"),
+        Index("links_by_source", "organization_id", "source_id", "relation", "target_id", "link_id"),
+        Index("links_by_target", "organization_id", "target_id", "relation", "source_id", "link_id"),
         Index("links_by_relation", "organization_id", "relation", "link_id"),
     )
     organization_id: Mapped[UUID] = mapped_column(primary_key=True)

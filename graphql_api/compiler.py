@@ -130,7 +130,10 @@ class Compiler:
         selected = Spreader(operation.fragments, context.variables).collect(
             [operation.node.selection_set], lambda _: True
         )
-        compiled = [f for f in selected if f.name in self.surface.roots or f.name == "__typename"]
+        roots = self.surface.roots
+        # `__typename` alone needs no database; beside compiled fields it costs their statement nothing.
+        constants = {"__typename"} if any(f.name in roots for f in selected) else set()
+        compiled = [f for f in selected if f.name in roots or f.name in constants]
         rest = [f for f in selected if f not in compiled]
         planner = self._planner(context, operation)
         return Prepared(
@@ -143,10 +146,10 @@ class Compiler:
         for permission in compiled.permissions:
             context.subject.require(permission)
         request = Request(context.subject, context.organization, context.variables if variables is None else variables)
-        values = [bind(request) for bind in compiled.plan.binders]
-        text, parameters = compiled.statement.text, compiled.statement.parameters
+        binders = compiled.plan.binders
+        arguments = tuple(binders[i](request) for i in compiled.statement.parameters)
         data: bytes = await context.services.database.read(
-            context.subject.session, text, tuple(values[i] for i in parameters)
+            context.subject.session, compiled.statement.text, arguments
         )
         return data
 

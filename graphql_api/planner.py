@@ -16,7 +16,7 @@ from fabric.definitions import LinkField
 from fabric.errors import BadInput
 from fabric.names import pascal
 from graphql_api import plan as p
-from fabric.access import CREATED, ID, LINK_ID, REVISION, UPDATED, value_of
+from fabric.access import CREATED, ID, LINK_ID, LINK_SOURCE, LINK_TARGET, REVISION, UPDATED, value_of
 from graphql_api.arguments import Leaf, Tree, Variables, read_arguments
 from graphql_api.conditions import Conditions
 from graphql_api.cursors import BadCursor, CursorKey, cursor_key, shape
@@ -189,7 +189,7 @@ class Planner:
         link: LinkField | None, path: tuple[str | int, ...],
     ) -> p.Page:  # fmt: skip
         """`name` is what its GraphQL types are named after; `listed` what its cursors belong to."""
-        keys, ordering = self._ordering(trees.get("orderBy"), target, link is not None, path)
+        keys, ordering = self._ordering(trees.get("orderBy"), target, link, path)
         if trees.get("first") is not None and trees.get("last") is not None:
             raise BadInput("first and last cannot be combined", path)
         backward = trees.get("last") is not None
@@ -263,7 +263,7 @@ class Planner:
         return self._add(bind)
 
     def _ordering(
-        self, tree: Tree, target: ObjectType, linked: bool, path: tuple[str | int, ...]
+        self, tree: Tree, target: ObjectType, link: LinkField | None, path: tuple[str | int, ...]
     ) -> tuple[tuple[p.Key, ...], list[str]]:
         """The keys, ending in the ids that make them unique, and their names for the cursor's seal."""
         keys: list[p.Key] = []
@@ -282,9 +282,11 @@ class Planner:
             )
             ordering += [name, leaf.now]
         last = keys[-1].descending if keys else False
-        keys.append(p.Key(ID, last, last, nullable=False))
-        if linked:
-            keys.append(p.Key(LINK_ID, last, last, nullable=False))
+        if link is None:
+            return (*keys, p.Key(ID, last, last, nullable=False)), ordering
+        # The object's id as its link has it: in this order an index on links gives them.
+        far = p.Key(LINK_TARGET if link.outgoing else LINK_SOURCE, last, last, nullable=False)
+        keys += [far, p.Key(LINK_ID, last, last, nullable=False)]
         return tuple(keys), ordering
 
     def _pads(self, ordering: list[str]) -> tuple[p.Parameter, p.Parameter]:

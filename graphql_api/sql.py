@@ -184,6 +184,11 @@ class _PageWriter:
         self._writer, self._page, self._source = writer, page, source
         self._t, self._link = t, link
         self._rows = writer._alias("p")
+        self._infos = {name for _, o in page.outputs if isinstance(o, p.PageInfo) for _, name in o.members}
+        more = "hasPreviousPage" if page.backward else "hasNextPage"
+        self._extra = " + 1" if more in self._infos else ""
+        # Numbering the rows costs as much as a short page of them, so it is done only for who asks.
+        self._numbered = page.backward or bool(self._infos & {more, "startCursor", "endCursor"})
 
     def sql(self) -> str:
         page = self._page
@@ -207,7 +212,8 @@ class _PageWriter:
                 columns.append(_object((key, self._edge(member)) for key, member in output.members))
         listed = f"{self._rows}.j{len(columns)}"
         order = f" order by {self._rows}.n desc" if self._page.backward else ""
-        return f"'[' || coalesce(string_agg({listed}, ','{order}) filter (where {self._within()}), '') || ']'"
+        within = f" filter (where {self._within()})" if self._numbered else ""
+        return f"'[' || coalesce(string_agg({listed}, ','{order}){within}, '') || ']'"
 
     def _edge(self, member: "p.Row | p.Outputs | p.Constant | p.Cursor") -> str:
         match member:
@@ -266,11 +272,12 @@ class _PageWriter:
         return f"fabric.cursor({inner}::bytea, {outer}::bytea, jsonb_build_array({keys}))"
 
     def _made(self, columns: list[str]) -> str:
-        """Rows `p`: n (from 1, in reading direction), j1… (JSON), c and m (cursor and number, where asked for)."""
+        """Rows `p`: j1… (JSON) and, where asked for, n (from 1, in reading direction), c and m (cursor and number)."""
         page, t, link = self._page, self._t, self._link
         made = [f"{json} as j{i}" for i, json in enumerate(columns, start=1)]
-        infos = [name for _, o in page.outputs if isinstance(o, p.PageInfo) for _, name in o.members]
-        if {"startCursor", "endCursor"} & set(infos):
+        if self._numbered:
+            made.append("row_number() over () as n")
+        if {"startCursor", "endCursor"} & self._infos:
             # The number of rows, since an ordered aggregate for the last would reorder what the others take.
             made += [f"{self._cursor()} as c", "count(*) over () as m"]
         direction = self._keys(reverse=page.backward)
@@ -280,18 +287,19 @@ class _PageWriter:
             bounds.append(self._beyond(self._keys(reverse=False), page.after))
         if page.before:
             bounds.append(self._beyond(self._keys(reverse=True), page.before))
-        extra = " + 1" if {"hasPreviousPage" if page.backward else "hasNextPage"} & set(infos) else ""
         columns = [f"{t}.{c}" for c in _OBJECT_COLUMNS] + [f"{link}.{c} as l_{c}" for c in _LINK_COLUMNS if link]
-        inner = f"select {', '.join(columns)} from {' and '.join(bounds)} order by {order} limit {self._limit()}{extra}"
+        inner = f"select {', '.join(columns)} from {' and '.join(bounds)} order by {order} limit {self._limit()}{self._extra}"
         lateral = ""
         if link:
             renamed = ", ".join(f"{t}.l_{c} as {c}" for c in _LINK_COLUMNS)
             lateral = f" cross join lateral (select {renamed}) {link}"
-        return f"select {', '.join(['row_number() over () as n', *made])} from ({inner}) {t}{lateral}"
+        return f"select {', '.join(made)} from ({inner}) {t}{lateral}"
 
 
 _OBJECT_COLUMNS = ("object_id", "label", "type_name", "data", "revision", "created_at", "updated_at")
-_LINK_COLUMNS = "link_id label relation weight properties valid_from valid_to revision created_at updated_at".split()
+_LINK_COLUMNS = (
+    "link_id source_id target_id label weight properties valid_from valid_to revision created_at updated_at".split()
+)
 
 
 class _Directed:

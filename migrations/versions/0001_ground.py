@@ -106,8 +106,8 @@ TABLES = [
         created_at timestamptz not null default now(),
         updated_at timestamptz not null default now(),
         primary key (organization_id, link_id, label))""",
-    "create index links_by_source on fabric.links (organization_id, source_id, relation, target_id)",
-    "create index links_by_target on fabric.links (organization_id, target_id, relation, source_id)",
+    "create index links_by_source on fabric.links (organization_id, source_id, relation, target_id, link_id)",
+    "create index links_by_target on fabric.links (organization_id, target_id, relation, source_id, link_id)",
     "create index links_by_relation on fabric.links (organization_id, relation, link_id)",
     """
     create table fabric.events (
