@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
+from fabric.access import CREATED, ID, LABEL, REVISION, UPDATED, Access, has, literal, value_of
 from fabric.catalogue import Catalogue, ObjectType
 from fabric.definitions import Field
 from fabric.errors import BadInput
 from fabric.kinds import Kind
 from fabric.labels import Label
 from graphql_api import plan as p
-from fabric.access import CREATED, ID, LABEL, REVISION, UPDATED, Access, has, literal, value_of
 from graphql_api.arguments import Leaf, Tree
 
 OPERATORS: Mapping[str, str] = {

@@ -18,11 +18,11 @@ from graphql import (
     GraphQLScalarType,
 )
 
+from fabric.access import TEXT_KINDS
 from fabric.catalogue import Catalogue, ObjectType
 from fabric.definitions import Field
 from fabric.kinds import Kind
 from fabric.names import pascal
-from fabric.access import TEXT_KINDS
 from graphql_api.scalars import NAMES
 
 ORDER_DIRECTION = GraphQLEnumType(

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from fabric.access import Access
 from fabric.definitions import Field
 from fabric.organizations import Organization
 from fabric.subject import Subject
-from fabric.access import Access
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,12 @@ from uuid import UUID
 from graphql import GraphQLField, SelectionSetNode
 
 from fabric import ids
+from fabric.access import CREATED, ID, LINK_ID, LINK_SOURCE, LINK_TARGET, REVISION, UPDATED, value_of
 from fabric.catalogue import ObjectType
 from fabric.definitions import LinkField
 from fabric.errors import BadInput
 from fabric.names import pascal
 from graphql_api import plan as p
-from fabric.access import CREATED, ID, LINK_ID, LINK_SOURCE, LINK_TARGET, REVISION, UPDATED, value_of
 from graphql_api.arguments import Leaf, Tree, Variables, read_arguments
 from graphql_api.conditions import Conditions
 from graphql_api.cursors import BadCursor, CursorKey, cursor_key, shape

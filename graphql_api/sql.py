@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import count
 
+from fabric.access import Access, json_of, literal
 from fabric.db import READ
 from graphql_api import plan as p
-from fabric.access import Access, json_of, literal
 
 FIRST_PARAMETER = 3
 """`$1` and `$2` are the session's, see `READ`."""
@@ -98,6 +98,8 @@ class _Writer:
     # Rows
 
     def _row(self, row: p.Row, o: str, link: str | None = None) -> str:
+        if not row.variants:  # nothing that the reader could see has a type
+            return "null::text"
         if len(row.variants) == 1:
             return self._outputs(row.variants[0][1], o, link)
         cases = (f"when {_one_of(o, types)} then {self._outputs(outputs, o, link)}" for types, outputs in row.variants)
@@ -272,7 +274,7 @@ class _PageWriter:
         return f"fabric.cursor({inner}::bytea, {outer}::bytea, jsonb_build_array({keys}))"
 
     def _made(self, columns: list[str]) -> str:
-        """Rows `p`: j1… (JSON) and, where asked for, n (from 1, in reading direction), c and m (cursor and number)."""
+        """Rows `p`: j1… (JSON); where asked for, n (from 1, in reading direction), c and m (cursor and number)."""
         page, t, link = self._page, self._t, self._link
         made = [f"{json} as j{i}" for i, json in enumerate(columns, start=1)]
         if self._numbered:
