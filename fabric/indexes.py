@@ -5,8 +5,10 @@ organizations share it: it leads with the organization, holds one family of type
 whatever others store under the same name (see `fabric.projection`). Only the owner may make one; writers go on.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import asyncpg
@@ -15,6 +17,7 @@ import structlog
 from fabric.access import literal, value_of
 from fabric.catalogue import Catalogue, Fragment, ObjectType, build
 from fabric.db import load_json
+from fabric.log import Outline
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -115,3 +118,18 @@ async def _existing(connection: asyncpg.Connection) -> dict[str, bool]:
         PREFIX,
     )
     return {row["relname"]: row["indisvalid"] for row in rows}
+
+
+async def keep(admin_url: str, changed: asyncio.Event, *, every: float = 600.0, settle: float = 5.0) -> None:
+    """Reconciles for ever: `settle` seconds after definitions have changed, and every `every` seconds."""
+    while True:
+        try:
+            made, dropped = await reconcile(admin_url)
+            if made or dropped:
+                log.info("indexes.reconciled", made=len(made), dropped=len(dropped))
+        except (asyncpg.PostgresError, OSError) as error:
+            log.warning("indexes.failed", outline=Outline.of(error))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(changed.wait(), every)
+            await asyncio.sleep(settle)
+        changed.clear()

@@ -1,7 +1,9 @@
 """The application: what is made once, the routes, and what surrounds every request."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from uuid import UUID
 
 import structlog
 from starlette.applications import Starlette
@@ -10,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from fabric import indexes
 from fabric.db import Database
 from fabric.errors import FabricError
 from fabric.links import Links
@@ -52,8 +55,11 @@ def authenticator(settings: Settings) -> Authenticator:
     )
 
 
-def create_app(settings: Settings, database_url: str) -> ASGIApp:
-    """The ASGI application that serves this database, as the role of the URL."""
+def create_app(settings: Settings, database_url: str, admin_url: str | None = None) -> ASGIApp:
+    """The ASGI application that serves this database, as the role of the URL.
+
+    With `admin_url`, the same database as a role that may, it also keeps the indexes that definitions ask for.
+    """
     policy = Policy.load(settings.policy_file)
     identities = authenticator(settings)
 
@@ -69,7 +75,7 @@ def create_app(settings: Settings, database_url: str) -> ASGIApp:
             gate = Gate(identities, Directory(database), policy)
             app.state.database = database
             app.state.graphql = GraphQLOverHTTP(services, gate, Surfaces(settings))
-            async with database.listening("fabric_types", types.forget):
+            async with _following_types(database, types, admin_url):
                 yield
 
     app = Starlette(
@@ -81,6 +87,24 @@ def create_app(settings: Settings, database_url: str) -> ASGIApp:
         ],
     )
     return Identified(app)
+
+
+@asynccontextmanager
+async def _following_types(database: Database, types: Types, admin_url: str | None) -> AsyncIterator[None]:
+    """What other replicas change is forgotten here, and indexed."""
+    changed = asyncio.Event()
+
+    def notice(organization_id: UUID | None) -> None:
+        types.forget(organization_id)
+        changed.set()
+
+    indexing = asyncio.create_task(indexes.keep(admin_url, changed)) if admin_url else None
+    try:
+        async with database.listening("fabric_types", notice):
+            yield
+    finally:
+        if indexing:
+            indexing.cancel()
 
 
 async def _graphql(request: Request) -> Response:

@@ -21,9 +21,11 @@ from graphql import (
 from graphql.execution.values import get_variable_values
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
+from fabric.errors import TooComplex
 from fabric.settings import Settings
 from graphql_api.arguments import shape
 from graphql_api.context import Context, Info
+from graphql_api.cost import Terms, cost, terms
 from graphql_api.documents import DocumentLimits, Documents, Invalid, Operation
 from graphql_api.plan import Plan, Request
 from graphql_api.planner import OBJECT_IDS, PageLimits, Planner
@@ -39,6 +41,7 @@ class Compiled:
     plan: Plan
     statement: Statement
     permissions: frozenset[str]
+    cost: Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ class Compiler:
     def __init__(self, surface: Surface, settings: Settings) -> None:
         self.surface = surface
         self._documents = Documents(surface.schema, DocumentLimits.of(settings), settings.document_cache_size)
+        self._max_cost = settings.max_cost
         self._pages = PageLimits(settings.default_page_size, settings.max_page_size)
 
     def operation(self, text: str, name: str | None) -> Operation:
@@ -146,6 +150,10 @@ class Compiler:
         for permission in compiled.permissions:
             context.subject.require(permission)
         request = Request(context.subject, context.organization, context.variables if variables is None else variables)
+        if cost(compiled.cost, compiled.plan, request) > self._max_cost:
+            raise TooComplex(
+                f"this may ask for more than {self._max_cost:,} rows: nested page sizes multiply; make them smaller"
+            )
         binders = compiled.plan.binders
         arguments = tuple(binders[i](request) for i in compiled.statement.parameters)
         data: bytes = await context.services.database.read(
@@ -169,7 +177,7 @@ class Compiler:
 
 
 def _compiled(planner: Planner, plan: Plan) -> Compiled:
-    return Compiled(plan, statement(plan), frozenset(planner.permissions))
+    return Compiled(plan, statement(plan), frozenset(planner.permissions), terms(plan))
 
 
 def _only(operation: Operation, fields: Sequence[Selected]) -> DocumentNode:

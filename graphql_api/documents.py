@@ -12,12 +12,14 @@ from graphql import (
     GraphQLError,
     GraphQLSchema,
     InlineFragmentNode,
+    NoSchemaIntrospectionCustomRule,
     Node,
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
     VariableNode,
     parse,
+    specified_rules,
     validate,
 )
 from graphql.language import FragmentSpreadNode
@@ -36,10 +38,11 @@ class DocumentLimits:
     depth: int
     aliases: int
     directives: int
+    introspection: bool
 
     @classmethod
     def of(cls, settings: Settings) -> "DocumentLimits":
-        return cls(settings.max_tokens, settings.max_depth, settings.max_aliases, settings.max_directives)
+        return cls(settings.max_tokens, settings.max_depth, settings.max_aliases, settings.max_directives, settings.introspection)
 
 
 class Invalid(Exception):
@@ -102,7 +105,8 @@ class Documents:
         except RecursionError:
             raise TooComplex("the document is nested too deeply") from None
         _check_limits(document, self._limits)
-        errors = validate(self._schema, document, max_errors=10, hide_suggestions=True)
+        rules = specified_rules if self._limits.introspection else (*specified_rules, NoSchemaIntrospectionCustomRule)
+        errors = validate(self._schema, document, rules, max_errors=10, hide_suggestions=True)
         if errors:
             raise Invalid(errors)
         node = get_operation_ast(document, name)

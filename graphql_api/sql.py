@@ -5,7 +5,7 @@ Text is built with `format` and `string_agg`, which costs what fetching plain co
 keys of the response, which are GraphQL names.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import count
 
@@ -146,15 +146,17 @@ class _Writer:
 
     def _page(self, page: p.Page, hop: p.Hop | None, parent: str | None) -> str:
         t, link = self._alias("o"), self._alias("l") if hop else None
-        if hop is not None:
-            assert parent is not None
-            assert link is not None
-            source = self._hop(hop, parent, t, link)
-        else:
-            source = f"fabric.objects {t} where {t}.organization_id = s.org and {self._is(t, page.types)}"
-        condition = self._condition(page.condition, t)
-        filtered = source if condition == "true" else f"{source} and {condition}"
-        return _PageWriter(self, page, filtered, t, link).sql()
+
+        def source() -> str:
+            if hop is not None:
+                assert parent is not None
+                assert link is not None
+                rows = self._hop(hop, parent, t, link)
+            else:
+                rows = f"fabric.objects {t} where {t}.organization_id = s.org and {self._is(t, page.types)}"
+            return _and([rows, self._condition(page.condition, t)])
+
+        return _PageWriter(self, page, source, t, link).sql()
 
     # Conditions
 
@@ -182,7 +184,10 @@ class _Writer:
 class _PageWriter:
     """One page: the inner query takes the rows, the outer makes them JSON, the outermost joins them."""
 
-    def __init__(self, writer: _Writer, page: p.Page, source: str, t: str, link: str | None) -> None:
+    def __init__(
+        self, writer: _Writer, page: p.Page, source: Callable[[], str], t: str, link: str | None
+    ) -> None:  # fmt: skip
+        # `source` is asked for only where it is put: a parameter that is said must stand in the statement.
         self._writer, self._page, self._source = writer, page, source
         self._t, self._link = t, link
         self._rows = writer._alias("p")
@@ -190,13 +195,14 @@ class _PageWriter:
         more = "hasPreviousPage" if page.backward else "hasNextPage"
         self._extra = " + 1" if more in self._infos else ""
         # Numbering the rows costs as much as a short page of them, so it is done only for who asks.
-        self._numbered = page.backward or bool(self._infos & {more, "startCursor", "endCursor"})
+        self._of_rows = self._infos & {more, "startCursor", "endCursor"}
+        self._numbered = page.backward or bool(self._of_rows)
 
     def sql(self) -> str:
         page = self._page
         columns: list[str] = []  # JSON of one row, for each output that lists rows
         members = [(key, self._member(output, columns)) for key, output in page.outputs]
-        if not columns and not any(isinstance(o, p.PageInfo) for _, o in page.outputs):
+        if not columns and not self._of_rows:
             return _object(members)
         return f"(select {_object(members)} from ({self._made(columns)}) {self._rows})"
 
@@ -205,7 +211,7 @@ class _PageWriter:
             case p.Constant():
                 return literal(output.json)
             case p.Total():
-                return f"(select count(*) from {self._source})"
+                return f"(select count(*) from {self._source()})"
             case p.PageInfo():
                 return _object((key, self._info(name)) for key, name in output.members)
             case p.Nodes():
@@ -236,8 +242,6 @@ class _PageWriter:
 
     def _info(self, name: str) -> str:
         page, rows = self._page, self._rows
-        first = f"max({rows}.c) filter (where {rows}.n = 1 and {self._within()})"
-        last = f"max({rows}.c) filter (where {rows}.n = least({rows}.m, {self._limit()}))"
         match name:
             case "__typename":
                 return "'\"PageInfo\"'"
@@ -248,15 +252,17 @@ class _PageWriter:
             case "hasNextPage" | "hasPreviousPage":
                 return f"(count({rows}.n) > {self._limit()})::text"
             case _:
-                cursor = first if (name == "startCursor") != page.backward else last
-                return f"coalesce('\"' || {cursor} || '\"', 'null')"
+                first = f"1 and {self._within()}"
+                last = f"least({rows}.m, {self._limit()})"
+                nth = first if (name == "startCursor") != page.backward else last
+                return f"coalesce('\"' || max({rows}.c) filter (where {rows}.n = {nth}) || '\"', 'null')"
 
     def _exists(self, keyset: p.Keyset | None, keys: "list[_Directed]") -> str:
         """Whether there are rows on the cursor's other side, the cursor's own row included."""
         if keyset is None:
             return "'false'"
         beyond = self._beyond(keys, keyset, inclusive=True)
-        return f"(exists (select from {self._source} and {beyond}))::text"
+        return f"(exists (select from {self._source()} and {beyond}))::text"
 
     def _beyond(self, keys: "list[_Directed]", keyset: p.Keyset, *, inclusive: bool = False) -> str:
         values = [
@@ -284,13 +290,14 @@ class _PageWriter:
             made += [f"{self._cursor()} as c", "count(*) over () as m"]
         direction = self._keys(reverse=page.backward)
         order = ", ".join(d.order(t, link) for d in direction)
-        bounds = [self._source]
+        bounds = [self._source()]
         if page.after:
             bounds.append(self._beyond(self._keys(reverse=False), page.after))
         if page.before:
             bounds.append(self._beyond(self._keys(reverse=True), page.before))
         columns = [f"{t}.{c}" for c in _OBJECT_COLUMNS] + [f"{link}.{c} as l_{c}" for c in _LINK_COLUMNS if link]
-        inner = f"select {', '.join(columns)} from {' and '.join(bounds)} order by {order} limit {self._limit()}{self._extra}"
+        limit = f"{self._limit()}{self._extra}"
+        inner = f"select {', '.join(columns)} from {' and '.join(bounds)} order by {order} limit {limit}"
         lateral = ""
         if link:
             renamed = ", ".join(f"{t}.l_{c} as {c}" for c in _LINK_COLUMNS)

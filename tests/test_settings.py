@@ -48,16 +48,17 @@ def test_each_type_is_read_from_text() -> None:
     settings = Settings.load(
         {
             "FABRIC_PORT": "8080",
-            "FABRIC_GRAPHIQL": "No",
+            "FABRIC_INTROSPECTION": "No",
             "FABRIC_STATEMENT_TIMEOUT_SECONDS": "2.5",
             "FABRIC_POLICY_FILE": "/etc/policy.toml",
-            "FABRIC_JWT_ALGORITHMS": "HS256, HS512",
+            "FABRIC_JWT_ALGORITHMS": "RS256, EdDSA",
+            "FABRIC_JWKS_URL": "https://id.example/keys",
             "FABRIC_HOST": "::1",
         }
     )
-    assert (settings.port, settings.graphiql, settings.statement_timeout_seconds) == (8080, False, 2.5)
+    assert (settings.port, settings.introspection, settings.statement_timeout_seconds) == (8080, False, 2.5)
     assert settings.policy_file == Path("/etc/policy.toml")
-    assert settings.jwt_algorithms == ("HS256", "HS512")
+    assert settings.jwt_algorithms == ("RS256", "EdDSA")
     assert settings.host == "::1"
 
 
@@ -89,7 +90,7 @@ def test_an_unknown_variable_names_itself_and_the_nearest() -> None:
         ("FABRIC_STATEMENT_TIMEOUT_SECONDS", "nan"),
         ("FABRIC_STATEMENT_TIMEOUT_SECONDS", "inf"),
         ("FABRIC_STATEMENT_TIMEOUT_SECONDS", "0"),
-        ("FABRIC_GRAPHIQL", "maybe"),
+        ("FABRIC_INTROSPECTION", "maybe"),
         ("FABRIC_LOG_LEVEL", "loud"),
         ("FABRIC_JWT_ALGORITHMS", "none"),
         ("FABRIC_JWT_ALGORITHMS", "HS256,none"),
