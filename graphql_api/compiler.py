@@ -61,6 +61,17 @@ class Outcome:
     errors: Sequence[Exception] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class OperationReader:
+    """The compiler for the fields of one operation."""
+
+    compiler: "Compiler"
+    operation: Operation
+
+    async def read_objects(self, context: Context, info: Info, object_ids: Sequence[UUID]) -> list[Any]:
+        return await self.compiler.read_objects(self.operation, context, info, object_ids)
+
+
 class Compiler:
     """Shared by all readers of one surface."""
 
@@ -100,9 +111,10 @@ class Compiler:
         members = orjson.loads(data) | result.data
         return Outcome(orjson.dumps({key: members[key] for key in prepared.keys}), result.errors or ())
 
-    async def read_objects(self, context: Context, info: Info, object_ids: Sequence[UUID]) -> list[Any]:
-        """What a field of the executor's selects of these objects, in their order, by response keys."""
-        operation: Operation = context.operation
+    async def read_objects(
+        self, operation: Operation, context: Context, info: Info, object_ids: Sequence[UUID]
+    ) -> list[Any]:
+        """See `ObjectReader`."""
         key = (tuple(info.path.as_list()), self._shape(operation, context.variables))
         compiled: Compiled | None = operation.plans.get(key)
         if compiled is None:

@@ -1,7 +1,8 @@
 """What one request carries through the executor, and the services that all requests share."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 from uuid import UUID
 
 from graphql import GraphQLResolveInfo
@@ -14,10 +15,6 @@ from fabric.organizations import Organization
 from fabric.settings import Settings
 from fabric.subject import Subject
 from fabric.types import Types
-
-if TYPE_CHECKING:
-    from graphql_api.compiler import Compiler
-    from graphql_api.documents import Operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +36,7 @@ class Context:
     subject: Subject
     organization: Organization
     request_id: str
-    compiler: "Compiler"
-    operation: "Operation"
+    reader: "ObjectReader"
     variables: dict[str, Any]
 
     def read_id(self, value: str, *path: str | int) -> UUID:
@@ -52,3 +48,10 @@ class Context:
 
 
 Info: TypeAlias = GraphQLResolveInfo[Context]
+
+
+class ObjectReader(Protocol):
+    """The compiler, as the executor's fields use it."""
+
+    async def read_objects(self, context: Context, info: Info, object_ids: Sequence[UUID]) -> list[Any]:
+        """What the field selects of these objects, in their order, by response keys."""

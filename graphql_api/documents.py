@@ -12,8 +12,8 @@ from graphql import (
     GraphQLError,
     GraphQLSchema,
     InlineFragmentNode,
-    NoSchemaIntrospectionCustomRule,
     Node,
+    NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
@@ -42,7 +42,13 @@ class DocumentLimits:
 
     @classmethod
     def of(cls, settings: Settings) -> "DocumentLimits":
-        return cls(settings.max_tokens, settings.max_depth, settings.max_aliases, settings.max_directives, settings.introspection)
+        return cls(
+            settings.max_tokens,
+            settings.max_depth,
+            settings.max_aliases,
+            settings.max_directives,
+            settings.introspection,
+        )
 
 
 class Invalid(Exception):

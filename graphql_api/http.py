@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from fabric.errors import FabricError, Internal, RateLimited, TimedOut, Unauthenticated
 from graphql_api.authentication import Gate
-from graphql_api.compiler import Outcome
+from graphql_api.compiler import OperationReader, Outcome
 from graphql_api.context import Context, Services
 from graphql_api.documents import Invalid
 from graphql_api.responses import body, format_errors
@@ -78,7 +78,8 @@ class GraphQLOverHTTP:
         if request.method == "GET" and not operation.is_query:
             raise NotGraphQL(405, "GET is for queries; send mutations by POST", {"allow": "POST"})
         variables = compiler.variables(operation, asked.variables)
-        context = Context(self._services, subject, organization, request_id, compiler, operation, variables)
+        reader = OperationReader(compiler, operation)
+        context = Context(self._services, subject, organization, request_id, reader, variables)
         return await compiler.run(context, operation, asked.variables)
 
     async def _asked(self, request: Request) -> Asked:

@@ -72,7 +72,7 @@ def mutation_fields(object_type: ObjectType, inputs: Inputs, shape: Any) -> Grap
         _, position = await _written(context, changes)
         return {"ids": ids, "position": position}
 
-    return {
+    made = {
         f"create{name}": _mutation(payload, {"input": GraphQLArgument(required(inputs.create(object_type)))}, create),
         f"create{many}": _mutation(bulk, listed(inputs.create(object_type)), create_many),
         f"update{name}": _mutation(
@@ -86,6 +86,8 @@ def mutation_fields(object_type: ObjectType, inputs: Inputs, shape: Any) -> Grap
             all_gone, {"ids": GraphQLArgument(required(GraphQLList(required(GraphQLID))))}, delete_many
         ),
     }
+    # Of a type without fields, or none that this reader sees, there is nothing to update.
+    return made if object_type.fields else {n: field for n, field in made.items() if not n.startswith("update")}
 
 
 def _mutation(payload: GraphQLObjectType, args: dict[str, GraphQLArgument], resolve: Any) -> GraphQLField:
@@ -149,5 +151,5 @@ async def _read_one(payload: dict[str, Any], info: Info) -> Any:
 async def _read_many(payload: dict[str, Any], info: Info) -> list[Any]:
     """What is selected of the written objects, by the compiler, as the writer now sees them."""
     context: Context = info.context
-    rows: list[Any] = await context.compiler.read_objects(context, info, payload["ids"])
+    rows: list[Any] = await context.reader.read_objects(context, info, payload["ids"])
     return rows

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import count
 
-from fabric.access import Access, json_of, literal
+from fabric.access import json_of, literal
 from fabric.db import READ
 from graphql_api import plan as p
+from graphql_api.keysets import Directed, beyond, conjunction, reached
 
 FIRST_PARAMETER = 3
 """`$1` and `$2` are the session's, see `READ`."""
@@ -50,10 +51,6 @@ def _object(members: Iterable[tuple[str, str]]) -> str:
             parts.append(f"format({literal(opening + text + closing)}, {', '.join(sql for _, sql in chunk)})")
             chunk = []
     return " || ".join(parts) if parts else "'{}'"
-
-
-def _and(conditions: Iterable[str]) -> str:
-    return " and ".join(c for c in conditions if c != "true") or "true"
 
 
 class _Writer:
@@ -154,7 +151,7 @@ class _Writer:
                 rows = self._hop(hop, parent, t, link)
             else:
                 rows = f"fabric.objects {t} where {t}.organization_id = s.org and {self._is(t, page.types)}"
-            return _and([rows, self._condition(page.condition, t)])
+            return conjunction([rows, self._condition(page.condition, t)])
 
         return _PageWriter(self, page, source, t, link).sql()
 
@@ -170,7 +167,7 @@ class _Writer:
                 name = self.say(condition.parameter) if condition.parameter else ""
                 return condition.template.format(o=o, p=name)
             case p.All():
-                return _and(self._condition(c, o) for c in condition.conditions)
+                return conjunction(self._condition(c, o) for c in condition.conditions)
             case p.AnyOf():
                 return f"({' or '.join(self._condition(c, o) for c in condition.conditions) or 'false'})"
             case p.Not():
@@ -257,26 +254,26 @@ class _PageWriter:
                 nth = first if (name == "startCursor") != page.backward else last
                 return f"coalesce('\"' || max({rows}.c) filter (where {rows}.n = {nth}) || '\"', 'null')"
 
-    def _exists(self, keyset: p.Keyset | None, keys: "list[_Directed]") -> str:
+    def _exists(self, keyset: p.Keyset | None, keys: list[Directed]) -> str:
         """Whether there are rows on the cursor's other side, the cursor's own row included."""
         if keyset is None:
             return "'false'"
         beyond = self._beyond(keys, keyset, inclusive=True)
         return f"(exists (select from {self._source()} and {beyond}))::text"
 
-    def _beyond(self, keys: "list[_Directed]", keyset: p.Keyset, *, inclusive: bool = False) -> str:
+    def _beyond(self, keys: list[Directed], keyset: p.Keyset, *, inclusive: bool = False) -> str:
         values = [
             k.key.access.parameter(self._writer.say(v)) if v else None for k, v in zip(keys, keyset.values, strict=True)
         ]
-        return _beyond(keys, values, self._t, self._link, inclusive=inclusive)
+        return beyond(keys, values, self._t, self._link, inclusive=inclusive)
 
-    def _keys(self, *, reverse: bool) -> "list[_Directed]":
-        return [_Directed(k, k.descending != reverse, k.nulls_first != reverse) for k in self._page.keys]
+    def _keys(self, *, reverse: bool) -> list[Directed]:
+        return [Directed(k, k.descending != reverse, k.nulls_first != reverse) for k in self._page.keys]
 
     def _cursor(self) -> str:
         assert self._page.cursor_pads is not None
         inner, outer = map(self._writer.say, self._page.cursor_pads)
-        keys = ", ".join(k.access.key.format(_reached(k.access, self._t, self._link)) for k in self._page.keys)
+        keys = ", ".join(k.access.key.format(reached(k.access, self._t, self._link)) for k in self._page.keys)
         return f"fabric.cursor({inner}::bytea, {outer}::bytea, jsonb_build_array({keys}))"
 
     def _made(self, columns: list[str]) -> str:
@@ -309,50 +306,6 @@ _OBJECT_COLUMNS = ("object_id", "label", "type_name", "data", "revision", "creat
 _LINK_COLUMNS = (
     "link_id source_id target_id label weight properties valid_from valid_to revision created_at updated_at".split()
 )
-
-
-class _Directed:
-    """A key read in one direction."""
-
-    def __init__(self, key: p.Key, descending: bool, nulls_first: bool) -> None:
-        self.key, self.descending, self.nulls_first = key, descending, nulls_first
-
-    def order(self, t: str, link: str | None) -> str:
-        value = _reached(self.key.access, t, link)
-        nulls = ""
-        if self.key.nullable and self.nulls_first != self.descending:
-            nulls = " nulls first" if self.nulls_first else " nulls last"
-        return f"{value}{' desc' if self.descending else ''}{nulls}"
-
-
-def _reached(access: Access, t: str, link: str | None) -> str:
-    return access.sql.format(o=t, l=link)
-
-
-def _beyond(
-    keys: list[_Directed], values: list[str | None], t: str, link: str | None, *, inclusive: bool = False
-) -> str:
-    """Rows after the one with these values in the order of `keys`."""
-    reached = [_reached(k.key.access, t, link) for k in keys]
-    present = [v for v in values if v is not None]
-    if len(present) == len(keys) and not any(k.key.nullable for k in keys) and len({k.descending for k in keys}) == 1:
-        operator = ("<" if keys[0].descending else ">") + ("=" if inclusive else "")
-        return f"({', '.join(reached)}) {operator} ({', '.join(present)})"
-    alternatives: list[str] = []
-    equal: list[str] = []
-    for directed, x, value in zip(keys, reached, values, strict=True):
-        alternatives.append(_and([*equal, _further(directed, x, value)]))
-        equal.append(f"{x} is null" if value is None else f"{x} = {value}")
-    if inclusive:
-        alternatives.append(_and(equal))
-    return f"({' or '.join(alternatives)})"
-
-
-def _further(directed: _Directed, x: str, value: str | None) -> str:
-    if value is None:
-        return f"{x} is not null" if directed.nulls_first else "false"
-    beyond = f"{x} {'<' if directed.descending else '>'} {value}"
-    return beyond if directed.nulls_first or not directed.key.nullable else f"({beyond} or {x} is null)"
 
 
 def _one_of(o: str, types: tuple[str, ...]) -> str:
