@@ -1,0 +1,71 @@
+"""`semantic-fabric export`: what a clearance sees, as a file that `import` takes."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Annotated
+
+import typer
+
+from fabric import log
+from fabric.export import export
+from fabric.labels import Label
+from fabric.settings import Settings
+from graphql_api.cli.console import progress_bars
+from graphql_api.cli.database import Place, code_of, existing, opened, operator, place_of
+from graphql_api.cli.failures import refusing
+from graphql_api.cli.options import Clearance, DatabaseUrl, DataDir, Organization, command_app, settings_of
+from graphql_api.cli.readiness import prepare
+
+app = command_app()
+
+
+@app.callback()
+def exports() -> None:
+    """Export what a clearance sees."""
+
+
+@app.command()
+def jsonl(
+    context: typer.Context,
+    organization: Organization,
+    clearance: Clearance,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="standard output if there is none", dir_okay=False)
+    ] = None,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Export as JSON lines: definitions, objects and links, as of one moment.
+
+    A file that is made is open to its owner only.
+    """
+    settings = settings_of(context, data_dir=data_dir, database_url=database_url)
+    log.configure(settings.log_format, "warning")
+    with place_of(settings) as place, _opened(output) as file:
+        asyncio.run(_export(settings, place, organization, clearance, file))
+
+
+@contextmanager
+def _opened(output: Path | None) -> Iterator[IO[bytes]]:
+    if output is None:
+        yield sys.stdout.buffer
+        return
+    with refusing(OSError), open(output, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+        yield file
+
+
+async def _export(settings: Settings, place: Place, name: str, clearance: Label, file: IO[bytes]) -> None:
+    await prepare(place)
+    async with opened(settings, place) as database:
+        organization = await existing(database, name, clearance)
+        subject = operator(organization, code_of(organization, clearance))
+        with progress_bars() as bars:
+            task = bars.add_task("exporting", total=None)
+            async for block in export(database, organization, subject):
+                file.write(block)
+                bars.advance(task, block.count(b"\n"))
+        file.flush()

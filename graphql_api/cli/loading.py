@@ -1,0 +1,35 @@
+"""Loading records as the operator, with a bar for each phase."""
+
+from collections.abc import Mapping
+
+from fabric.db import Database
+from fabric.labels import Label, Level
+from fabric.loader import Loader, Phase, Source, Summary
+from fabric.organizations import Organization
+from fabric.types import Types
+from graphql_api.cli.console import progress_bars
+from graphql_api.cli.database import operator
+
+
+async def load(
+    database: Database,
+    organization: Organization,
+    *,
+    definitions: Source = (),
+    objects: Source = (),
+    links: Source = (),
+    expected: Mapping[Phase, int] | None = None,
+    strict: bool = False,
+) -> Summary:
+    """Loads at any label that the organization has. Raises what `Loader.load` raises."""
+    top = organization.lattice.encode(Label(Level.TOP_SECRET, frozenset(organization.lattice.compartments)))
+    with progress_bars() as bars:
+        tasks = {phase: bars.add_task(phase, total=total) for phase, total in (expected or {}).items()}
+
+        def progress(phase: Phase, done: int, _: int | None) -> None:
+            if phase in tasks:
+                bars.update(tasks[phase], completed=done)
+
+        subject = operator(organization, top)
+        loader = Loader(database, Types(database), organization, subject, strict=strict, progress=progress)
+        return await loader.load(definitions, objects, links, expected)

@@ -1,0 +1,38 @@
+"""`semantic-fabric schema`: the schema of one clearance, for code generators and for reading."""
+
+import asyncio
+
+import typer
+
+from fabric.labels import Label
+from fabric.settings import Settings
+from fabric.subject import Session
+from fabric.types import Types
+from graphql_api.cli.database import Place, code_of, existing, opened, place_of
+from graphql_api.cli.options import Clearance, DatabaseUrl, DataDir, Organization, command_app, settings_of
+from graphql_api.cli.readiness import prepare
+from graphql_api.schema import build_surface
+
+app = command_app()
+
+
+@app.command()
+def schema(
+    context: typer.Context,
+    organization: Organization,
+    clearance: Clearance,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Print the GraphQL schema that a clearance sees."""
+    settings = settings_of(context, data_dir=data_dir, database_url=database_url)
+    with place_of(settings) as place:
+        typer.echo(asyncio.run(_schema(settings, place, organization, clearance)))
+
+
+async def _schema(settings: Settings, place: Place, name: str, clearance: Label) -> str:
+    await prepare(place)
+    async with opened(settings, place) as database:
+        organization = await existing(database, name, clearance)
+        session = Session(organization.organization_id, code_of(organization, clearance))
+        return build_surface(await Types(database).catalogue(session)).sdl()

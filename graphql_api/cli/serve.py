@@ -1,0 +1,105 @@
+"""`semantic-fabric serve`: one process that answers HTTP until it is told to stop."""
+
+import asyncio
+import math
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+import typer
+import uvicorn
+
+from fabric import log as logging
+from fabric.settings import Settings, variable
+from graphql_api.app import create_app
+from graphql_api.cli.database import Place, opened, place_of
+from graphql_api.cli.failures import Refused, refusing
+from graphql_api.cli.options import DatabaseUrl, DataDir, Host, Port, command_app, settings_of
+from graphql_api.cli.readiness import prepare
+
+app = command_app()
+log = structlog.stdlib.get_logger(__name__)
+
+
+@app.command()
+def serve(
+    context: typer.Context,
+    host: Host = None,
+    port: Port = None,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Serve GraphQL over HTTP.
+
+    The embedded database is started and migrated; another has to be migrated before. Ctrl-C stops.
+    """
+    settings = settings_of(context, host=host, port=port, data_dir=data_dir, database_url=database_url)
+    logging.configure(settings.log_format, settings.log_level)
+    with listening(settings) as listener, place_of(settings) as place:
+        asyncio.run(require_servable(settings, place))
+        run(settings, place, listener, lambda url: log.info("serving", url=url))
+
+
+def listening(settings: Settings) -> socket.socket:
+    """The socket to serve from, bound before anything is started for it; clients cannot connect yet."""
+    with refusing(OSError, saying=f"{settings.host}:{settings.port}: "):
+        family, kind, _, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+        except OSError as error:
+            listener.close()
+            raise Refused(
+                f"{settings.host}:{settings.port}: {error.strerror}: choose another --port or --host"
+            ) from error
+    return listener
+
+
+async def require_servable(settings: Settings, place: Place) -> None:
+    """Refused for what would keep the application from starting."""
+    await prepare(place)
+    async with opened(settings, place):
+        pass
+
+
+def run(settings: Settings, place: Place, listener: socket.socket, announce: Callable[[str], None]) -> None:
+    """Serves until the process is told to stop; `announce` gets the URL once clients can connect."""
+    with refusing(ValueError), refusing(OSError, saying=f"{variable('jwt_key_file')}: "):
+        application = create_app(settings, place.url, place.admin_url if place.admin_url != place.url else None)
+    config = uvicorn.Config(
+        application,
+        loop="uvloop",
+        http="httptools",
+        lifespan="on",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=math.ceil(settings.shutdown_grace_seconds),
+    )
+    with suppress(KeyboardInterrupt):  # what uvicorn ends with when it has stopped as asked
+        _Server(config, lambda: announce(_url(settings.host, listener))).run(sockets=[listener])
+    log.info("stopped")
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if signal.getsignal(signal.SIGHUP) is signal.default_int_handler:  # see `place_of`
+            signal.signal(signal.SIGHUP, self.handle_exit)
+        self._announce()
+
+
+def _url(host: str, listener: socket.socket) -> str:
+    """An address that a client on this machine can use."""
+    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{name}:{listener.getsockname()[1]}/graphql"
