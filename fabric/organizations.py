@@ -64,6 +64,7 @@ async def establish(admin_url: str, name: str, compartments: Iterable[str] = ())
     """
     if not name or len(name) > 200 or not name.isprintable():
         raise ValueError("an organization's name is 1 to 200 printable characters")
+    compartments = list(compartments)
     for compartment in compartments:
         if not COMPARTMENT_NAME.match(compartment):
             raise ValueError(
