@@ -121,7 +121,7 @@ class Writing:
 
     def __init__(self, database: Database, organization: Organization) -> None:
         self._types = Types(database)
-        self.objects, self.links = Objects(database, self._types), Links(database, self._types)
+        self.objects, self.links = Objects(self._types), Links(self._types)
         self.organization = organization
         self._permissions = Policy.load(None).permissions(frozenset({"admin"}))
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from fabric import ids, journal, versions
 from fabric.catalogue import Catalogue, Relation
-from fabric.db import Database, StaleTypes, Transaction, retried
+from fabric.db import Transaction, retried
 from fabric.definitions import Faults
 from fabric.errors import BadInput, Conflict, FabricError, NotFound, Several
 from fabric.journal import Entry, Position
@@ -81,8 +81,7 @@ class WrittenLink:
 class Links:
     """The writing side of links."""
 
-    def __init__(self, database: Database, types: Types) -> None:
-        self._database = database
+    def __init__(self, types: Types) -> None:
         self._types = types
 
     async def write(
@@ -99,12 +98,8 @@ class Links:
 
         async def attempt() -> tuple[list[WrittenLink], Position | None]:
             catalogue = await self._types.catalogue(subject.session)
-            try:
-                async with self._database.transaction(subject.session, holding=catalogue.revision) as transaction:
-                    return await _write(transaction, subject, organization, catalogue, changes, request_id)
-            except StaleTypes:
-                self._types.forget(subject.organization_id)
-                raise
+            async with self._types.holding(subject.session, catalogue) as transaction:
+                return await _write(transaction, subject, organization, catalogue, changes, request_id)
 
         return await retried(attempt)
 

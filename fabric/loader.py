@@ -35,6 +35,8 @@ Progress = Callable[[Phase, int, int | None], None]
 _Written: TypeAlias = Sequence[Written] | Sequence[WrittenLink]
 _Item: TypeAlias = tuple[str, Change | LinkChange]
 """A change, and where its record stands. The change's path is a number that tells it apart."""
+_Unplaced: TypeAlias = tuple[int, str, LinkChange]
+"""A link whose ends have not been looked at: the label it names, where its record stands, the change."""
 
 
 @dataclass(slots=True)
@@ -89,8 +91,8 @@ class Loader:
         self._expected: Mapping[Phase, int] = {}
         self._done = 0
         self._writes: dict[Phase, Callable[..., Awaitable[tuple[_Written, Any]]]] = {
-            "objects": Objects(database, types).write,
-            "links": Links(database, types).write,
+            "objects": Objects(types).write,
+            "links": Links(types).write,
         }
 
     async def load(
@@ -136,37 +138,37 @@ class Loader:
         self._advance("definitions", len(documents))
 
     async def _load_objects(self, source: Source) -> None:
-        batches = BatchesByLabel[_Item]()
-        for number, record in enumerate(self._records(source)):
-            try:
-                label = self._label(record.body)
-                change = object_change(record.body, await self._catalogue(label), number)
-            except BadInput as fault:
-                self._report(record.where, [_message(fault.path, fault)])
-                continue
-            if ready := batches.add(label, (record.where, change)):
-                await self._write("objects", BOTTOM, ready)
-        await self._write_rest("objects", batches)
+        with BatchesByLabel[_Item]() as batches:
+            for number, record in enumerate(self._records(source)):
+                try:
+                    label = self._label(record.body)
+                    change = object_change(record.body, await self._catalogue(label), number)
+                except BadInput as fault:
+                    self._report(record.where, [_message(fault.path, fault)])
+                    continue
+                if ready := batches.add(label, (record.where, change)):
+                    await self._write("objects", BOTTOM, ready)
+            await self._write_rest("objects", batches)
 
     async def _load_links(self, source: Source) -> None:
         self._done = 0
-        batches = BatchesByLabel[_Item]()
-        unplaced = Batch[tuple[int, str, LinkChange]]()
+        unplaced = Batch[_Unplaced]()
         top = await self._catalogue(self._operator.clearance)
-        for number, record in enumerate(self._records(source)):
-            try:
-                label = self._label(record.body)
-                change = link_change(record.body, await self._catalogue(label), top, self._organization, number)
-            except BadInput as fault:
-                self._report(record.where, [_message(fault.path, fault)])
-                continue
-            if unplaced.add((label, record.where, change)):
-                await self._place(unplaced.items, batches)
-                unplaced = Batch()
-        await self._place(unplaced.items, batches)
-        await self._write_rest("links", batches)
+        with BatchesByLabel[_Item]() as batches:
+            for number, record in enumerate(self._records(source)):
+                try:
+                    label = self._label(record.body)
+                    change = link_change(record.body, await self._catalogue(label), top, self._organization, number)
+                except BadInput as fault:
+                    self._report(record.where, [_message(fault.path, fault)])
+                    continue
+                if unplaced.add((label, record.where, change)):
+                    await self._place(unplaced.items, batches)
+                    unplaced = Batch()
+            await self._place(unplaced.items, batches)
+            await self._write_rest("links", batches)
 
-    async def _place(self, links: list[tuple[int, str, LinkChange]], batches: BatchesByLabel[_Item]) -> None:
+    async def _place(self, links: list[_Unplaced], batches: BatchesByLabel[_Item]) -> None:
         """Finds the label that each link is written at: its own, joined with what it takes to see its ends."""
         ends: dict[int, set[UUID]] = {}
         for label, _, change in links:

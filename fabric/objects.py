@@ -11,7 +11,7 @@ from uuid import UUID
 
 from fabric import ids, journal, versions
 from fabric.catalogue import Catalogue, ObjectType
-from fabric.db import Database, StaleTypes, Transaction, retried
+from fabric.db import Transaction, retried
 from fabric.definitions import Faults
 from fabric.errors import FabricError, NotFound, Several
 from fabric.journal import Entry, Position
@@ -68,8 +68,7 @@ class _Prepared:
 class Objects:
     """The writing side of objects."""
 
-    def __init__(self, database: Database, types: Types) -> None:
-        self._database = database
+    def __init__(self, types: Types) -> None:
         self._types = types
 
     async def write(
@@ -85,12 +84,8 @@ class Objects:
         async def attempt() -> tuple[list[Written], Position | None]:
             catalogue = await self._types.catalogue(subject.session)
             prepared = _prepare(organization, catalogue, changes)
-            try:
-                async with self._database.transaction(subject.session, holding=catalogue.revision) as transaction:
-                    return await _write(transaction, subject, catalogue, prepared, request_id)
-            except StaleTypes:
-                self._types.forget(subject.organization_id)
-                raise
+            async with self._types.holding(subject.session, catalogue) as transaction:
+                return await _write(transaction, subject, catalogue, prepared, request_id)
 
         return await retried(attempt)
 

@@ -3,26 +3,29 @@
 from uuid import UUID
 
 from fabric import journal
-from fabric.db import Database, retried
+from fabric.catalogue import ObjectType
+from fabric.db import retried
 from fabric.errors import BadInput, Conflict, NotFound
 from fabric.journal import Entry, Position
 from fabric.labels import Label, dominates
 from fabric.objects import TABLE
 from fabric.organizations import Organization
 from fabric.subject import Subject
+from fabric.types import Types
 from fabric.versions import Version
 
 REASON_LENGTH = 2_000
 
 
 async def regrade(
-    database: Database, subject: Subject, organization: Organization, object_id: UUID, label: str, reason: str,
+    types: Types, subject: Subject, organization: Organization, object_id: UUID, label: str, reason: str,
     *, request_id: str | None = None,
 ) -> Position:  # fmt: skip
     """Moves the version at the session label to `label`, on the record at both labels.
 
     NotFound unless the object's version at exactly the session label is what the session sees; BadInput for a label
-    that the clearance does not dominate; Conflict where the new label has a version already.
+    that the clearance does not dominate, and for a version that holds values of fields above it; Conflict where the
+    new label has a version already.
     """
     subject.require("label:regrade")
     target = _target(subject, organization, label)
@@ -30,11 +33,13 @@ async def regrade(
         raise BadInput(f"give a reason of 1 to {REASON_LENGTH} characters; it goes into the audit log", ("reason",))
 
     async def attempt() -> Position:
-        async with database.transaction(subject.session) as transaction:
+        catalogue = await types.catalogue(subject.session)
+        async with types.holding(subject.session, catalogue) as transaction:
             here = (await TABLE.read(transaction, [object_id])).get(object_id)
             if here is None or here.tombstone or here.label != subject.label:
                 raise NotFound("not found", ("id",))
-            await TABLE.store(transaction, {object_id: here}, {object_id: _gone(here)})
+            _check_fields(catalogue.types.get(here.content["type_name"]), here, target)
+            await TABLE.remove(transaction, [here])
             entry = Entry("object.regraded", "objects", object_id, here.content["type_name"], {})
             await journal.append(transaction, subject.subject, [entry], reason=reason, request_id=request_id)
             await transaction.act_at(target)
@@ -48,8 +53,14 @@ async def regrade(
     return await retried(attempt)
 
 
-def _gone(version: Version) -> Version:
-    return Version(version.id, version.label, version.content, version.revision + 1, tombstone=True)
+def _check_fields(object_type: ObjectType | None, version: Version, target: int) -> None:
+    """What only higher labels may know must not come down with the version."""
+    if object_type is None or not dominates(target, object_type.label):
+        raise BadInput("the object's type is labelled above that label", ("label",))
+    above = [f.name for f in object_type.fields.values() if not dominates(target, f.label)]
+    held = [name for name in above if object_type.fields[name].key in version.content["data"]]
+    if held:
+        raise BadInput(f"the version holds values that are labelled above that label: {', '.join(held)}", ("label",))
 
 
 def _target(subject: Subject, organization: Organization, label: str) -> int:

@@ -1,16 +1,17 @@
 """The store of type definitions: reading a session's catalogue, defining, retiring."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 from fabric import evolution, journal
 from fabric.catalogue import Catalogue, Fragment, build
-from fabric.db import Database, Transaction, retried
-from fabric.definitions import Document, Faults, read_document
+from fabric.db import Database, StaleTypes, Transaction, retried
+from fabric.definitions import Document, read_document
 from fabric.errors import FabricError, Forbidden, NotFound, Several
 from fabric.labels import Lattice
-from fabric.projection import Definer, check, fragments_of
+from fabric.projection import Definer, plan
 from fabric.subject import Session, Subject
 
 _LOAD = """
@@ -47,6 +48,19 @@ class Types:
         for session in [s for s in self._catalogues if organization_id in (None, s.organization_id)]:
             del self._catalogues[session]
 
+    @asynccontextmanager
+    async def holding(self, session: Session, catalogue: Catalogue) -> AsyncIterator[Transaction]:
+        """A transaction for work prepared by the catalogue, whose definitions stay until it ends.
+
+        StaleTypes if they have changed already; the next `catalogue` is then a new one.
+        """
+        try:
+            async with self._database.transaction(session, holding=catalogue.revision) as transaction:
+                yield transaction
+        except StaleTypes:
+            self.forget(session.organization_id)
+            raise
+
     async def define(self, subject: Subject, lattice: Lattice, documents: Sequence[object]) -> list[str]:
         """Makes or changes types, all of them or none. The names of those that changed.
 
@@ -59,7 +73,7 @@ class Types:
         async def attempt() -> list[str]:
             async with self._database.transaction(subject.session) as transaction:
                 before = await _lock_and_load(transaction)
-                after = _planned(before, read, Definer(subject.label, lattice))
+                after = plan(before, read, Definer(subject.label, lattice))
                 return await _replace(transaction, subject, before, after)
 
         changed = await retried(attempt)
@@ -75,23 +89,11 @@ class Types:
                 before = await _lock_and_load(transaction)
                 if name not in before.types:
                     raise NotFound("no such type", ("typeName",))
-                fragments = [_retired(f) if f.type_name == name else f for f in before.fragments]
+                fragments = [f.retired() if f.type_name == name else f for f in before.fragments]
                 await _replace(transaction, subject, before, build(fragments))
 
         await retried(attempt)
         self.forget(subject.organization_id)
-
-
-def _planned(before: Catalogue, documents: Sequence[Document], definer: Definer) -> Catalogue:
-    fragments = {(f.type_name, f.label): f for f in before.fragments}
-    faults = Faults()
-    for i, document in enumerate(documents):
-        fragments |= {(f.type_name, f.label): f for f in fragments_of(document, before, definer, faults.under(i))}
-    faults.raise_any()
-    after = build(fragments.values(), before.revision)
-    check(before, after, documents, faults)
-    faults.raise_any()
-    return after
 
 
 def _read_all(documents: Sequence[object]) -> list[Document]:
@@ -125,13 +127,6 @@ async def _lock_and_load(transaction: Transaction) -> Catalogue:
         "select pg_advisory_xact_lock(fabric.types_lock($1))", transaction.session.organization_id
     )
     return await read_catalogue(transaction)
-
-
-def _retired(fragment: Fragment) -> Fragment:
-    """What stays of a retired fragment: which keys its fields had, so that their values never turn up again."""
-    generations = {f["name"]: 1 for f in fragment.schema.get("fields", ())} | fragment.schema.get("generations", {})
-    schema = {"base": fragment.schema.get("base", False), "retired": True, "generations": generations}
-    return Fragment(fragment.type_name, fragment.label, fragment.domain, schema, None, fragment.revision)
 
 
 async def _replace(transaction: Transaction, subject: Subject, before: Catalogue, after: Catalogue) -> list[str]:

@@ -134,14 +134,18 @@ class VersionTable:
         if new:
             await self._write(transaction, self._insert, new)
 
-    async def _remove_or_bury(self, transaction: Transaction, gone: list[Version]) -> list[Version]:
-        """Deletes the rows; the tombstones for those of which a lower version would now show."""
+    async def remove(self, transaction: Transaction, gone: list[Version]) -> None:
+        """Deletes the versions at the session label, whatever then shows. LostRace if one has changed."""
         session = transaction.session
         removed = await transaction.fetch(
             self._remove, session.organization_id, session.label, [v.id for v in gone], [v.revision for v in gone]
         )
         if len(removed) != len(gone):
             raise LostRace
+
+    async def _remove_or_bury(self, transaction: Transaction, gone: list[Version]) -> list[Version]:
+        """Deletes the rows; the tombstones for those of which a lower version would now show."""
+        await self.remove(transaction, gone)
         showing = await self.read(transaction, [v.id for v in gone])
         return [
             replace(v, tombstone=True, revision=v.revision + 1)

@@ -71,7 +71,7 @@ def create_app(settings: Settings, database_url: str, admin_url: str | None = No
         ) as database:
             await database.require_safe_role()
             types = Types(database)
-            services = Services(settings, database, types, Objects(database, types), Links(database, types))
+            services = Services(settings, database, types, Objects(types), Links(types))
             gate = Gate(identities, Directory(database), policy)
             app.state.database = database
             app.state.graphql = GraphQLOverHTTP(services, gate, Surfaces(settings))

@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
-from fabric.access import CREATED, ID, LABEL, REVISION, UPDATED, Access, has, literal, value_of
+from fabric.access import CREATED, ID, LABEL, REVISION, TEXT_KINDS, UPDATED, Access, has, literal, value_of
 from fabric.catalogue import Catalogue, ObjectType
 from fabric.definitions import Field
 from fabric.errors import BadInput
-from fabric.kinds import Kind
+from fabric.kinds import Kind, KindError, canonical, canonical_list
 from fabric.labels import Label
 from graphql_api import plan as p
 from graphql_api.arguments import Leaf, Tree
@@ -31,6 +31,9 @@ OPERATORS: Mapping[str, str] = {
 
 _OPPOSITES = {"ne": "eq", "notIn": "in"}
 _WITHOUT_CASE = {"ieq": "eq", "icontains": "contains", "istartsWith": "startsWith", "iendsWith": "endsWith"}
+PARTS = frozenset({"contains", "startsWith", "endsWith", *_WITHOUT_CASE})
+"""Operators on a part of a text, or on a text that differs in case."""
+
 _TRUE = p.All(())
 
 COLUMNS: Mapping[str, Access] = {
@@ -45,11 +48,12 @@ AddParameter = Callable[[p.Binder], p.Parameter]
 
 
 class Conditions:
-    """Makes the conditions of one plan; values become parameters through `add`."""
+    """Makes the conditions of one plan; values become parameters through `add`, needs go into `permissions`."""
 
-    def __init__(self, catalogue: Catalogue, add: AddParameter) -> None:
+    def __init__(self, catalogue: Catalogue, add: AddParameter, permissions: set[str]) -> None:
         self._catalogue = catalogue
         self._add = add
+        self._permissions = permissions
 
     def where(self, object_type: ObjectType, tree: Tree, path: tuple[str | int, ...]) -> p.Condition:
         """The condition of a `…Where` input on objects of the type. BadInput with the path for what cannot be meant."""
@@ -99,6 +103,8 @@ class Conditions:
                 p.All((self._holds(leaf), _missing(access, field))),
                 p.All((p.Not(self._holds(leaf)), p.Not(_missing(access, field)))),
             ))  # fmt: skip
+        if field is not None:
+            binder = _read(Kind.TEXT if op in PARTS and field.kind in TEXT_KINDS else field.kind, field, path)
         if op == "in":
             return p.Compare(access, "{x} = any({p})", self._add(_each(binder, leaf)), _many(access.cast))
         cast = access.cast
@@ -133,8 +139,9 @@ class Conditions:
                     p.AnyOf((p.All((holds, empty)), p.All((p.Not(holds), p.Holds(f"{stored} <> '[]'::jsonb")))))
                 )
             else:
-                parameter = self._add(_value(leaf))
-                parts.append(p.Holds(_LISTS[op].replace("{x}", stored), parameter))
+                parameter = self._add(_read_list(field, leaf, (*path, op)))
+                templates = _JSON_LISTS if field.kind is Kind.JSON else _LISTS
+                parts.append(p.Holds(templates[op].replace("{x}", stored), parameter))
         return p.All(tuple(parts))
 
     def _links(
@@ -143,8 +150,11 @@ class Conditions:
         link = object_type.links[name]
         target = self._catalogue.types[link.target]
         hop = p.Hop(link.relation, link.outgoing, target.family)
+        self._permissions.add("link:read")
         parts: list[p.Condition] = []
         for quantifier, sub in tree.items():
+            if sub is None:
+                continue
             inner = self.where(target, sub, (*path, quantifier))
             if quantifier == "every":
                 parts.append(p.Not(p.Linked(hop, p.Not(inner))))
@@ -160,12 +170,45 @@ _LISTS = {
     "containsAll": "{x} @> {p}::jsonb",
     "containsAny": "exists (select from jsonb_array_elements({x}) e where {p}::jsonb @> jsonb_build_array(e))",
 }
+# Of lists and objects `@>` would ask whether they are contained, not whether they are equal.
+_JSON_LISTS = {
+    "eq": "{x} = {p}::jsonb",
+    "containsAll": "({x} is not null and not exists (select from jsonb_array_elements({p}::jsonb) w"
+    " where w not in (select jsonb_array_elements({x}))))",
+    "containsAny": "exists (select from jsonb_array_elements({x}) e"
+    " where e in (select jsonb_array_elements({p}::jsonb)))",
+}
 
 _Binding = Callable[[p.Request, Any], Any]
 
 
 def _plain(_: p.Request, value: Any) -> Any:
     return value
+
+
+def _read(kind: Kind, field: Field, path: tuple[str | int, ...]) -> _Binding:
+    """Filters take what fields take; part of a text (`PARTS`) need not be of the field's kind itself."""
+    values = (*field.values, *field.retired_values)
+
+    def read(_: p.Request, value: Any) -> Any:
+        try:
+            return canonical(kind, value, values=values)
+        except KindError as error:
+            raise BadInput(str(error), path) from None
+
+    return read
+
+
+def _read_list(field: Field, leaf: Leaf, path: tuple[str | int, ...]) -> p.Binder:
+    values = (*field.values, *field.retired_values)
+
+    def read(request: p.Request) -> Any:
+        try:
+            return canonical_list(field.kind, leaf.get(request.variables), values=values)
+        except KindError as error:
+            raise BadInput(str(error), path if error.index is None else (*path, error.index)) from None
+
+    return read
 
 
 def _uuid(_: p.Request, value: Any) -> str | None:
@@ -198,7 +241,7 @@ def _each(binder: _Binding, leaf: Leaf) -> p.Binder:
 def _many(cast: str) -> str:
     """A cast of one value as a cast of an array of them."""
     if "fabric.duration" in cast:
-        return "(select array_agg(fabric.duration(v)) from unnest({}::text[]) v)"
+        return "array(select fabric.duration(v) from unnest({}::text[]) v)"
     return "{}" + "".join(f"::{t}[]" for t in cast.split("::")[1:])
 
 

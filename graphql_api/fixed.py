@@ -171,9 +171,14 @@ class Mutation:
     async def regrade_object(self, info: Asked, id: strawberry.ID, label: Label, reason: str) -> RegradePayload:
         context = info.context
         position = await regrade(
-            context.services.database, context.subject, context.organization, context.read_id(id, "id"), label, reason,
+            context.services.types,
+            context.subject,
+            context.organization,
+            context.read_id(id, "id"),
+            label,
+            reason,
             request_id=context.request_id,
-        )  # fmt: skip
+        )
         return RegradePayload(id=id, label=label, position=position_token(context.organization, position))
 
 

@@ -16,6 +16,7 @@ from graphql import (
     GraphQLList,
     GraphQLNonNull,
     GraphQLScalarType,
+    GraphQLString,
 )
 
 from fabric.access import TEXT_KINDS
@@ -123,13 +124,15 @@ class Inputs:
     ) -> GraphQLInputObjectType:
         listed = GraphQLList(GraphQLNonNull(leaf))
 
+        def given(op: str) -> GraphQLInputType:
+            if op in ("isNull", "isEmpty"):
+                return GraphQLBoolean
+            if many or op in ("in", "notIn"):
+                return listed
+            return GraphQLString if op in _TEXT and name == "URI" else leaf  # part of a URI is none
+
         def fields() -> GraphQLInputFieldMap:
-            return {
-                op: GraphQLInputField(
-                    GraphQLBoolean if op in ("isNull", "isEmpty") else listed if many or op in ("in", "notIn") else leaf
-                )
-                for op in operators
-            }
+            return {op: GraphQLInputField(given(op)) for op in operators}
 
         return self._object(f"{name}{'List' if many else ''}Where", fields)
 

@@ -55,9 +55,9 @@ class Planner:
         self._variables = variables
         self._limits = limits
         self._binders: list[p.Binder] = []
-        self._conditions = Conditions(surface.catalogue, self._add)
-        self._names: p.Parameter | None = None
         self.permissions = {"object:read"}
+        self._conditions = Conditions(surface.catalogue, self._add, self.permissions)
+        self._names: p.Parameter | None = None
 
     def plan(self, fields: Sequence[Selected]) -> p.Plan:
         """The plan of these fields of Query."""
@@ -89,7 +89,7 @@ class Planner:
         row = self._row(field.sets, types)
         match root.kind:
             case "nodes":
-                return p.ByIds(types, self._add(_ids(trees["ids"])), row)
+                return p.ByIds(types, self._add(self._ids(trees["ids"], (field.key, "ids"))), row)
             case "key":
                 return p.ById(types, self._add(self._key_binder(root, trees)), row)
             case _:
@@ -106,6 +106,17 @@ class Planner:
         def bind(request: p.Request) -> UUID:
             values = [leaf.get(request.variables) for leaf in leaves]
             return ids.object_id(request.organization, object_type.key_type, values)
+
+        return bind
+
+    def _ids(self, tree: Tree, path: tuple[str | int, ...]) -> p.Binder:
+        assert isinstance(tree, Leaf)
+
+        def bind(request: p.Request) -> list[UUID | None]:
+            values = tree.get(request.variables)
+            if len(values) > self._limits.most:
+                raise BadInput(f"at most {self._limits.most:,} ids at once", path)
+            return [_uuid(value) for value in values]
 
         return bind
 
@@ -332,11 +343,6 @@ def _alike(types: Sequence[ObjectType], names: Sequence[str]) -> list[list[Objec
 def _id(tree: Tree) -> p.Binder:
     assert isinstance(tree, Leaf)
     return lambda request: _uuid(tree.get(request.variables))
-
-
-def _ids(tree: Tree) -> p.Binder:
-    assert isinstance(tree, Leaf)
-    return lambda request: [_uuid(value) for value in tree.get(request.variables)]
 
 
 def _uuid(value: str) -> UUID | None:

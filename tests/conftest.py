@@ -177,9 +177,9 @@ def types(database: Database) -> Types:
 
 @pytest.fixture
 def objects(database: Database, types: Types) -> Objects:
-    return Objects(database, types)
+    return Objects(types)
 
 
 @pytest.fixture
 def links(database: Database, types: Types) -> Links:
-    return Links(database, types)
+    return Links(types)

@@ -140,7 +140,7 @@ class Player:
     def __init__(self, database: Database, organization: Organization) -> None:
         self.database, self.organization = database, organization
         self.types = Types(database)
-        self.objects, self.links = Objects(database, self.types), Links(database, self.types)
+        self.objects, self.links = Objects(self.types), Links(self.types)
 
     def subject(self, label: str) -> Subject:
         code = self.code(label)

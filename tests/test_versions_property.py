@@ -203,7 +203,7 @@ async def test_versions_made_at_the_same_time_know_of_each_other(
     await run_sql(admin_url, f"alter database {database_name} set default_transaction_isolation = '{isolation}'")
     rng = random.Random(2)
     async with await Database.connect(server_url, size=4) as database:
-        objects = Objects(database, Types(database))
+        objects = Objects(Types(database))
         for _ in range(25):
             id = uuid4()
             labels = rng.sample(ALL_LABELS, 4)
@@ -222,7 +222,7 @@ async def test_anything_at_the_same_time_leaves_the_winners_right(
 ) -> None:
     rng = random.Random(3)
     async with await Database.connect(server_url, size=6) as database:
-        objects = Objects(database, Types(database))
+        objects = Objects(Types(database))
         ids = [uuid4() for _ in range(3)]
         seen = set()
         for _ in range(25):
