@@ -1,0 +1,1 @@
+"""Proofs that compiled reads answer what the contract says."""

@@ -1,0 +1,25 @@
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from conftest import run_sql, url_of
+
+from compiler.ground import Ground
+from compiler.house import House, build
+from fabric.embedded import DATABASE, EmbeddedPostgres
+
+
+@pytest.fixture(scope="session")
+def ground(postgres: EmbeddedPostgres, worker: str) -> Iterator[Ground]:
+    """One database for all of the compiler's tests: each takes an organization of its own."""
+    name = f"{worker}_compiler"
+    maintenance = url_of(postgres.admin_url, "postgres")
+    asyncio.run(run_sql(maintenance, f"create database {name} template {DATABASE}"))
+    with Ground(url_of(postgres.admin_url, name), url_of(postgres.url, name)) as ground:
+        yield ground
+    asyncio.run(run_sql(maintenance, f"drop database {name} with (force)"))
+
+
+@pytest.fixture(scope="session")
+def house(ground: Ground) -> House:
+    return ground.run(build(ground))

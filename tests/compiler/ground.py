@@ -1,0 +1,123 @@
+"""What the compiler's tests stand on: one database for the run with many organizations, and readers who ask."""
+
+import asyncio
+from collections.abc import Coroutine
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any, ClassVar, Self, TypeVar
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from fabric.catalogue import Catalogue
+from fabric.db import Database
+from fabric.labels import Label, Lattice
+from fabric.links import Links
+from fabric.objects import Objects
+from fabric.organizations import Directory, Organization, establish
+from fabric.policy import Policy
+from fabric.settings import Settings
+from fabric.subject import Subject
+from fabric.types import Types
+from graphql_api.compiler import Compiler, OperationReader, Outcome
+from graphql_api.context import Context, Services
+from graphql_api.schema import build_surface
+
+T = TypeVar("T")
+
+COMPARTMENTS = ("ALPHA", "BRAVO", "CHARLIE")
+POLICY = Policy.load(None)
+SETTINGS = Settings(max_aliases=1_000, max_directives=1_000, max_cost=10**9)
+
+
+class Ground:
+    """A database, its services, and the compilers by what their readers see."""
+
+    lattice: ClassVar[Lattice] = Lattice(COMPARTMENTS)
+
+    def __init__(self, admin_url: str, server_url: str) -> None:
+        self._admin_url = admin_url
+        self._server_url = server_url
+        self._runner = asyncio.Runner()
+        self._names = count(1)
+        self._compilers: dict[tuple[UUID, str], Compiler] = {}
+
+    def __enter__(self) -> Self:
+        self._runner.__enter__()
+        self.run(self._open())
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.run(self._close())
+        self._runner.__exit__(*error)
+
+    async def _open(self) -> None:
+        self.database = await Database.connect(self._server_url)
+        self.admin = await asyncpg.connect(self._admin_url)
+        await self.admin.set_type_codec("jsonb", schema="pg_catalog", encoder=_json, decoder=orjson.loads)
+        self.types = Types(self.database)
+        self.objects = Objects(self.types)
+        self.links = Links(self.types)
+        self.services = Services(SETTINGS, self.database, self.types, self.objects, self.links)
+
+    async def _close(self) -> None:
+        await self.admin.close()
+        await self.database.close()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._runner.run(work)
+
+    async def organization(self) -> Organization:
+        """A new one."""
+        name = f"org-{next(self._names)}"
+        await establish(self._admin_url, name, COMPARTMENTS)
+        found = await Directory(self.database).find(name)
+        assert found is not None
+        return found
+
+    def subject(self, organization: Organization, label: str, roles: tuple[str, ...] = ("admin",)) -> Subject:
+        code = organization.lattice.encode(Label.parse(label))
+        held = frozenset(roles)
+        return Subject(
+            organization.organization_id, organization.name, "ann", held, POLICY.permissions(held), code, code, 4e9
+        )
+
+    async def rows(self, table: str, organization: Organization) -> list[Any]:
+        """All versions, past row security."""
+        sql = f"select * from fabric.{table} where organization_id = $1"
+        return list(await self.admin.fetch(sql, organization.organization_id))
+
+    @staticmethod
+    def moment(number: int) -> datetime:
+        return datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=number, microseconds=number)
+
+    def compiler(self, organization: Organization, catalogue: Catalogue) -> Compiler:
+        key = organization.organization_id, catalogue.fingerprint
+        if key not in self._compilers:
+            self._compilers[key] = Compiler(build_surface(catalogue), SETTINGS)
+        return self._compilers[key]
+
+    async def outcome(
+        self, organization: Organization, subject: Subject, text: str, variables: dict[str, Any] | None = None
+    ) -> Outcome:
+        compiler = self.compiler(organization, await self.types.catalogue(subject.session))
+        operation = compiler.operation(text, None)
+        given = variables or {}
+        coerced = compiler.variables(operation, given)
+        reader = OperationReader(compiler, operation)
+        context = Context(self.services, subject, organization, "request", reader, coerced)
+        return await compiler.run(context, operation, given)
+
+    async def ask(
+        self, organization: Organization, subject: Subject, text: str, variables: dict[str, Any] | None = None
+    ) -> Any:
+        """The data of the answer, which has no errors."""
+        outcome = await self.outcome(organization, subject, text, variables)
+        assert not outcome.errors
+        assert outcome.data is not None
+        return orjson.loads(outcome.data)
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
