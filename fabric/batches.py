@@ -4,7 +4,7 @@ import pickle
 from collections import defaultdict
 from collections.abc import Iterator
 from tempfile import SpooledTemporaryFile
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from fabric.labels import rank
 
@@ -42,27 +42,34 @@ class BatchesByLabel(Generic[Item]):
 
     That order makes the outcome independent of the order of the items, since what a version becomes depends on the
     versions below it. Nothing is below the bottom label, so its batches are ready once they are full. The others wait
-    for `rest`, in a file that has no name and that only this process writes and reads.
+    for `rest`, in a file that has no name and that only this process writes and reads. Use as a context manager.
     """
 
     def __init__(self) -> None:
         self._filling: defaultdict[int, Batch[Item]] = defaultdict(Batch)
         self._waiting: defaultdict[int, list[int]] = defaultdict(list)
-        self._held = 0
-        self._file: SpooledTemporaryFile[bytes] = SpooledTemporaryFile(WEIGHT)  # noqa: SIM115 (`rest` closes it)
+        self.held = 0
+        """Bytes that are in memory, about."""
+        self._file: SpooledTemporaryFile[bytes] = SpooledTemporaryFile(WEIGHT)  # noqa: SIM115 (`__exit__` closes it)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
     def add(self, label: int, item: Item) -> list[Item]:
         """Takes the item; the items of the bottom label's batch if it is full now, none otherwise."""
         batch = self._filling[label]
-        self._held -= batch.weight
+        self.held -= batch.weight
         full = batch.add(item)
-        self._held += batch.weight
+        self.held += batch.weight
         if full and label == BOTTOM:
             return self._take(label)
         if full:
             self._wait(label)
-        elif self._held > HELD:
-            self._wait(max(self._filling.keys() - {BOTTOM}, key=lambda each: self._filling[each].weight))
+        elif self.held > HELD and (others := self._filling.keys() - {BOTTOM}):
+            self._wait(max(others, key=lambda each: self._filling[each].weight))
         return []
 
     def rest(self) -> Iterator[tuple[int, list[Item]]]:
@@ -73,11 +80,10 @@ class BatchesByLabel(Generic[Item]):
                 yield label, pickle.load(self._file)
             if label in self._filling:
                 yield label, self._take(label)
-        self._file.close()
 
     def _take(self, label: int) -> list[Item]:
         batch = self._filling.pop(label)
-        self._held -= batch.weight
+        self.held -= batch.weight
         return batch.items
 
     def _wait(self, label: int) -> None:
