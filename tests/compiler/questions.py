@@ -42,27 +42,87 @@ class Name(str):
     """An enum's value: bare in a document, a string among variables."""
 
 
-class Question:
-    """One query, made step by step. `text` and `variables` are what a client would send."""
+class Values:
+    """Makes values of input types, as literals or as variables; `declared` and `variables` are those it made."""
 
-    def __init__(self, random: Random, surface: Surface, ids: Sequence[str], keys: Sequence[str]) -> None:
+    def __init__(self, random: Random, ids: Sequence[str]) -> None:
         self._random = random
-        self._surface = surface
         self._ids = [*ids, "zz"]
-        self._keys = keys or ["a"]
         self._numbers = count(1)
-        self._declared: list[str] = []
-        self._fragments: list[str] = []
+        self.declared: list[str] = []
         self.variables: dict[str, Any] = {}
-        body = self._roots()
-        declared = f"({', '.join(self._declared)})" if self._declared else ""
-        self.text = "\n".join([f"query{declared} {{ {body} }}", *self._fragments])
 
     def _chance(self, chance: float) -> bool:
         return self._random.random() < chance
 
     def _fresh(self, letter: str) -> str:
         return f"{letter}{next(self._numbers)}"
+
+    def value(self, type_: Any, depth: int) -> str:
+        """A value of an input type, as text."""
+        if not isinstance(type_, GraphQLNonNull) and self._chance(0.03):
+            return self._said(None, type_)
+        return self._said(self._made(get_nullable_type(type_), depth), type_)
+
+    def _said(self, value: Any, type_: Any) -> str:
+        """The value as a literal or as a variable."""
+        if not self._chance(0.3):
+            return _literal(value)
+        name = self._fresh("v")
+        if isinstance(type_, GraphQLNonNull) or self._chance(0.8):
+            self.variables[name] = value
+            self.declared.append(f"${name}: {type_}")
+        else:
+            self.declared.append(f"${name}: {type_} = {_literal(value)}")
+        return f"${name}"
+
+    def _made(self, type_: Any, depth: int) -> Any:
+        if isinstance(type_, GraphQLList):
+            items = [self._made(get_nullable_type(type_.of_type), depth) for _ in range(self._random.randint(0, 3))]
+            return items[0] if len(items) == 1 and items[0] != [] and self._chance(0.3) else items
+        if isinstance(type_, GraphQLInputObjectType):
+            return self._object(type_, depth)
+        if isinstance(type_, GraphQLEnumType):
+            return Name(self._random.choice(list(type_.values)))
+        assert isinstance(type_, GraphQLScalarType)
+        match type_.name:
+            case "ID":
+                return self._random.choice(self._ids)
+            case "Label":
+                return self._random.choice(LABELS)
+        return self._random.choice(POOL[_SCALARS[type_.name]])
+
+    def _object(self, type_: GraphQLInputObjectType, depth: int) -> dict[str, Any]:
+        names = list(type_.fields)
+        if type_.name.endswith("OrderBy"):
+            names = [self._random.choice(names)]
+        elif depth <= 0 and "and" in names:
+            names = [n for n in names if n not in ("and", "or", "not") and not _is_link(type_, n)]
+        chosen = self._random.sample(names, min(len(names), self._random.choice([0, 1, 1, 1, 2, 3])))
+        if type_.name.endswith("OrderBy"):
+            chosen = names
+        made: dict[str, Any] = {}
+        for name in chosen:
+            inner = type_.fields[name].type
+            nullable = name in ("eq", "ne", *_NESTING)
+            if nullable and self._chance(0.1):
+                made[name] = None
+            else:
+                made[name] = self._made(get_nullable_type(inner), depth - (name in _NESTING))
+        return made
+
+
+class Question(Values):
+    """One query, made step by step. `text` and `variables` are what a client would send."""
+
+    def __init__(self, random: Random, surface: Surface, ids: Sequence[str], keys: Sequence[str]) -> None:
+        super().__init__(random, ids)
+        self._surface = surface
+        self._keys = keys or ["a"]
+        self._fragments: list[str] = []
+        body = self._roots()
+        declared = f"({', '.join(self.declared)})" if self.declared else ""
+        self.text = "\n".join([f"query{declared} {{ {body} }}", *self._fragments])
 
     # Selections
 
@@ -148,59 +208,6 @@ class Question:
         if field.endswith("ByKey") and str(argument.type) == "String!":
             return self._said(self._random.choice(self._keys), argument.type)
         return self.value(argument.type, 2)
-
-    def value(self, type_: Any, depth: int) -> str:
-        """A value of an input type, as text."""
-        if not isinstance(type_, GraphQLNonNull) and self._chance(0.03):
-            return self._said(None, type_)
-        return self._said(self._made(get_nullable_type(type_), depth), type_)
-
-    def _said(self, value: Any, type_: Any) -> str:
-        """The value as a literal or as a variable."""
-        if not self._chance(0.3):
-            return _literal(value)
-        name = self._fresh("v")
-        if isinstance(type_, GraphQLNonNull) or self._chance(0.8):
-            self.variables[name] = value
-            self._declared.append(f"${name}: {type_}")
-        else:
-            self._declared.append(f"${name}: {type_} = {_literal(value)}")
-        return f"${name}"
-
-    def _made(self, type_: Any, depth: int) -> Any:
-        if isinstance(type_, GraphQLList):
-            items = [self._made(get_nullable_type(type_.of_type), depth) for _ in range(self._random.randint(0, 3))]
-            return items[0] if len(items) == 1 and items[0] != [] and self._chance(0.3) else items
-        if isinstance(type_, GraphQLInputObjectType):
-            return self._object(type_, depth)
-        if isinstance(type_, GraphQLEnumType):
-            return Name(self._random.choice(list(type_.values)))
-        assert isinstance(type_, GraphQLScalarType)
-        match type_.name:
-            case "ID":
-                return self._random.choice(self._ids)
-            case "Label":
-                return self._random.choice(LABELS)
-        return self._random.choice(POOL[_SCALARS[type_.name]])
-
-    def _object(self, type_: GraphQLInputObjectType, depth: int) -> dict[str, Any]:
-        names = list(type_.fields)
-        if type_.name.endswith("OrderBy"):
-            names = [self._random.choice(names)]
-        elif depth <= 0 and "and" in names:
-            names = [n for n in names if n not in ("and", "or", "not") and not _is_link(type_, n)]
-        chosen = self._random.sample(names, min(len(names), self._random.choice([0, 1, 1, 1, 2, 3])))
-        if type_.name.endswith("OrderBy"):
-            chosen = names
-        made: dict[str, Any] = {}
-        for name in chosen:
-            inner = type_.fields[name].type
-            nullable = name in ("eq", "ne", *_NESTING)
-            if nullable and self._chance(0.1):
-                made[name] = None
-            else:
-                made[name] = self._made(get_nullable_type(inner), depth - (name in _NESTING))
-        return made
 
 
 def _is_link(type_: GraphQLInputObjectType, name: str) -> bool:
