@@ -134,9 +134,14 @@ def shape(variables: Variables, deciding: frozenset[str], cursors: frozenset[str
     """What of the variables decides the plan: which are there, which are null, the outline of input objects, the
     values of those in `@skip`, `@include` and orderings (`deciding`), and which keys of a cursor are null."""
     return tuple(
-        (name, repr(value) if name in deciding else cursor_shape(value) if name in cursors else _outline(value))
+        (name, repr(value) if name in deciding else _cursor(value) if name in cursors else _outline(value))
         for name, value in variables.items()
     )
+
+
+def _cursor(value: Any) -> Any:
+    """What is no cursor must not share the plan of a page without one."""
+    return None if value is None else (_outline(value), cursor_shape(value))
 
 
 def _outline(value: Any) -> Any:

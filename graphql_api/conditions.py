@@ -11,7 +11,7 @@ from uuid import UUID
 from fabric.access import CREATED, ID, LABEL, REVISION, TEXT_KINDS, UPDATED, Access, has, literal, value_of
 from fabric.catalogue import Catalogue, ObjectType
 from fabric.definitions import Field
-from fabric.errors import BadInput
+from fabric.errors import BadInput, TooComplex
 from fabric.kinds import Kind, KindError, canonical, canonical_list
 from fabric.labels import Label
 from graphql_api import plan as p
@@ -44,6 +44,12 @@ COLUMNS: Mapping[str, Access] = {
     "updatedAt": UPDATED,
 }
 
+MAX_NESTING = 100
+"""Longest path into a filter."""
+
+MAX_HOPS = 5
+"""Links that one condition may follow: PostgreSQL plans each further negated one in twice the time."""
+
 AddParameter = Callable[[p.Binder], p.Parameter]
 
 
@@ -54,9 +60,12 @@ class Conditions:
         self._catalogue = catalogue
         self._add = add
         self._permissions = permissions
+        self._hops = 0
 
     def where(self, object_type: ObjectType, tree: Tree, path: tuple[str | int, ...]) -> p.Condition:
         """The condition of a `…Where` input on objects of the type. BadInput with the path for what cannot be meant."""
+        if len(path) > MAX_NESTING:
+            raise TooComplex("the filter is nested too deeply", path[:1])
         if tree is None:
             return _TRUE
         assert isinstance(tree, dict)
@@ -152,6 +161,9 @@ class Conditions:
         hop = p.Hop(link.relation, link.outgoing, target.family)
         self._permissions.add("link:read")
         parts: list[p.Condition] = []
+        self._hops += 1
+        if self._hops > MAX_HOPS:
+            raise TooComplex(f"a filter follows {MAX_HOPS} links at most, one after another", path[:1])
         for quantifier, sub in tree.items():
             if sub is None:
                 continue
@@ -161,6 +173,7 @@ class Conditions:
             else:
                 some = p.Linked(hop, inner)
                 parts.append(some if quantifier == "some" else p.Not(some))
+        self._hops -= 1
         return p.All(tuple(parts))
 
 

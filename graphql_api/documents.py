@@ -30,6 +30,12 @@ from fabric.errors import BadInput, TooComplex
 from fabric.settings import Settings
 
 PLANS_PER_OPERATION = 64
+MAX_NESTING = 100
+"""Levels of everything that nests, fragments included: what the recursion of all later steps can bear."""
+
+# How graphql-core words that a document goes beyond its own limits: it has no classes for these errors.
+_ABORTED = "Parsing aborted."
+_BEYOND = frozenset({"Validation aborted.", "Maximum introspection depth exceeded"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +111,14 @@ class Documents:
         try:
             document = parse(text, no_location=False, max_tokens=self._limits.tokens)
         except GraphQLError as error:
-            if "exceeded" in error.message and "token" in error.message.lower():
-                raise TooComplex(f"the document has more than {self._limits.tokens:,} tokens") from None
+            if error.message.endswith(_ABORTED):
+                raise TooComplex(f"the document has more than {self._limits.tokens:,} tokens, or nests too deeply") from None
             raise Invalid([error]) from None
-        except RecursionError:
-            raise TooComplex("the document is nested too deeply") from None
         _check_limits(document, self._limits)
         rules = specified_rules if self._limits.introspection else (*specified_rules, NoSchemaIntrospectionCustomRule)
         errors = validate(self._schema, document, rules, max_errors=10, hide_suggestions=True)
+        if any(e.message in _BEYOND for e in errors):
+            raise TooComplex("the document asks for too many fields under the same names, or for too deep an introspection")
         if errors:
             raise Invalid(errors)
         node = get_operation_ast(document, name)
@@ -129,28 +135,29 @@ def _check_limits(document: DocumentNode, limits: DocumentLimits) -> None:
     for definition in document.definitions:
         if isinstance(definition, OperationDefinitionNode):
             counter = _Counter(fragments, limits)
-            counter.count(definition.selection_set, 1, ())
             counter.directives += len(definition.directives or ())
-            counter.check()
+            counter.count(definition.selection_set, 1, ())
 
 
 class _Counter:
     def __init__(self, fragments: Mapping[str, FragmentDefinitionNode], limits: DocumentLimits) -> None:
         self._fragments = fragments
         self._limits = limits
+        self._nesting = 0
         self.aliases = 0
         self.directives = 0
-        self.fields = 0
+        self.selections = 0
 
     def count(self, selections: SelectionSetNode, depth: int, spread: tuple[str, ...]) -> None:
-        if depth > self._limits.depth:
+        self._nesting += 1
+        if depth > self._limits.depth or self._nesting > MAX_NESTING:
             raise TooComplex(f"the document is nested deeper than {self._limits.depth} levels")
         for node in selections.selections:
+            self.selections += 1
             self.directives += len(node.directives or ())
+            self.aliases += isinstance(node, FieldNode) and node.alias is not None
             self.check()
             if isinstance(node, FieldNode):
-                self.aliases += node.alias is not None
-                self.fields += 1
                 if node.selection_set:
                     self.count(node.selection_set, depth + 1, spread)
             elif isinstance(node, InlineFragmentNode):
@@ -159,13 +166,14 @@ class _Counter:
                 fragment = self._fragments.get(node.name.value)
                 if fragment is not None and node.name.value not in spread:
                     self.count(fragment.selection_set, depth, (*spread, node.name.value))
+        self._nesting -= 1
 
     def check(self) -> None:
         if self.aliases > self._limits.aliases:
             raise TooComplex(f"the document has more than {self._limits.aliases} aliases")
         if self.directives > self._limits.directives:
             raise TooComplex(f"the document has more than {self._limits.directives} directives")
-        if self.fields > self._limits.tokens:
+        if self.selections > self._limits.tokens:
             raise TooComplex("the document spreads its fragments into too many fields")
 
 

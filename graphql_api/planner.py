@@ -14,7 +14,7 @@ from fabric import ids
 from fabric.access import CREATED, ID, LINK_ID, LINK_SOURCE, LINK_TARGET, REVISION, UPDATED, value_of
 from fabric.catalogue import ObjectType
 from fabric.definitions import LinkField
-from fabric.errors import BadInput
+from fabric.errors import BadInput, TooComplex
 from fabric.names import pascal
 from graphql_api import plan as p
 from graphql_api.arguments import Leaf, Tree, Variables, read_arguments
@@ -33,6 +33,11 @@ _DIRECTIONS = {
 
 _ORDER_COLUMNS = {"id": ID, "createdAt": CREATED, "updatedAt": UPDATED, "revision": REVISION}
 
+
+MAX_PARAMETERS = 2_000
+"""Values that one statement takes; a list is one."""
+
+MAX_ORDERING = 16
 
 OBJECT_IDS = "@objects"
 """Not a name that a document's variable can have."""
@@ -71,6 +76,8 @@ class Planner:
         return p.Plan((("objects", p.ByIds(tuple(types), wanted, row)),), tuple(self._binders))
 
     def _add(self, binder: p.Binder) -> p.Parameter:
+        if len(self._binders) == MAX_PARAMETERS:
+            raise TooComplex(f"this holds more than {MAX_PARAMETERS:,} conditions and pages")
         self._binders.append(binder)
         return p.Parameter(len(self._binders) - 1)
 
@@ -279,6 +286,8 @@ class Planner:
         """The keys, ending in the ids that make them unique, and their names for the cursor's seal."""
         keys: list[p.Key] = []
         ordering: list[str] = []
+        if isinstance(tree, list) and len(tree) > MAX_ORDERING:
+            raise BadInput(f"an ordering has {MAX_ORDERING} keys at most", (*path, "orderBy"))
         for i, each in enumerate(tree if isinstance(tree, list) else []):
             given = [(name, leaf) for name, leaf in each.items() if leaf is not None]  # type: ignore[union-attr]
             if len(given) != 1:
@@ -291,7 +300,8 @@ class Planner:
             keys.append(
                 p.Key(access, descending, nulls_first, nullable=column is None and not target.fields[name].non_null)
             )
-            ordering += [name, leaf.now]
+            # The key says more than the name: a field of another kind by the same name has another one.
+            ordering += [name if column else target.fields[name].key, leaf.now]
         last = keys[-1].descending if keys else False
         if link is None:
             return (*keys, p.Key(ID, last, last, nullable=False)), ordering
