@@ -21,10 +21,12 @@ from graphql import (
     get_named_type,
     get_nullable_type,
     is_input_object_type,
+    is_non_null_type,
 )
 from graphql.language import FieldNode
 from graphql.utilities import value_from_ast
 
+from fabric.errors import BadInput
 from graphql_api.cursors import shape as cursor_shape
 
 Variables: TypeAlias = Mapping[str, Any]
@@ -44,7 +46,7 @@ ABSENT: Any = object()
 
 
 def read_arguments(field: GraphQLField, node: FieldNode, variables: Variables) -> dict[str, Tree]:
-    """The arguments given to a field, defaults included; those whose variable is absent are absent."""
+    """The arguments given to a field, without those whose variable is absent. BadInput for null where none can be."""
     given = {argument.name.value: argument.value for argument in node.arguments or ()}
     trees: dict[str, Tree] = {}
     for name, definition in field.args.items():
@@ -58,7 +60,12 @@ def read_arguments(field: GraphQLField, node: FieldNode, variables: Variables) -
 def _read(node: ValueNode, type_: GraphQLInputType, variables: Variables) -> Any:
     if isinstance(node, VariableNode):
         name = node.name.value
-        return _wrap(variables[name], type_, (name,)) if name in variables else ABSENT
+        if name not in variables:
+            return ABSENT
+        # A variable that has a default may stand where null may not, and still be given as null.
+        if variables[name] is None and is_non_null_type(type_):
+            raise BadInput("null cannot stand where this variable is used", (name,))
+        return _wrap(variables[name], type_, (name,))
     if isinstance(node, NullValueNode):
         return None
     bare = get_nullable_type(type_)
@@ -76,7 +83,7 @@ def _leaf(node: ValueNode, type_: GraphQLInputType, variables: Variables) -> Lea
     bare = get_nullable_type(type_)
     if isinstance(bare, GraphQLList) and isinstance(node, ListValueNode):
         items = [_read(n, bare.of_type, variables) for n in node.values]
-        items = [Leaf(_constant(None), None) if i is None else i for i in items if i is not ABSENT]
+        items = [i for i in items if i is not ABSENT]
         return Leaf(lambda v: [i.get(v) for i in items], [i.now for i in items])
     # A JSON literal may hold variables inside; anything else here is constant, and the same function reads both.
     value = value_from_ast(node, type_, dict(variables))

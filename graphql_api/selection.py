@@ -16,6 +16,8 @@ from graphql import (
     VariableNode,
 )
 
+from fabric.errors import BadInput
+
 
 @dataclass(frozen=True, slots=True)
 class Selected:
@@ -101,5 +103,8 @@ class Spreader:
 
 def _decision(value: ValueNode, variables: Mapping[str, Any]) -> bool:
     if isinstance(value, VariableNode):
-        return bool(variables[value.name.value])
+        decided: bool | None = variables[value.name.value]
+        if decided is None:
+            raise BadInput("null decides nothing", (value.name.value,))
+        return decided
     return isinstance(value, BooleanValueNode) and value.value
