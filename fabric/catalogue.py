@@ -16,7 +16,7 @@ import orjson
 from fabric.definitions import Field, LinkField
 from fabric.kinds import Kind
 from fabric.labels import Label, dominates, rank
-from fabric.names import generated_names, plural
+from fabric.names import generated_names, names_generated_twice, plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,12 @@ class Fragment:
     def is_base(self) -> bool:
         """Whether it makes the type, rather than adding to one that a lower label makes."""
         return bool(self.schema.get("base")) and not self.schema.get("retired")
+
+    def retired(self) -> "Fragment":
+        """What stays of it: which keys its fields had, so that their values never turn up again."""
+        generations = {f["name"]: 1 for f in self.schema.get("fields", ())} | self.schema.get("generations", {})
+        schema = {"base": self.schema.get("base", False), "retired": True, "generations": generations}
+        return replace(self, schema=schema, ui_schema=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +88,7 @@ class Catalogue:
     types: Mapping[str, ObjectType]
     fragments: tuple[Fragment, ...] = ()
     omitted: tuple[tuple[str, str], ...] = ()
-    """(type, reason) for what is hidden by a clash between labels that could not see each other."""
+    """(type, other type) for what a clash of names hides, between labels that could not see each other."""
     revision: int = 0
     """The organization's `types_revision` it was read at."""
 
@@ -147,16 +153,18 @@ def _merge(name: str, group: list[Fragment]) -> ObjectType | None:
             fields[stored["name"]] = read_field(stored, fragment.label)
         for stored in fragment.schema.get("links", ()):
             links[stored["name"]] = read_link(stored, fragment.label)
-    if len(bases) > 1:
-        # Objects made under one base lack the other's fields, whatever it requires.
+    if sum(bool(f.schema.get("base")) for f in group) > 1:
+        # Objects made under one base, even one that is retired, lack the other's fields, whatever it requires.
         fields = {n: replace(f, non_null=False) for n, f in fields.items()}
     top = bases[-1].schema
+    plural_name = top.get("plural") or plural(name)
+    _drop_clashing(name, plural_name, fields, links)
     return ObjectType(
         name=name,
         label=bases[0].label,
         domain=bases[-1].domain,
         description=top.get("description"),
-        plural=top.get("plural") or plural(name),
+        plural=plural_name,
         parent=top.get("extends"),
         natural_key=tuple(top.get("naturalKey", ())),
         key_type=name,
@@ -170,6 +178,24 @@ def _merge(name: str, group: list[Fragment]) -> ObjectType | None:
     )
 
 
+def _drop_clashing(name: str, plural_name: str, fields: dict[str, Field], links: dict[str, LinkField]) -> None:
+    """Takes away members whose generated names a member of a higher-ranking label has already (see `_clashes`)."""
+    members = [f for f in fields.values() if f.kind is Kind.ENUM] + [k for k in links.values() if k.name not in fields]
+    if not names_generated_twice(name, plural_name, *_split(members)):
+        return
+    kept: list[Field | LinkField] = []
+    for member in sorted(members, key=lambda m: (rank(m.label), m.name), reverse=True):
+        if names_generated_twice(name, plural_name, *_split([*kept, member])):
+            (fields if isinstance(member, Field) else links).pop(member.name)
+        else:
+            kept.append(member)
+
+
+def _split(members: Iterable[Field | LinkField]) -> tuple[list[str], list[str]]:
+    enums = [m.name for m in members if isinstance(m, Field)]
+    return enums, [m.name for m in members if isinstance(m, LinkField)]
+
+
 def _clashes(merged: Mapping[str, ObjectType]) -> list[tuple[str, str]]:
     """Types whose generated names another type has already. The higher-ranking label keeps the names.
 
@@ -181,7 +207,7 @@ def _clashes(merged: Mapping[str, ObjectType]) -> list[tuple[str, str]]:
         names = generated_names(object_type.name, object_type.plural, enums_of(object_type), object_type.own_links)
         other = next((taken[n] for n in names if n in taken), None)
         if other is not None:
-            omitted.append((object_type.name, f"its names clash with those of {other}"))
+            omitted.append((object_type.name, other))
             continue
         taken.update(dict.fromkeys(names, object_type.name))
     return omitted
@@ -202,8 +228,10 @@ def _resolve(name: str, merged: Mapping[str, ObjectType]) -> ObjectType:
     fields: dict[str, Field] = {}
     links: dict[str, LinkField] = {}
     for each in [*reversed(ancestors), name]:
-        fields.update(_new(merged[each].own_fields, fields))
-        links.update(_new({n: k for n, k in merged[each].own_links.items() if k.target in merged}, links))
+        # The ancestor's word holds, be it a field or a link: what descends from it implements its interface.
+        known = fields.keys() | links.keys()
+        fields.update({n: f for n, f in merged[each].own_fields.items() if n not in known})
+        links.update({n: k for n, k in _leading(merged[each], merged).items() if n not in known})
     key_type = next((a for a in reversed([name, *ancestors]) if merged[a].natural_key), name)
     return replace(
         own,
@@ -211,15 +239,17 @@ def _resolve(name: str, merged: Mapping[str, ObjectType]) -> ObjectType:
         natural_key=tuple(k for k in merged[key_type].natural_key if k in fields),
         key_type=key_type,
         embedding=tuple(n for n in own.embedding if n in fields),
-        own_links={n: k for n, k in own.own_links.items() if k.target in merged},
+        own_links=_leading(own, merged),
         fields=fields,
-        links={n: k for n, k in links.items() if n not in fields},
+        links=links,
         ancestors=tuple(ancestors),
     )
 
 
-def _new(members: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    return {n: m for n, m in members.items() if n not in known}
+def _leading(object_type: ObjectType, merged: Mapping[str, ObjectType]) -> dict[str, LinkField]:
+    """The type's own links that lead to a type of objects that is there."""
+    links = object_type.own_links.items()
+    return {n: k for n, k in links if k.target in merged and merged[k.target].domain == "object"}
 
 
 def _with_family(object_type: ObjectType, types: Mapping[str, ObjectType]) -> ObjectType:

@@ -251,8 +251,6 @@ def _check_natural_key(document: Document, faults: Faults) -> None:
             faults.add("a natural key is made of the type's own fields", "naturalKey", i)
         elif not member.required or member.many or member.kind in (Kind.JSON, Kind.FLOAT):
             faults.add("a field of the natural key is required, single, and neither json nor float", "naturalKey", i)
-        elif name in document.labels and document.labels[name] != document.labels.get("", Label()):
-            faults.add("a field of the natural key has its type's label", "naturalKey", i)
 
 
 def _read_indexes(value: Mapping[str, Any], faults: Faults) -> tuple[tuple[str, ...], ...]:

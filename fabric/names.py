@@ -1,6 +1,7 @@
 """Names as GraphQL shows them, made from the names of types."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 
 GRAPHQL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}\Z")
@@ -30,19 +31,26 @@ def plural(name: str) -> str:
 
 def generated_names(type_name: str, plural_name: str, enums: Iterable[str], links: Iterable[str]) -> set[str]:
     """Every name that one type brings into the schema: `type:` names, and fields of `query:` and `mutation:`."""
+    return set(_generated(type_name, plural_name, enums, links))
+
+
+def names_generated_twice(type_name: str, plural_name: str, enums: Iterable[str], links: Iterable[str]) -> set[str]:
+    """The names by which one type would clash with itself."""
+    return {name for name, times in Counter(_generated(type_name, plural_name, enums, links)).items() if times > 1}
+
+
+def _generated(type_name: str, plural_name: str, enums: Iterable[str], links: Iterable[str]) -> list[str]:
     single, many = type_name, plural_name[:1].upper() + plural_name[1:]
-    types = {single, *(single + suffix for suffix in TYPE_SUFFIXES)}
-    types |= {single + pascal(name) for name in enums} | {single + pascal(name) + "ListWhere" for name in enums}
-    types |= {single + pascal(name) + "Where" for name in enums}
-    types |= {single + pascal(link) + suffix for link in links for suffix in ("Connection", "Edge", "Link")}
-    queries = {camel(single), camel(single) + "ByKey", camel(many), camel(many) + "Aggregate"}
-    mutations = {verb + single for verb in ("create", "update", "upsert", "delete")}
-    mutations |= {verb + many for verb in ("create", "update", "upsert", "delete")}
-    return (
-        {f"type:{name}" for name in types}
-        | {f"query:{name}" for name in queries}
-        | {f"mutation:{name}" for name in mutations}
-    )
+    types = [single, *(single + suffix for suffix in TYPE_SUFFIXES)]
+    types += [single + pascal(name) + suffix for name in enums for suffix in ("", "Where", "ListWhere")]
+    types += [single + pascal(link) + suffix for link in links for suffix in ("Connection", "Edge", "Link")]
+    queries = [camel(single), camel(single) + "ByKey", camel(many), camel(many) + "Aggregate"]
+    mutations = [verb + noun for verb in ("create", "update", "upsert", "delete") for noun in (single, many)]
+    return [
+        *(f"type:{name}" for name in types),
+        *(f"query:{name}" for name in queries),
+        *(f"mutation:{name}" for name in mutations),
+    ]
 
 
 TYPE_SUFFIXES = (

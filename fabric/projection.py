@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fabric.catalogue import Catalogue, Fragment, ObjectType, field_json, link_json, read_field
+from fabric.catalogue import Catalogue, Fragment, ObjectType, build, field_json, link_json, read_field
 from fabric.definitions import Document, Faults, Field, LinkField
 from fabric.evolution import keeps_values
 from fabric.kinds import Kind
 from fabric.labels import Label, Lattice, dominates
-from fabric.names import RESERVED_NAMES, generated_names
+from fabric.names import RESERVED_NAMES, generated_names, names_generated_twice
 
 NOT_DOMINATED = "a label must be one that your session label dominates"
 
@@ -22,7 +22,22 @@ class Definer:
     lattice: Lattice
 
 
-def fragments_of(document: Document, catalogue: Catalogue, definer: Definer, faults: Faults) -> list[Fragment]:
+def plan(before: Catalogue, documents: Sequence[Document], definer: Definer) -> Catalogue:
+    """What the definer would see with the documents defined. BadInput or Several, led on from a document's place."""
+    fragments = {(f.type_name, f.label): f for f in before.fragments}
+    faults = Faults()
+    for i, document in enumerate(documents):
+        if document.name in [d.name for d in documents[:i]]:
+            faults.add("this type is defined twice here", i, "typeName")
+        fragments |= {(f.type_name, f.label): f for f in _fragments_of(document, before, definer, faults.under(i))}
+    faults.raise_any()
+    after = build(fragments.values(), before.revision)
+    _check(before, after, documents, faults)
+    faults.raise_any()
+    return after
+
+
+def _fragments_of(document: Document, catalogue: Catalogue, definer: Definer, faults: Faults) -> list[Fragment]:
     """The document's fragments, changed or not, with those of its labels that it leaves without content.
 
     A label that the document does not give is the one that the type or field has already, or for something new the
@@ -35,7 +50,8 @@ def fragments_of(document: Document, catalogue: Catalogue, definer: Definer, fau
     members: list[Field | LinkField] = [*fields.values(), *links.values()]
     said = {labels.base, *stored, *(m.label for m in members)}
     return [
-        _fragment(document, label, label == labels.base, stored.get(label), fields, links) for label in sorted(said)
+        _fragment(document, label, label == labels.base, stored.get(label), fields, links, first=not stored)
+        for label in sorted(said)
     ]
 
 
@@ -77,8 +93,9 @@ class _Labels:
 
 def _fragment(
     document: Document, label: int, base: bool, stored: Fragment | None,
-    fields: Mapping[str, Field], links: Mapping[str, LinkField],
+    fields: Mapping[str, Field], links: Mapping[str, LinkField], *, first: bool,
 ) -> Fragment:  # fmt: skip
+    """`first` says that nothing was ever defined by this name, as far as can be seen."""
     schema: dict[str, Any] = {"base": base}
     if base:
         schema |= {
@@ -93,8 +110,7 @@ def _fragment(
     generations = dict(stored.schema.get("generations", {})) if stored else {}
     mine = [f for f in fields.values() if f.label == label]
     schema["fields"] = [
-        field_json(_stored_field(field, old.get(field.name), generations, first=base and stored is None))
-        for field in mine
+        field_json(_stored_field(field, old.get(field.name), generations, first=base and first)) for field in mine
     ]
     for name in old.keys() - {f.name for f in mine}:
         generations.setdefault(name, 1)  # what is gone may come back as another kind: it must not find old values
@@ -142,13 +158,13 @@ def _key(field: Field, generation: int) -> str:
     return f"{key}@{field.label:x}" + (f".{generation}" if generation > 1 else "")
 
 
-def check(before: Catalogue, after: Catalogue, documents: Sequence[Document], faults: Faults) -> None:
+def _check(before: Catalogue, after: Catalogue, documents: Sequence[Document], faults: Faults) -> None:
     """What a definition must agree on with the others that its definer can see; paths lead on from its place."""
     led = {document.name: faults.under(i) for i, document in enumerate(documents)}
-    known = dict(before.omitted)
-    for name, reason in after.omitted:
-        if name not in known:
-            led.get(name, faults).add(reason, "typeName")
+    for names in set(after.omitted) - set(before.omitted):
+        for name, other in (names, names[::-1]):
+            if name in led:
+                led[name].add(f"its names clash with those of {other}", "typeName")
     for document in documents:
         if document.name in after.types:
             _check_document(document, after, led[document.name])
@@ -157,13 +173,21 @@ def check(before: Catalogue, after: Catalogue, documents: Sequence[Document], fa
 
 def _check_document(document: Document, after: Catalogue, faults: Faults) -> None:
     new = after.types[document.name]
-    clash = RESERVED_NAMES & generated_names(new.name, new.plural, (), new.own_links)
-    if clash:
-        faults.add(f"{min(clash).split(':')[1]} is a name the schema has already", "typeName")
+    enums = [f.name for f in document.fields.values() if f.kind is Kind.ENUM]
+    generated = new.name, new.plural, enums, [*document.links]
+    for clash in sorted(RESERVED_NAMES & generated_names(*generated))[:1]:
+        faults.add(f"{clash.split(':')[1]} is a name the schema has already", "typeName")
+    for clash in sorted(names_generated_twice(*generated))[:1]:
+        faults.add(f"{clash.split(':')[1]} would be in the schema twice", "typeName")
+    for i, name in enumerate(document.natural_key):
+        if name in new.own_fields and new.own_fields[name].label != new.label:
+            faults.add("a field of the natural key has its type's label", "naturalKey", i)
     _check_parent(document, after, faults)
+    for descendant in (after.types[name] for name in new.family[1:]):
+        _check_apart(document, descendant.name, {**descendant.own_fields, **descendant.own_links}, faults)
     for link in document.links.values():
         target = after.types.get(link.target)
-        if target is None:
+        if target is None or target.domain != "object":
             faults.add("no such type", "links", link.name, "target")
         elif link.name in new.links and not dominates(new.links[link.name].label, target.label):
             faults.add("a link's label dominates its target's", "links", link.name, "label")
@@ -176,19 +200,23 @@ def _check_parent(document: Document, after: Catalogue, faults: Faults) -> None:
     if document.extends is None:
         return
     new, parent = after.types[document.name], after.types.get(document.extends)
-    if parent is None:
+    if parent is None or parent.domain != new.domain:
         faults.add("no such type", "extends")
     elif document.name in parent.ancestors or document.name == document.extends:
         faults.add("a type cannot descend from itself", "extends")
     elif not dominates(new.label, parent.label):
         faults.add("a type's label dominates its parent's", "label")
     else:
-        for name in document.fields.keys() & parent.fields.keys():
-            faults.add(f"{parent.name} has this field already", "fields", name)
-        for name in document.links.keys() & parent.links.keys():
-            faults.add(f"{parent.name} has this link already", "links", name)
+        _check_apart(document, parent.name, {**parent.fields, **parent.links}, faults)
         if document.natural_key and parent.natural_key:
             faults.add(f"the natural key is declared by {parent.key_type}", "naturalKey")
+
+
+def _check_apart(document: Document, relative: str, members: Mapping[str, Field | LinkField], faults: Faults) -> None:
+    """A type and what it descends from have no member of one name."""
+    for group, own in (("fields", document.fields), ("links", document.links)):
+        for name in own.keys() & members.keys():
+            faults.add(f"{relative} has a member of this name already", group, name)
 
 
 def _check_relations(after: Catalogue, led: Mapping[str, Faults], faults: Faults) -> None:
