@@ -36,9 +36,10 @@ def serve(
     The embedded database is started and migrated; another has to be migrated before. Ctrl-C stops.
     """
     settings = settings_of(context, host=host, port=port, data_dir=data_dir, database_url=database_url)
-    logging.configure(settings.log_format, settings.log_level)
+    logging.configure(settings.log_format, "warning")
     with listening(settings) as listener, place_of(settings) as place:
         asyncio.run(require_servable(settings, place))
+        logging.configure(settings.log_format, settings.log_level)
         run(settings, place, listener, lambda url: log.info("serving", url=url))
 
 
