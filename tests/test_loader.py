@@ -5,6 +5,7 @@ import json
 import random
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -80,7 +81,7 @@ class Ground:
         """The data of all versions, by code and label."""
         rows = await run_sql(self.admin_url, "select label, data from fabric.objects")
         found = [(self._label(row["label"]), _data(row["data"])) for row in rows]
-        return {(data.pop("code"), label): data for label, data in found}
+        return {(data.pop("code", ""), label): data for label, data in found}
 
     async def links(self) -> list[tuple[str, str, str, str, str]]:
         """All links as relation, codes of source and target, label and key."""
@@ -207,6 +208,17 @@ class TestRuns:
         parallel = [link("D1", "D1", key="a"), link("D1", "D1", key="b"), link("D1", "D1")]
         await ground.load(DOCUMENT, document("D1"), *parallel, *parallel)
         assert [key for *_, key in await ground.links()] == ["", "a", "b"]
+
+    async def test_the_documents_example_is_as_it_says(self, ground: Ground) -> None:
+        text = (Path(__file__).parent.parent / "docs/import-export.md").read_text()
+        (example,) = re.findall(r"(?ms)^```jsonl\n(.*?)^```", text)
+        bodies = [json.loads(line) for line in example.splitlines()]
+        summary = await ground.load(*bodies)
+        assert (summary.problems, summary.objects, summary.links) == ([], Tally(created=3, updated=1), Tally(created=2))
+        assert await ground.links() == [
+            ("about", "", "D1", "UNCLASSIFIED", ""),
+            ("cites", "D2", "D1", "CONFIDENTIAL", ""),
+        ]
 
 
 class TestProblems:
