@@ -83,7 +83,11 @@ class Objects:
 
         async def attempt() -> tuple[list[Written], Position | None]:
             catalogue = await self._types.catalogue(subject.session)
-            prepared = _prepare(organization, catalogue, changes)
+            try:
+                prepared = _prepare(organization, catalogue, changes)
+            except FabricError:
+                async with self._types.holding(subject.session, catalogue):
+                    raise  # unless the definitions have changed meanwhile
             async with self._types.holding(subject.session, catalogue) as transaction:
                 return await _write(transaction, subject, catalogue, prepared, request_id)
 
