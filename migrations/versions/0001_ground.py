@@ -251,20 +251,33 @@ def create_folding() -> None:
     op.execute(f"create collation fabric.folding (provider = {provider})")
 
 
+MANY = 1_000
+
+
 def keep_winners(table: str, key: str) -> list[str]:
     """Triggers that keep `over1`, `over2`, `over_rest` true, a statement at a time.
 
-    The lock, taken in one order, makes two transactions that write versions of one object wait for each other: each
-    must see the other's version. It is held for a transaction that is already writing, never while reading.
+    The locks, taken in one order, make two transactions that write versions of one object wait for each other: each
+    must see the other's version. They are held for a transaction that is already writing, never while reading. A
+    statement on very many objects locks the organization instead: the server's table of locks is limited.
     """
     return [
         f"""
         create function fabric.keep_winning_{table}() returns trigger
         language plpgsql security definer set search_path = fabric, pg_catalog, pg_temp as $$
         begin
-            perform pg_advisory_xact_lock(k) from (
-                select distinct hashtextextended(organization_id::text || {key}::text, 0) k
-                from changed order by k) locks;
+            if (select count(*) from (select distinct organization_id, {key} from changed) c) > {MANY} then
+                perform pg_advisory_xact_lock(k) from (
+                    select distinct hashtextextended('{table}' || organization_id::text, 0) k
+                    from changed order by k) locks;
+            else
+                perform pg_advisory_xact_lock_shared(k) from (
+                    select distinct hashtextextended('{table}' || organization_id::text, 0) k
+                    from changed order by k) locks;
+                perform pg_advisory_xact_lock(k) from (
+                    select distinct hashtextextended(organization_id::text || {key}::text, 0) k
+                    from changed order by k) locks;
+            end if;
             update fabric.{table} v set over1 = n.over[1], over2 = n.over[2], over_rest = nullif(n.over[3:], '{{}}')
             from (select o.organization_id, o.{key}, o.label, fabric.overriders(all_of.labels, o.label) as over
                   from (select t.organization_id, t.{key}, array_agg(t.label) as labels
