@@ -5,6 +5,7 @@ from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any, ClassVar, Self, TypeVar
+from unittest.mock import patch
 from uuid import UUID
 
 import asyncpg
@@ -117,6 +118,14 @@ class Ground:
         assert not outcome.errors
         assert outcome.data is not None
         return orjson.loads(outcome.data)
+
+    async def statements(
+        self, organization: Organization, subject: Subject, text: str, variables: dict[str, Any] | None = None
+    ) -> list[tuple[str, tuple[Any, ...]]]:
+        """What the query asks of the database: each statement with its parameters from `$3` on."""
+        with patch.object(self.database, "read", wraps=self.database.read) as read:
+            await self.outcome(organization, subject, text, variables)
+        return [(sql, args) for _, sql, args in (call.args for call in read.call_args_list)]
 
 
 def _json(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Values by literal and by variable mean the same, and variables of one shape share one plan, of different shapes none."""
+"""Values mean the same by literal and by variable; variables of one shape share a plan, others do not."""
 
 from collections.abc import Mapping
 from random import Random
@@ -109,9 +109,11 @@ def test_null_is_refused_where_only_a_default_made_the_variable_fit(house: House
 
 
 _SHAPES: list[dict[str, Any]] = [
-    {}, {"w": None}, {"w": {}}, {"w": {"a": None}}, {"w": {"a": {}}}, {"w": {"a": {"eq": None}}}, {"w": {"a": {"eq": 1}}},
-    {"w": {"a": {"ne": 1}}}, {"w": {"a": {"eq": 1, "ne": 1}}}, {"w": {"b": {"eq": 1}}}, {"w": {"and": []}},
-    {"w": {"and": [{}]}}, {"w": {"and": [{}, {}]}}, {"w": {"and": [{"a": {"eq": 1}}]}}, {"w": {"or": [{"a": {"eq": 1}}]}},
+    {}, {"w": None}, {"w": {}}, {"w": {"a": None}}, {"w": {"a": {}}}, {"w": {"a": {"eq": None}}},
+    {"w": {"a": {"eq": 1}}}, {"w": {"a": {"ne": 1}}}, {"w": {"a": {"eq": 1, "ne": 1}}},
+    {"w": {"b": {"eq": 1}}}, {"w": {"and": []}},
+    {"w": {"and": [{}]}}, {"w": {"and": [{}, {}]}}, {"w": {"and": [{"a": {"eq": 1}}]}},
+    {"w": {"or": [{"a": {"eq": 1}}]}},
     {"x": {}}, {"w": {}, "x": None},
 ]  # fmt: skip
 

@@ -100,8 +100,9 @@ def _first(house: House, arguments: str, label: str = LOW) -> str:
 
 def test_a_cursor_works_under_another_filter_and_page_size(house: House) -> None:
     cursor = _first(house, "orderBy: {name: ASC}, first: 1")
-    text = 'query($c: String) { equipmentList(orderBy: {name: ASC}, after: $c, where: {name: {ne: "Pump"}}) { nodes { name } } }'
-    assert [n["name"] for n in house.ask(text, {"c": cursor})["equipmentList"]["nodes"]] == ["Valve", "ÉCLAIR 100%"]
+    arguments = 'orderBy: {name: ASC}, after: $c, where: {name: {ne: "Pump"}}'
+    data = house.ask(f"query($c: String) {{ equipmentList({arguments}) {{ nodes {{ name }} }} }}", {"c": cursor})
+    assert [n["name"] for n in data["equipmentList"]["nodes"]] == ["Valve", "ÉCLAIR 100%"]
 
 
 @pytest.mark.parametrize("arguments", ["orderBy: {name: DESC}", "orderBy: {rating: ASC}", "orderBy: []"])
@@ -161,8 +162,8 @@ def test_the_database_seals_as_the_key_opens(ground: Ground, house: House) -> No
 
 @pytest.mark.parametrize("arguments", ["first: 0", "last: 0"])
 def test_an_empty_page_still_tells_whether_there_is_more(house: House, arguments: str) -> None:
-    text = f"{{ sites({arguments}) {{ nodes {{ id }} pageInfo {{ hasNextPage hasPreviousPage startCursor endCursor }} }} }}"
-    page = house.ask(text)["sites"]
+    info = "pageInfo { hasNextPage hasPreviousPage startCursor endCursor }"
+    page = house.ask(f"{{ sites({arguments}) {{ nodes {{ id }} {info} }} }}")["sites"]
     assert page["nodes"] == []
     assert page["pageInfo"] == {
         "hasNextPage": arguments == "first: 0", "hasPreviousPage": arguments == "last: 0",

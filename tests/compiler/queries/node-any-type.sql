@@ -1,0 +1,7 @@
+with s as materialized
+(select set_config('fabric.organization', $1, true), set_config('fabric.clearance', $2, true), $1::uuid as org) select r.v from s
+cross join lateral
+(select convert_to(format('{"node":%s}', coalesce((select case when o1.type_name = 'Booster' then format('{"__typename":%s,"id":%s,"label":%s,"name":%s,"stages":%s}', '"Booster"', '"' || o1.object_id || '"', '"' || fabric.label_text(o1.label, $4::text[]) || '"', coalesce(o1.data->'name', 'null'), coalesce(o1.data->'stages#i', 'null')) when o1.type_name in ('Equipment', 'Pump') then format('{"__typename":%s,"id":%s,"label":%s,"name":%s}', '"' || o1.type_name || case when o1.type_name in ('Equipment', 'Pump') then 'Object' else '' end || '"', '"' || o1.object_id || '"', '"' || fabric.label_text(o1.label, $4::text[]) || '"', coalesce(o1.data->'name', 'null')) when o1.type_name = 'Sensor' then format('{"__typename":%s,"id":%s,"label":%s,"unit":%s}', '"Sensor"', '"' || o1.object_id || '"', '"' || fabric.label_text(o1.label, $4::text[]) || '"', coalesce(o1.data->'unit', 'null')) when o1.type_name = 'Site' then format('{"__typename":%s,"id":%s,"label":%s}', '"Site"', '"' || o1.object_id || '"', '"' || fabric.label_text(o1.label, $4::text[]) || '"') end from fabric.objects o1
+where o1.organization_id = s.org and o1.object_id = $3::uuid and not o1.tombstone and o1.type_name in ('Booster', 'Equipment', 'Pump', 'Sensor', 'Site')), 'null')), 'UTF8')) r(v)
+-- $3: UUID('00000000-0000-4000-8000-000000000004')
+-- $4: ('ALPHA', 'BRAVO', 'CHARLIE')

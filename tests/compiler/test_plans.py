@@ -1,0 +1,164 @@
+"""What PostgreSQL makes of the statements, as the serving role under row security, on a few thousand rows."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+import pytest
+
+from compiler.ground import Ground
+from fabric.links import LinkChange
+from fabric.objects import Change
+from fabric.organizations import Organization
+
+ROWS = 2_000
+LINKS = 4
+"""From each part to the next ones."""
+
+POINTS = {"objects_pkey", "objects_by_type"}
+"""Indexes that lead to one object: by its id, or by its type and its id where the type is known."""
+
+_LABELS = ("UNCLASSIFIED", "SECRET/ALPHA")
+
+_DEFINITIONS: list[dict[str, Any]] = [
+    {
+        "typeName": "Part",
+        "label": "UNCLASSIFIED",
+        "naturalKey": ["code"],
+        "fields": {"code": {"type": "string", "required": True}, "size": {"type": "integer"}},
+        "links": {
+            "parts": {"relation": "contains", "target": "Part"},
+            "whole": {"relation": "contains", "target": "Part", "direction": "in"},
+        },
+    },
+    {"typeName": "Other", "label": "UNCLASSIFIED", "fields": {"name": {"type": "string"}}},
+]
+
+
+@dataclass(frozen=True)
+class _Store:
+    """Parts, each linked to the next `LINKS`, every tenth of them with a version above."""
+
+    ground: Ground
+    organization: Organization
+    ids: list[UUID]
+
+    def explained(self, text: str, variables: dict[str, Any] | None = None, label: str = _LABELS[0]) -> "list[_Step]":
+        """The steps of the plan that ran, outermost first."""
+        return self.ground.run(self._explained(text, variables, label))
+
+    async def _explained(self, text: str, variables: dict[str, Any] | None, label: str) -> "list[_Step]":
+        subject = self.ground.subject(self.organization, label, ("reader",))
+        [(sql, args)] = await self.ground.statements(self.organization, subject, text, variables)
+        session = subject.session
+        found = await self.ground.database.read(session, f"explain (analyze, format json) {sql}", args)
+        return list(_steps((orjson.loads(found) if isinstance(found, str) else found)[0]["Plan"]))
+
+
+@dataclass(frozen=True)
+class _Step:
+    kind: str
+    index: str | None
+    table: str | None
+    rows: float
+    """Read by the step in all its runs, those that a filter took away included."""
+
+
+def _steps(plan: dict[str, Any]) -> Iterator[_Step]:
+    read = (plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)) * plan["Actual Loops"]
+    yield _Step(plan["Node Type"], plan.get("Index Name"), plan.get("Relation Name"), read)
+    for inner in plan.get("Plans", ()):
+        yield from _steps(inner)
+
+
+@pytest.fixture(scope="module")
+def store(ground: Ground) -> _Store:
+    return ground.run(_fill(ground))
+
+
+async def _fill(ground: Ground) -> _Store:
+    organization = await ground.organization()
+    low, high = (ground.subject(organization, label) for label in _LABELS)
+    await ground.types.define(high, organization.lattice, _DEFINITIONS)
+    creations = [Change("create", "Part", {"code": f"{i:05}", "size": i % 100}) for i in range(ROWS)]
+    written, _ = await ground.objects.write(low, organization, creations)
+    ids = [w.object_id for w in written]
+    others = [Change("create", "Other", {"name": str(i)}) for i in range(ROWS // 3)]
+    await ground.objects.write(low, organization, others)
+    await ground.objects.write(high, organization, [Change("update", "Part", {"size": -1}, id) for id in ids[::10]])
+    ends = [(ids[i], ids[(i + j) % ROWS]) for i in range(ROWS) for j in range(1, LINKS + 1)]
+    await ground.links.write(low, organization, [LinkChange("link", "contains", *each) for each in ends])
+    await ground.admin.execute("analyze fabric.objects; analyze fabric.links")
+    return _Store(ground, organization, ids)
+
+
+def _reads(steps: list[_Step], table: str) -> list[_Step]:
+    return [s for s in steps if s.table == table]
+
+
+@pytest.mark.parametrize("label", _LABELS)
+def test_an_object_by_id_is_looked_up(store: _Store, label: str) -> None:
+    text = "query($id: ID!) { part(id: $id) { code size } node(id: $id) { id } }"
+    reads = _reads(store.explained(text, {"id": str(store.ids[10])}, label), "objects")
+    assert {s.index for s in reads} <= POINTS
+    assert sum(s.rows for s in reads) <= 4
+
+
+@pytest.mark.parametrize("label", _LABELS)
+def test_an_object_by_its_natural_key_is_looked_up(store: _Store, label: str) -> None:
+    reads = _reads(store.explained('{ partByKey(code: "00010") { size } }', label=label), "objects")
+    assert {s.index for s in reads} <= POINTS
+    assert sum(s.rows for s in reads) <= 2
+
+
+@pytest.mark.parametrize("label", _LABELS)
+def test_objects_by_ids_come_by_the_primary_key(store: _Store, label: str) -> None:
+    ids = [str(id) for id in store.ids[5:25]]
+    reads = _reads(store.explained("query($ids: [ID!]!) { nodes(ids: $ids) { id } }", {"ids": ids}, label), "objects")
+    assert {s.index for s in reads} == {"objects_pkey"}
+    assert sum(s.rows for s in reads) <= 40
+
+
+@pytest.mark.parametrize("label", _LABELS)
+@pytest.mark.parametrize("pages", ["first: 20", "last: 20"])
+def test_a_page_in_the_default_order_stops_when_it_is_full(store: _Store, label: str, pages: str) -> None:
+    [read] = _reads(store.explained(f"{{ parts({pages}) {{ nodes {{ code }} }} }}", label=label), "objects")
+    assert read.index == "objects_by_type"
+    assert read.rows <= 30
+
+
+@pytest.mark.parametrize("label", _LABELS)
+def test_a_page_far_on_costs_what_the_first_costs(store: _Store, label: str) -> None:
+    subject = store.ground.subject(store.organization, label, ("reader",))
+    text = "query($n: Int, $c: String) { parts(first: $n, after: $c) { nodes { code } pageInfo { endCursor } } }"
+    page = store.ground.run(store.ground.ask(store.organization, subject, text, {"n": 1000}))
+    [read] = _reads(store.explained(text, {"n": 20, "c": page["parts"]["pageInfo"]["endCursor"]}, label), "objects")
+    assert read.index == "objects_by_type"
+    assert read.rows <= 30
+
+
+@pytest.mark.parametrize("label", _LABELS)
+@pytest.mark.parametrize(("field", "index"), [("parts", "links_by_source"), ("whole", "links_by_target")])
+def test_a_hop_of_links_reads_no_more_than_it_follows(store: _Store, label: str, field: str, index: str) -> None:
+    text = f"query($id: ID!) {{ part(id: $id) {{ {field} {{ nodes {{ code }} }} }} }}"
+    steps = store.explained(text, {"id": str(store.ids[100])}, label)
+    assert {s.index for s in _reads(steps, "links")} == {index}
+    assert {s.index for s in _reads(steps, "objects")} <= POINTS
+    assert sum(s.rows for s in steps if s.table) <= 3 * LINKS + 2
+
+
+@pytest.mark.parametrize("label", _LABELS)
+def test_a_page_with_a_hop_reads_no_more_than_it_shows(store: _Store, label: str) -> None:
+    steps = store.explained("{ parts(first: 20) { nodes { code parts(first: 3) { nodes { code } } } } }", label=label)
+    assert {s.index for s in _reads(steps, "links")} == {"links_by_source"}
+    assert {s.index for s in _reads(steps, "objects")} <= POINTS
+    assert sum(s.rows for s in steps if s.table) <= 20 * (1 + 3 * LINKS) + 10
+
+
+@pytest.mark.parametrize("label", _LABELS)
+def test_a_link_predicate_on_few_follows_their_links(store: _Store, label: str) -> None:
+    text = 'query($id: ID!) { parts(where: {id: {eq: $id}, parts: {some: {code: {eq: "00101"}}}}) { nodes { code } } }'
+    steps = store.explained(text, {"id": str(store.ids[100])}, label)
+    assert sum(s.rows for s in steps if s.table) <= 30
