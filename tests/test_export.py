@@ -317,6 +317,37 @@ class TestForm:
         assert await ground.export(other) == exported
         assert await ground.export(other, "CONFIDENTIAL/BRAVO") == b""
 
+    async def test_a_link_is_as_high_as_its_declaration(self, ground: Ground, tmp_path: Path) -> None:
+        organization = await ground.organization("acme")
+        low, high = ground.subject(organization, "UNCLASSIFIED"), ground.subject(organization, "SECRET")
+        await ground.types.define(low, organization.lattice, [NOTE, THING])
+        change = Change("create", "Thing", {"serial": 1, "issued": "2024-01-01"})
+        written, _ = await Objects(ground.types).write(low, organization, [change])
+        both_ends = written[0].object_id, written[0].object_id
+        await Links(ground.types).write(low, organization, [LinkChange("link", "next", *both_ends)])
+        raised = {name: link | {"label": "SECRET"} for name, link in THING["links"].items()}
+        await ground.types.define(high, organization.lattice, [THING | {"links": raised}])
+        exported = await ground.export(organization)
+        assert json.loads(exported.splitlines()[-1])["label"] == "SECRET"
+        (tmp_path / "export.jsonl").write_bytes(exported)
+        other = await ground.organization("other")
+        assert (await ground.load(other, JsonLines(tmp_path / "export.jsonl"))).problems == []
+        assert await ground.export(other) == exported
+
+    async def test_a_key_that_did_not_make_the_objects_id_does_not_name_it(self, ground: Ground) -> None:
+        """A higher label has the key declared by a parent: seen from there, such a key makes another id."""
+        organization = await ground.organization("acme")
+        low, high = ground.subject(organization, "UNCLASSIFIED"), ground.subject(organization, "SECRET")
+        code = {"fields": {"code": {"type": "string", "required": True}}, "naturalKey": ["code"]}
+        await ground.types.define(low, organization.lattice, [{"typeName": "Parent", **code}])
+        await ground.types.define(high, organization.lattice, [{"typeName": "Child", "extends": "Parent"}])
+        await ground.types.define(low, organization.lattice, [{"typeName": "Child", **code}])
+        change = Change("create", "Child", {"code": "C1"})
+        written, _ = await Objects(ground.types).write(low, organization, [change])
+        found = json.loads((await ground.export(organization)).splitlines()[-1])
+        assert found["id"] == str(written[0].object_id)
+        assert found["data"] == {"code": "C1"}
+
     async def test_an_object_whose_key_its_reader_does_not_see_goes_by_its_id(self, ground: Ground) -> None:
         organization = await ground.organization("acme")
         low, high = ground.subject(organization, "UNCLASSIFIED"), ground.subject(organization, "SECRET")
