@@ -80,9 +80,8 @@ async def measure(server: EmbeddedPostgres) -> None:
     await owner.close()
     medians = {name: statistics.median(values) for name, values in rates.items()}
     print(f"bare transaction of three rows: {medians['bare']:7.0f} a second")
-    print(
-        f"create one object:              {medians['create']:7.0f} a second, {medians['create'] / medians['bare']:.2f} x"
-    )
+    ratio = medians["create"] / medians["bare"]
+    print(f"create one object:              {medians['create']:7.0f} a second, {ratio:.2f} x")
     print(f"create {BULK:,} in one mutation:   {medians['bulk']:7.0f} objects a second")
 
 
