@@ -29,7 +29,7 @@ from stix_bundles import id_of, item, relationship
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from fabric.demo import READERS
+from fabric.demo import COUNTS, READERS
 from fabric.embedded import EmbeddedPostgres
 from fabric.migration import head, revision_of
 from graphql_api.cli import COMMANDS, app, passwords
@@ -477,6 +477,13 @@ def listens(data_dir: Path) -> bool:
         return probe.connect_ex(str(data_dir / "postgres" / ".s.PGSQL.5432")) == 0
 
 
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def command(data_dir: Path, *arguments: str, **settings: str) -> dict[str, Any]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("FABRIC_")}
     return {
@@ -537,6 +544,15 @@ def test_a_signal_stops_the_server_and_the_embedded_database(data_dir: Path, num
     assert not listens(data_dir)
 
 
+def test_a_signal_stops_a_server_that_has_a_database_of_its_own(server_url: str, tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    with serving(tmp_path, FABRIC_DATABASE_URL=server_url) as served:
+        code, log = served.end(signal.SIGTERM)
+    assert code == 0
+    assert [json.loads(line)["event"] for line in log.splitlines()] == ["stopped"]
+    assert not (tmp_path / "postgres").exists()
+
+
 def test_a_killed_server_leaves_what_the_next_start_takes_over(data_dir: Path) -> None:
     with serving(data_dir) as served:
         served.process.kill()
@@ -571,9 +587,7 @@ def test_an_interrupted_command_stops_the_database_it_started(data_dir: Path) ->
         )
         process.stdin.close()
         process.stdin = None
-        while not listens(data_dir):
-            assert process.poll() is None
-            time.sleep(0.02)
+        wait_until(lambda: listens(data_dir))
         process.terminate()
         _, said = process.communicate(timeout=30)
     assert process.returncode == 130
@@ -581,18 +595,21 @@ def test_an_interrupted_command_stops_the_database_it_started(data_dir: Path) ->
     assert not listens(data_dir)
 
 
-def test_the_demo_answers_its_three_readers_and_is_filled_once(data_dir: Path) -> None:
+def test_the_demo_answers_its_three_readers_and_is_filled_once_whatever_happens_meanwhile(data_dir: Path) -> None:
+    with subprocess.Popen(**command(data_dir, "demo", "--port", "0"), stdout=subprocess.PIPE) as broken_off:
+        wait_until(lambda: listens(data_dir))
+        time.sleep(1)
+        broken_off.kill()
     first, printed = demo_of(data_dir)
-    urls, bodies = zip(*(posted(line) for line in printed), strict=True)
-    assert len(printed) == len(READERS) == len(set(bodies))
-    assert len(set(urls)) == 1
-    assert len(set(first)) == len(READERS)
-    assert not any("errors" in answer for answer in first)
-    events = "select count(*) from fabric.events"
+    assert len({posted(line)[1] for line in printed}) == len(set(first)) == len(READERS)
+    assert not any("errors" in json.loads(answer) for answer in first)
+    stored = "select (select count(*) from fabric.objects) + (select count(*) from fabric.links) as both, " \
+             "(select max(position) from fabric.events) as position"  # fmt: skip
     with EmbeddedPostgres(data_dir) as postgres:
-        before = asyncio.run(run_sql(postgres.admin_url, events))
+        (before,) = asyncio.run(run_sql(postgres.admin_url, stored))
+        assert before["both"] == COUNTS["type"] + COUNTS["link"]
         second, _ = demo_of(data_dir)
-        assert asyncio.run(run_sql(postgres.admin_url, events)) == before
+        assert asyncio.run(run_sql(postgres.admin_url, stored)) == [before]
     assert second == first
 
 
@@ -617,7 +634,7 @@ def demo_of(data_dir: Path) -> tuple[list[str], list[str]]:
 
 def posted(line: str) -> tuple[str, str]:
     """The URL and the body of a curl command."""
-    words = shlex.split(line.partition(" | ")[0]) if " | python3" in line else shlex.split(line)
+    words = shlex.split(line)
     return next(word for word in words if word.startswith("http://")), words[words.index("-d") + 1]
 
 

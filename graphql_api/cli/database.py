@@ -41,16 +41,17 @@ def place_of(settings: Settings, *, admin: bool = False) -> Iterator[Place]:
     Whoever only needs it as `admin` need not be told the URL to serve from.
     """
     url, admin_url = _standard(settings.database_url), _standard(settings.admin_database_url)
-    if url or (admin and admin_url):
-        yield Place(url or admin_url, admin_url or url, embedded=False)
-    elif admin_url:
-        raise Refused(
-            f"{variable('admin_database_url')} is set and {variable('database_url')} is not: "
-            "set it to the URL that `semantic-fabric migrate` prints"
-        )
-    else:
-        with _interruptible(), EmbeddedPostgres(settings.data_dir) as server:
-            yield Place(server.url, server.admin_url, embedded=True)
+    with _interruptible():
+        if url or (admin and admin_url):
+            yield Place(url or admin_url, admin_url or url, embedded=False)
+        elif admin_url:
+            raise Refused(
+                f"{variable('admin_database_url')} is set and {variable('database_url')} is not: "
+                "set it to the URL that `semantic-fabric migrate` prints"
+            )
+        else:
+            with EmbeddedPostgres(settings.data_dir) as server:
+                yield Place(server.url, server.admin_url, embedded=True)
 
 
 def _standard(url: str) -> str:
@@ -59,7 +60,7 @@ def _standard(url: str) -> str:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Lets a request to end, or a terminal that closes, do what Ctrl-C does: the embedded server is stopped too."""
+    """Lets SIGTERM and the end of the terminal do what Ctrl-C does, so that what was begun is ended in order."""
     taken = [s for s in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(s) is signal.SIG_DFL]
     for each in taken:
         signal.signal(each, signal.default_int_handler)
@@ -72,21 +73,21 @@ def _interruptible() -> Iterator[None]:
 
 @contextmanager
 def reaching() -> Iterator[None]:
-    """Refused when the database cannot be reached, or the role may not do what is asked."""
+    """Refused when the database cannot be reached, or does not do what is asked."""
     try:
-        with refusing(UnsafeRole), refusing(*DRIVER_ERRORS, saying="the database cannot be reached: "):
-            yield
-    except Refused as refusal:
-        match refusal.__cause__:
-            case asyncpg.InvalidPasswordError() | asyncpg.InvalidAuthorizationSpecificationError():
-                raise Refused(
-                    f"{refusal}: `semantic-fabric migrate` makes the serving role and prints its URL"
-                ) from None
-            case asyncpg.InsufficientPrivilegeError() as error:
-                raise Refused(
-                    f"{error}: set {variable('admin_database_url')} to the URL of a role that may migrate the database"
-                ) from None
-        raise
+        yield
+    except UnsafeRole as error:
+        raise Refused(str(error)) from error
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise Refused(
+            f"{error.args[0]}: set {variable('admin_database_url')} to the URL of a role that may migrate the database"
+        ) from error
+    except (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError) as error:
+        raise Refused(f"{error}: `semantic-fabric migrate` makes the serving role and prints its URL") from error
+    except asyncpg.PostgresError as error:
+        raise Refused(f"the database says: {error}") from error
+    except DRIVER_ERRORS as error:
+        raise Refused(f"the database cannot be reached: {error or type(error).__name__}") from error
 
 
 @asynccontextmanager
