@@ -24,6 +24,8 @@ from fabric.versions import Content, Version, VersionTable
 
 Action = Literal["link", "update", "upsert", "unlink"]
 
+_CHANGEABLE = ("weight", "properties", "valid_from", "valid_to", "semantic_namespace", "semantic_predicate")
+
 TABLE = VersionTable(
     "links",
     "link_id",
@@ -39,6 +41,7 @@ TABLE = VersionTable(
         "semantic_namespace": "text",
         "semantic_predicate": "text",
     },
+    emptied=dict.fromkeys(_CHANGEABLE) | {"properties": {}},
     fixed=frozenset({"relation", "source_id", "target_id", "link_key"}),
 )
 
@@ -48,8 +51,6 @@ _PERMISSIONS: Mapping[Action, tuple[str, ...]] = {
     "upsert": ("link:create", "link:update"),
     "unlink": ("link:delete",),
 }
-
-_CHANGEABLE = ("weight", "properties", "valid_from", "valid_to", "semantic_namespace", "semantic_predicate")
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from fabric.versions import Version, VersionTable
 
 Action = Literal["create", "update", "upsert", "delete"]
 
-TABLE = VersionTable("objects", "object_id", {"type_name": "text", "data": "jsonb"})
+TABLE = VersionTable("objects", "object_id", {"type_name": "text", "data": "jsonb"}, emptied={"data": {}})
 
 _PERMISSIONS: Mapping[Action, tuple[str, ...]] = {
     "create": ("object:create",),
@@ -100,7 +100,7 @@ def _prepare(organization: Organization, catalogue: Catalogue, changes: Sequence
     prepared = []
     for change in changes:
         object_type = catalogue.types.get(change.type_name)
-        if object_type is None:
+        if object_type is None or object_type.domain != "object":
             faults.add("no such type", *change.path)
             continue
         data = read_data(object_type.fields, change.data, faults, *change.path)

@@ -71,10 +71,16 @@ def _above(current: Version, label: int, **changes: Any) -> Version:
 
 
 class VersionTable:
-    """A table of labelled versions. `columns` are its content's, with their PostgreSQL types; `fixed` never change."""
+    """A table of labelled versions.
 
-    def __init__(self, name: str, key: str, columns: Mapping[str, str], fixed: frozenset[str] = frozenset()) -> None:
-        self.name, self.key, self.columns = name, key, tuple(columns)
+    `columns` are its content's, with their PostgreSQL types; `fixed` never change; `emptied` is what a tombstone has
+    instead of the content, so that what was deleted is gone.
+    """
+
+    def __init__(
+        self, name: str, key: str, columns: Mapping[str, str], emptied: Content, fixed: frozenset[str] = frozenset()
+    ) -> None:
+        self.name, self.key, self.columns, self._emptied = name, key, tuple(columns), emptied
         content = ", ".join(columns)
         meta = ("uuid", "bigint", "boolean", "bigint", "bigint", "timestamptz")
         arrays = ", ".join(f"${i}::{t}[]" for i, t in enumerate([*meta, *columns.values()], start=3))
@@ -156,6 +162,7 @@ class VersionTable:
     async def _write(self, transaction: Transaction, sql: str, rows: list[Version]) -> list[Any]:
         # One order for all writers, so that two that meet wait for each other instead of deadlocking.
         rows = sorted(rows, key=lambda v: v.id)
+        rows = [replace(v, content=v.content | self._emptied) if v.tombstone else v for v in rows]
         session = transaction.session
         return await transaction.fetch(
             sql,
