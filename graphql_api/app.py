@@ -7,6 +7,7 @@ from uuid import UUID
 
 import structlog
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -14,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fabric import indexes
 from fabric.db import Database
-from fabric.errors import FabricError
+from fabric.errors import BadInput, FabricError, NotFound
 from fabric.links import Links
 from fabric.log import request as request_scope
 from fabric.migration import require_head
@@ -28,6 +29,7 @@ from fabric.types import Types
 from graphql_api.authentication import Gate
 from graphql_api.context import Services
 from graphql_api.http import GraphQLOverHTTP
+from graphql_api.responses import format_errors
 from graphql_api.surfaces import Surfaces
 
 log = structlog.stdlib.get_logger(__name__)
@@ -85,6 +87,7 @@ def create_app(settings: Settings, database_url: str, admin_url: str | None = No
             Route("/healthz", _healthy),
             Route("/readyz", _ready),
         ],
+        exception_handlers={HTTPException: _refused},
     )
     return Identified(app)
 
@@ -110,6 +113,13 @@ async def _following_types(database: Database, types: Types, admin_url: str | No
 async def _graphql(request: Request) -> Response:
     endpoint: GraphQLOverHTTP = request.app.state.graphql
     return await endpoint(request)
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    """No such address, or no such method there."""
+    assert isinstance(error, HTTPException)
+    told = NotFound("not found") if error.status_code == 404 else BadInput(error.detail)
+    return JSONResponse({"errors": format_errors([told], "")}, error.status_code, error.headers)
 
 
 async def _healthy(_: Request) -> Response:

@@ -1,17 +1,20 @@
 """Documents: parsed, checked against the limits and validated once for each schema and text, then kept."""
 
+import math
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from graphql import (
     DocumentNode,
     FieldNode,
+    FloatValueNode,
     FragmentDefinitionNode,
     GraphQLError,
     GraphQLSchema,
     InlineFragmentNode,
+    IntValueNode,
     Node,
     NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
@@ -25,6 +28,7 @@ from graphql import (
 from graphql.language import FragmentSpreadNode
 from graphql.type import get_named_type
 from graphql.utilities import get_operation_ast, type_from_ast
+from graphql.validation import ASTValidationRule
 
 from fabric.errors import BadInput, TooComplex
 from fabric.settings import Settings
@@ -32,6 +36,9 @@ from fabric.settings import Settings
 PLANS_PER_OPERATION = 64
 MAX_NESTING = 100
 """Levels of everything that nests, fragments included: what the recursion of all later steps can bear."""
+
+MAX_REPEATED = 50_000
+"""Pairs of fields of one name in one place, each of which validation compares."""
 
 # How graphql-core words that a document goes beyond its own limits: it has no classes for these errors.
 _ABORTED = "Parsing aborted."
@@ -55,6 +62,23 @@ class DocumentLimits:
             settings.max_directives,
             settings.introspection,
         )
+
+
+class NumbersInRangeRule(ASTValidationRule):
+    """What no 64-bit float holds would be infinite, and infinity is no JSON."""
+
+    def enter_float_value(self, node: FloatValueNode, *_: Any) -> None:
+        self._check(node)
+
+    def enter_int_value(self, node: IntValueNode, *_: Any) -> None:
+        self._check(node)
+
+    def _check(self, node: FloatValueNode | IntValueNode) -> None:
+        if not math.isfinite(float(node.value)):
+            self.report_error(GraphQLError("a number beyond the range of a 64-bit float", node))
+
+
+_RULES = (*specified_rules, NumbersInRangeRule)
 
 
 class Invalid(Exception):
@@ -112,13 +136,14 @@ class Documents:
             document = parse(text, no_location=False, max_tokens=self._limits.tokens)
         except GraphQLError as error:
             if error.message.endswith(_ABORTED):
-                raise TooComplex(f"the document has more than {self._limits.tokens:,} tokens, or nests too deeply") from None
+                message = f"the document has more than {self._limits.tokens:,} tokens, or nests too deeply"
+                raise TooComplex(message) from None
             raise Invalid([error]) from None
         _check_limits(document, self._limits)
-        rules = specified_rules if self._limits.introspection else (*specified_rules, NoSchemaIntrospectionCustomRule)
+        rules = _RULES if self._limits.introspection else (*_RULES, NoSchemaIntrospectionCustomRule)
         errors = validate(self._schema, document, rules, max_errors=10, hide_suggestions=True)
         if any(e.message in _BEYOND for e in errors):
-            raise TooComplex("the document asks for too many fields under the same names, or for too deep an introspection")
+            raise TooComplex("the document repeats too many fields, or introspects too deeply")
         if errors:
             raise Invalid(errors)
         node = get_operation_ast(document, name)
@@ -132,23 +157,39 @@ class Documents:
 def _check_limits(document: DocumentNode, limits: DocumentLimits) -> None:
     """Counts what an operation amounts to with its fragments spread, each spread anew, before anything is validated."""
     fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
+    unused = dict(fragments)
     for definition in document.definitions:
         if isinstance(definition, OperationDefinitionNode):
-            counter = _Counter(fragments, limits)
+            counter = _Counter(fragments, limits, unused)
             counter.directives += len(definition.directives or ())
-            counter.count(definition.selection_set, 1, ())
+            counter.count(definition.selection_set, 1, (), {})
+    # An error, but validation looks at all of them before it says so.
+    counter = _Counter(fragments, limits, unused)
+    while unused:
+        name, fragment = unused.popitem()
+        counter.count(fragment.selection_set, 1, (name,), {})
+
+
+_Names: TypeAlias = "dict[str, tuple[list[None], _Names]]"
+"""By response key: one item for each field that asks for it, and what is asked of them."""
 
 
 class _Counter:
-    def __init__(self, fragments: Mapping[str, FragmentDefinitionNode], limits: DocumentLimits) -> None:
+    def __init__(
+        self, fragments: Mapping[str, FragmentDefinitionNode], limits: DocumentLimits,
+        unused: dict[str, FragmentDefinitionNode],
+    ) -> None:  # fmt: skip
         self._fragments = fragments
         self._limits = limits
+        self._unused = unused
         self._nesting = 0
         self.aliases = 0
         self.directives = 0
         self.selections = 0
+        self.repeated = 0
 
-    def count(self, selections: SelectionSetNode, depth: int, spread: tuple[str, ...]) -> None:
+    def count(self, selections: SelectionSetNode, depth: int, spread: tuple[str, ...], names: _Names) -> None:
+        """`spread` are the fragments around; `names` what else is asked in the same place of the response."""
         self._nesting += 1
         if depth > self._limits.depth or self._nesting > MAX_NESTING:
             raise TooComplex(f"the document is nested deeper than {self._limits.depth} levels")
@@ -158,14 +199,18 @@ class _Counter:
             self.aliases += isinstance(node, FieldNode) and node.alias is not None
             self.check()
             if isinstance(node, FieldNode):
+                others, below = names.setdefault((node.alias or node.name).value, ([], {}))
+                self.repeated += len(others)
+                others.append(None)
                 if node.selection_set:
-                    self.count(node.selection_set, depth + 1, spread)
+                    self.count(node.selection_set, depth + 1, spread, below)
             elif isinstance(node, InlineFragmentNode):
-                self.count(node.selection_set, depth, spread)
+                self.count(node.selection_set, depth, spread, names)
             elif isinstance(node, FragmentSpreadNode):
                 fragment = self._fragments.get(node.name.value)
+                self._unused.pop(node.name.value, None)
                 if fragment is not None and node.name.value not in spread:
-                    self.count(fragment.selection_set, depth, (*spread, node.name.value))
+                    self.count(fragment.selection_set, depth, (*spread, node.name.value), names)
         self._nesting -= 1
 
     def check(self) -> None:
@@ -175,6 +220,8 @@ class _Counter:
             raise TooComplex(f"the document has more than {self._limits.directives} directives")
         if self.selections > self._limits.tokens:
             raise TooComplex("the document spreads its fragments into too many fields")
+        if self.repeated > MAX_REPEATED:
+            raise TooComplex("the document asks for the same fields too many times")
 
 
 def _uses(

@@ -4,14 +4,17 @@ POST with JSON, GET for queries only. `application/graphql-response+json` gets 4
 `application/json`, for older clients, gets 200 with the errors, but for requests that are not GraphQL requests at all.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from fabric.errors import FabricError, Internal, RateLimited, TimedOut, Unauthenticated
+from fabric.errors import BadInput, FabricError, Internal, RateLimited, TimedOut, TooComplex, Unauthenticated
+from fabric.organizations import Organization
+from fabric.subject import SESSION_LABEL_HEADER, Subject
 from graphql_api.authentication import Gate
 from graphql_api.compiler import OperationReader, Outcome
 from graphql_api.context import Context, Services
@@ -26,11 +29,12 @@ _STATUS = {Unauthenticated: 401, Internal: 500, TimedOut: 503, RateLimited: 429}
 
 
 class NotGraphQL(Exception):
-    """The HTTP request is not a GraphQL request: its status, and why."""
+    """The HTTP request is not a GraphQL request: its status, and what is wrong with it."""
 
-    def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
-        super().__init__(message)
-        self.status, self.message, self.headers = status, message, headers or {}
+    def __init__(self, status: int, error: FabricError | str, headers: dict[str, str] | None = None) -> None:
+        self.error = BadInput(error) if isinstance(error, str) else error
+        super().__init__(self.error.message)
+        self.status, self.headers = status, headers or {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,45 +59,50 @@ class GraphQLOverHTTP:
         media_type = JSON
         try:
             media_type = _negotiated(request.headers.get("accept"))
+            subject, organization = await self._admitted(request)
             asked = await self._asked(request)
-            outcome = await self._run(request, asked, request_id)
+            outcome = await self._run(request, asked, subject, organization)
         except NotGraphQL as refusal:
-            content = body(None, [{"message": refusal.message, "extensions": {"code": "BAD_USER_INPUT"}}])
-            return Response(content, refusal.status, refusal.headers, media_type)
-        except (FabricError, Invalid) as error:
-            return Response(
-                body(None, format_errors([error], request_id)), _status(error, media_type), _headers(error), media_type
-            )
-        errors = format_errors(outcome.errors, request_id) if outcome.errors else []
-        return Response(body(outcome.data, errors), media_type=media_type)
+            return _answer([refusal.error], request_id, media_type, refusal.status, refusal.headers)
+        except RecursionError:
+            too_deep = TooComplex("the request is nested too deeply")
+            return _answer([too_deep], request_id, media_type, _status(too_deep, media_type))
+        except Exception as error:
+            return _answer([error], request_id, media_type, _status(error, media_type), _headers(error))
+        return _answer(outcome.errors, request_id, media_type, data=outcome.data)
 
-    async def _run(self, request: Request, asked: Asked, request_id: str) -> Outcome:
+    async def _admitted(self, request: Request) -> tuple[Subject, Organization]:
+        """Who asks, before anything of what is asked is read."""
         headers = request.headers
-        subject, organization = await self._gate.admit(
-            headers.get("authorization"), headers.get("fabric-session-label")
-        )
+        if len(headers.getlist(SESSION_LABEL_HEADER)) > 1:
+            raise NotGraphQL(400, BadInput("send one session label", (SESSION_LABEL_HEADER,)))
+        try:
+            return await self._gate.admit(headers.get("authorization"), headers.get(SESSION_LABEL_HEADER))
+        except BadInput as error:
+            raise NotGraphQL(400, error) from None
+
+    async def _run(self, request: Request, asked: Asked, subject: Subject, organization: Organization) -> Outcome:
         catalogue = await self._services.types.catalogue(subject.session)
         compiler = await self._surfaces.compiler(subject.organization_id, catalogue)
         operation = compiler.operation(asked.query, asked.operation_name)
-        if request.method == "GET" and not operation.is_query:
+        if request.method != "POST" and not operation.is_query:
             raise NotGraphQL(405, "GET is for queries; send mutations by POST", {"allow": "POST"})
         variables = compiler.variables(operation, asked.variables)
         reader = OperationReader(compiler, operation)
-        context = Context(self._services, subject, organization, request_id, reader, variables)
+        context = Context(self._services, subject, organization, request.state.request_id, reader, variables)
         return await compiler.run(context, operation, asked.variables)
 
     async def _asked(self, request: Request) -> Asked:
-        if request.method == "GET":
+        if request.method != "POST":  # HEAD is a GET whose answer stays unsaid
             given: dict[str, Any] = dict(request.query_params)
             for name in ("variables", "extensions"):
                 if given.get(name):
                     given[name] = _parsed(given[name].encode())
             return _checked(given)
-        content_type = request.headers.get("content-type", "")
-        if content_type.partition(";")[0].strip().lower() != JSON:
+        media, parameters = _media_type(request.headers.get("content-type", ""))
+        if media != JSON:
             raise NotGraphQL(415, f"send {JSON}")
-        charset = content_type.partition("charset=")[2].strip().strip('"').lower()
-        if charset not in ("", "utf-8", "utf8"):
+        if parameters.get("charset", "utf-8") not in ("utf-8", "utf8"):
             raise NotGraphQL(415, "send UTF-8")
         content = _parsed(await self._body(request))
         if not isinstance(content, dict):
@@ -107,11 +116,14 @@ class GraphQLOverHTTP:
         if int(request.headers.get("content-length") or 0) > limit:
             raise too_large
         chunks, size = [], 0
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > limit:
-                raise too_large
-            chunks.append(chunk)
+        try:
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > limit:
+                    raise too_large
+                chunks.append(chunk)
+        except ClientDisconnect:
+            raise NotGraphQL(400, "the body ended early") from None
         return b"".join(chunks)
 
 
@@ -168,10 +180,28 @@ def _quality(parameters: str) -> float:
     return 1.0
 
 
-def _status(error: FabricError | Invalid, media_type: str) -> int:
+def _media_type(text: str) -> tuple[str, dict[str, str]]:
+    """A media type and its parameters, all in lower case."""
+    media, *parameters = (part.strip().lower() for part in text.split(";"))
+    pairs = (parameter.partition("=") for parameter in parameters)
+    return media, {name.strip(): value.strip().strip('"') for name, _, value in pairs}
+
+
+def _answer(
+    errors: Sequence[Exception], request_id: str, media_type: str, status: int = 200,
+    headers: Mapping[str, str] | None = None, data: bytes | None = None,
+) -> Response:  # fmt: skip
+    told = format_errors(errors, request_id) if errors else []
+    # What one label sees must not come out of a cache for another.
+    return Response(body(data, told), status, {"cache-control": "no-store"} | dict(headers or {}), media_type)
+
+
+def _status(error: Exception, media_type: str) -> int:
+    if not isinstance(error, FabricError | Invalid):
+        return 500
     status = next((s for kind, s in _STATUS.items() if isinstance(error, kind)), None)
     return status or (200 if media_type == JSON else 400)
 
 
-def _headers(error: FabricError | Invalid) -> dict[str, str]:
+def _headers(error: Exception) -> dict[str, str]:
     return {"www-authenticate": "Bearer"} if isinstance(error, Unauthenticated) else {}

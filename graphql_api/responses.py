@@ -7,7 +7,7 @@ import orjson
 import structlog
 from graphql import GraphQLError
 
-from fabric.errors import FabricError, Internal, Several
+from fabric.errors import FabricError, Internal, Several, TooComplex
 from fabric.log import Outline
 from graphql_api.documents import Invalid
 
@@ -34,13 +34,17 @@ def _format(error: Exception, request_id: str) -> list[dict[str, Any]]:
         if error.path:
             extensions["inputPath"] = list(error.path)
         return [{"message": error.message, "extensions": extensions}]
+    if isinstance(error, RecursionError):
+        return [{"message": "the request is nested too deeply", "extensions": {"code": TooComplex.code}}]
     log.error("request failed", outline=Outline.of(error.__cause__ or error))
     message = f"something went wrong here; the log has more under request {request_id}"
     return [{"message": message, "extensions": {"code": Internal.code, "requestId": request_id}}]
 
 
 def _of_document(error: GraphQLError) -> dict[str, Any]:
-    return {"message": error.message, **_place(error), "extensions": {"code": "BAD_USER_INPUT"}}
+    # One of graphql-core's rules suggests even when told not to.
+    message = error.message.partition(" Did you mean")[0]
+    return {"message": message, **_place(error), "extensions": {"code": "BAD_USER_INPUT"}}
 
 
 def _place(error: GraphQLError) -> dict[str, Any]:

@@ -1,0 +1,134 @@
+"""One server for each worker, an organization of its own for each test."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from itertools import count
+from typing import Any
+
+import pytest
+from http_server import Server, Tenant, run_sql, serving
+
+from fabric.embedded import DATABASE, EmbeddedPostgres
+from fabric.policy import DEFAULT_POLICY
+
+ROLES = """
+[roles.objects_only]
+permissions = ["object:read"]
+
+[roles.clerk]
+permissions = ["object:create", "object:update", "object:delete"]
+"""
+"""Beside those that come along: one who may not see links, one who may write but not read."""
+
+MakeServer = Callable[[], AbstractContextManager[Server]]
+
+
+@pytest.fixture(scope="session")
+def new_server(postgres: EmbeddedPostgres, worker: str, tmp_path_factory: pytest.TempPathFactory) -> MakeServer:
+    """Starts a server over a migrated database of its own."""
+    numbers = count(1)
+
+    def url_of(url: str, database: str) -> str:
+        return url.replace(f"/{DATABASE}?", f"/{database}?", 1)
+
+    maintenance = url_of(postgres.admin_url, "postgres")
+    policy = DEFAULT_POLICY.read_text("utf-8") + ROLES
+
+    @contextmanager
+    def make() -> Iterator[Server]:
+        name = f"{worker}_http_{next(numbers)}"
+        asyncio.run(run_sql(maintenance, f"create database {name} template {DATABASE}"))
+        try:
+            folder = tmp_path_factory.mktemp(name)
+            with serving(url_of(postgres.url, name), url_of(postgres.admin_url, name), folder, policy) as server:
+                yield server
+        finally:
+            asyncio.run(run_sql(maintenance, f"drop database {name} with (force)"))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def server(new_server: MakeServer) -> Iterator[Server]:
+    with new_server() as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def _alive_afterwards(server: Server) -> Iterator[None]:
+    yield
+    assert server.is_alive()
+
+
+@pytest.fixture
+def organization(server: Server) -> Tenant:
+    return server.organization()
+
+
+@pytest.fixture
+def other_organization(server: Server) -> Tenant:
+    return server.organization()
+
+
+TYPES: list[dict[str, Any]] = [
+    {
+        "typeName": "Sensor",
+        "fields": {"name": {"type": "string", "required": True}, "kind": {"type": "enum", "values": ["HOT", "COLD"]}},
+        "naturalKey": ["name"],
+        "links": {"assets": {"relation": "has_sensor", "target": "Asset", "direction": "in"}},
+    },
+    {
+        "typeName": "Asset",
+        "fields": {
+            "name": {"type": "string", "required": True},
+            "note": {"type": "text"},
+            "status": {"type": "enum", "values": ["OK", "DEGRADED", "FAILED"]},
+            "rating": {"type": "float"},
+            "count": {"type": "integer"},
+            "total": {"type": "bigint"},
+            "price": {"type": "decimal"},
+            "active": {"type": "boolean"},
+            "day": {"type": "date"},
+            "installedAt": {"type": "datetime"},
+            "span": {"type": "duration"},
+            "uid": {"type": "uuid"},
+            "site": {"type": "uri"},
+            "extra": {"type": "json"},
+            "tags": {"type": "string", "list": True},
+            "totals": {"type": "bigint", "list": True},
+        },
+        "naturalKey": ["name"],
+        "links": {
+            "sensors": {
+                "relation": "has_sensor",
+                "target": "Sensor",
+                "properties": {"note": {"type": "string"}, "channel": {"type": "integer"}},
+            },
+            "plant": {"relation": "contains", "target": "Plant", "direction": "in", "cardinality": "one"},
+        },
+    },
+    {
+        "typeName": "Plant",
+        "fields": {"title": {"type": "string"}, "rank": {"type": "integer"}},
+        "links": {"assets": {"relation": "contains", "target": "Asset"}},
+    },
+]
+"""Assets with a field of each kind, named by their key; plants, named by their ids."""
+
+
+@pytest.fixture
+def assets(organization: Tenant) -> Tenant:
+    """An organization that has `TYPES`, and nothing else."""
+    organization.define(*TYPES)
+    return organization
+
+
+@pytest.fixture
+def pair(assets: Tenant) -> tuple[str, str]:
+    """The ids of an asset and of a sensor, not linked."""
+    made = assets.data(
+        'mutation { createAsset(input: {name: "pump", rating: 1.5}) { asset { id } }'
+        ' createSensor(input: {name: "dial"}) { sensor { id } } }'
+    )
+    return made["createAsset"]["asset"]["id"], made["createSensor"]["sensor"]["id"]

@@ -1,0 +1,250 @@
+"""The real application on a loopback port, and organizations of their own to ask it as."""
+
+import asyncio
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import lru_cache
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import orjson
+import uvicorn
+
+from fabric.labels import Label
+from fabric.organizations import establish
+from fabric.settings import Settings
+from fabric.tokens import issue_token
+from graphql_api.app import create_app, token_secret
+
+COMPARTMENTS = ("ALPHA", "BRAVO", "CHARLIE")
+GRAPHQL = "application/graphql-response+json"
+
+SLOWEST = 2.0
+"""Seconds within which every answer comes, refusals of the worst input included."""
+
+INSIDE = re.compile(
+    rb"sqlstate|asyncpg|postgres|traceback|constraint|duplicate key|pg_|_pkey|fabric\.|\.py\b|python", re.IGNORECASE
+)
+"""What no error may tell: words of the database and of the code."""
+
+_numbers = count(1)
+
+VARYING = re.compile(
+    rb'"(?:createdAt|updatedAt|position|requestId)":"[^"]*"|request [0-9a-f]{32}|"x-request-id":"[^"]*"'
+)
+"""What may differ between two answers that tell the same: times, sealed positions, the request's own id."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One response. `content` is its bytes as they came."""
+
+    status: int
+    content: bytes
+    headers: httpx.Headers
+    seconds: float
+
+    def refused(
+        self, code: str = "BAD_USER_INPUT", *, status: int | None = None, path: Sequence[str | int] | None = None
+    ) -> "Answer":
+        """Holds that this is a proper refusal: nothing done, nothing told of the inside, in time, with this code.
+
+        `path` is the input's, of the first error; the status is 400 or, where the operation had begun, 200.
+        """
+        assert self.seconds < SLOWEST, f"took {self.seconds:.1f} s"
+        assert not (self.body.get("data") and any(self.body["data"].values())), self.body["data"]
+        assert self.codes == {code}, self.errors
+        assert all(error["message"] for error in self.errors)
+        assert not INSIDE.search(self.content), self.content
+        assert b"id you mean" not in self.content
+        assert self.status == (status or (200 if "data" in self.body else 400)), self.content
+        if path is not None:
+            assert self.errors[0]["extensions"]["inputPath"] == list(path)
+        return self
+
+    @property
+    def body(self) -> Any:
+        return orjson.loads(self.content)
+
+    @property
+    def data(self) -> Any:
+        """The data of an answer without errors."""
+        body = self.body
+        assert "errors" not in body, body["errors"]
+        assert self.status == 200
+        return body["data"]
+
+    @property
+    def errors(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.body["errors"]
+        return found
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """The only error."""
+        assert len(self.errors) == 1, self.errors
+        return self.errors[0]
+
+    @property
+    def code(self) -> str:
+        return str(self.error["extensions"]["code"])
+
+    @property
+    def codes(self) -> set[str]:
+        return {error["extensions"]["code"] for error in self.errors}
+
+    @property
+    def plain(self) -> bytes:
+        """The body without what may differ between two answers that tell the same."""
+        return VARYING.sub(b'"varying"', self.content)
+
+
+@dataclass
+class Server:
+    """A running server; `admin_url` reaches its database as a superuser."""
+
+    url: str
+    admin_url: str
+    settings: Settings
+    client: httpx.Client
+
+    def token(self, organization: str, label: str, roles: Sequence[str], name: str) -> str:
+        return _token(self.settings, organization, label, tuple(roles), name)
+
+    def organization(self, name: str | None = None, compartments: Sequence[str] = COMPARTMENTS) -> "Tenant":
+        name = name or f"organization-{next(_numbers)}"
+        asyncio.run(establish(self.admin_url, name, compartments))
+        return Tenant(self, name)
+
+    def sql(self, statement: str, *args: Any) -> list[asyncpg.Record]:
+        """As a superuser, whom row security does not hold."""
+        return asyncio.run(run_sql(self.admin_url, statement, *args))
+
+    def is_alive(self) -> bool:
+        return self.client.get("/readyz").status_code == 200
+
+
+async def run_sql(url: str, statement: str, *args: Any) -> list[asyncpg.Record]:
+    connection = await asyncpg.connect(url)
+    try:
+        return list(await connection.fetch(statement, *args))
+    finally:
+        await connection.close()
+
+
+@lru_cache(1000)
+def _token(settings: Settings, organization: str, label: str, roles: tuple[str, ...], name: str) -> str:
+    return issue_token(
+        token_secret(settings),
+        organization=organization,
+        subject=name,
+        roles=roles,
+        clearance=Label.parse(label),
+        lifetime=timedelta(hours=1),
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+    )
+
+
+@dataclass
+class Tenant:
+    """An organization of a server, asked over HTTP."""
+
+    server: Server
+    name: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def authorization(
+        self, label: str = "UNCLASSIFIED", roles: Sequence[str] = ("admin",), name: str = "ann"
+    ) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.server.token(self.name, label, roles, name)}"}
+
+    def ask(
+        self, query: str, variables: Mapping[str, Any] | None = None, *, label: str = "UNCLASSIFIED",
+        roles: Sequence[str] = ("admin",), session_label: str | None = None, name: str = "ann",
+        operation: str | None = None,
+    ) -> Answer:  # fmt: skip
+        """Posts the document; `label` is the clearance."""
+        content: dict[str, Any] = {"query": query}
+        if variables is not None:
+            content["variables"] = variables
+        if operation is not None:
+            content["operationName"] = operation
+        headers = {"fabric-session-label": session_label} if session_label is not None else {}
+        return self.post(orjson.dumps(content), self.authorization(label, roles, name) | headers)
+
+    def ask_text(self, query: str, variables: str) -> Answer:
+        """Posts variables as JSON text, which may be what no JSON library would write."""
+        return self.post(b'{"query":' + orjson.dumps(query) + b',"variables":' + variables.encode() + b"}")
+
+    def data(self, query: str, variables: Mapping[str, Any] | None = None, **who: Any) -> Any:
+        """The data of an answer that must be without errors."""
+        return self.ask(query, variables, **who).data
+
+    def post(self, content: Any, headers: Mapping[str, str] | None = None, method: str = "POST") -> Answer:
+        """Sends these bytes as they are, by default as the administrator at the lowest label."""
+        sent = {"content-type": "application/json", "accept": GRAPHQL} | self.authorization() | dict(headers or {})
+        return answer(lambda: self.server.client.request(method, "/graphql", content=content, headers=sent))
+
+    def get(self, parameters: Mapping[str, str], headers: Mapping[str, str] | None = None) -> Answer:
+        sent = {"accept": GRAPHQL} | self.authorization() | dict(headers or {})
+        return answer(lambda: self.server.client.get("/graphql", params=dict(parameters), headers=sent))
+
+    def define(self, *documents: Mapping[str, Any], **who: Any) -> None:
+        """Defines the types, all at once."""
+        query = "mutation ($d: [JSON!]!) { defineTypes(definitions: $d) { changed } }"
+        self.data(query, {"d": list(documents)}, **who)
+
+
+def nested(opening: str, closing: str, times: int, middle: str = "") -> str:
+    return opening * times + middle + closing * times
+
+
+def answer(request: Callable[[], httpx.Response]) -> Answer:
+    began = time.perf_counter()
+    response = request()
+    return Answer(response.status_code, response.content, response.headers, time.perf_counter() - began)
+
+
+class _Quiet(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the test runner's."""
+        yield
+
+
+@contextmanager
+def serving(database_url: str, admin_url: str, folder: Path, policy: str | None = None) -> Iterator[Server]:
+    """The application over this database, in a thread of its own, until the block ends."""
+    policy_file = None
+    if policy is not None:
+        policy_file = folder / "policy.toml"
+        policy_file.write_text(policy)
+    settings = Settings(data_dir=folder, policy_file=policy_file, log_format="json")
+    config = uvicorn.Config(
+        create_app(settings, database_url), port=0, log_config=None, access_log=False, ws="none", lifespan="on"
+    )
+    server = _Quiet(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        deadline = time.monotonic() + 30
+        while not server.started:
+            assert thread.is_alive(), "the server did not start"
+            assert time.monotonic() < deadline, "the server did not start in time"
+            time.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        url = f"http://127.0.0.1:{port}"
+        with httpx.Client(base_url=url, timeout=30) as client:
+            yield Server(url, admin_url, settings, client)
+    finally:
+        server.should_exit = True
+        thread.join(15)
