@@ -16,6 +16,8 @@ from fabric.db import Transaction, retried
 from fabric.definitions import Faults
 from fabric.errors import BadInput, Conflict, FabricError, NotFound, Several
 from fabric.journal import Entry, Position
+from fabric.kinds import Kind, KindError, canonical
+from fabric.names import camel
 from fabric.organizations import Organization
 from fabric.subject import Subject
 from fabric.types import Types
@@ -52,6 +54,12 @@ _PERMISSIONS: Mapping[Action, tuple[str, ...]] = {
     "unlink": ("link:delete",),
 }
 
+_KINDS = {
+    "key": Kind.STRING,
+    "weight": Kind.FLOAT,
+    "semantic_namespace": Kind.STRING,
+    "semantic_predicate": Kind.STRING,
+}
 
 @dataclass(frozen=True, slots=True)
 class LinkChange:
@@ -203,8 +211,8 @@ def _ends(change: LinkChange) -> list[tuple[str, UUID]]:
 
 def _changed(content: Content, change: LinkChange, relation: Relation) -> Content:
     """The content with what the change gives; properties are merged one by one, null clears."""
-    given = change.values
     faults = Faults()
+    given = _canonical(change, faults)
     properties = content["properties"]
     if given.get("properties") is not None:
         read = read_data(relation.properties, given["properties"], faults, "properties")
@@ -216,6 +224,21 @@ def _changed(content: Content, change: LinkChange, relation: Relation) -> Conten
         faults.add("validTo is before validFrom", "validTo")
     faults.raise_any()
     return result
+
+
+def _canonical(change: LinkChange, faults: Faults) -> dict[str, Any]:
+    """What is given, each value as the table can hold it."""
+    given = dict(change.values)
+    for name, value in (*change.values.items(), ("key", change.key)):
+        if value is not None and name in _KINDS:
+            try:
+                given[name] = canonical(_KINDS[name], value)
+            except KindError as error:
+                faults.add(str(error), camel(name))
+    if not isinstance(given.get("properties"), Mapping | None):
+        faults.add("properties are an object, by name", "properties")
+        del given["properties"]
+    return given
 
 
 async def _check_cardinality(

@@ -26,7 +26,8 @@ from fabric.settings import Settings
 from graphql_api.arguments import shape
 from graphql_api.context import Context, Info
 from graphql_api.cost import Terms, cost, terms
-from graphql_api.documents import DocumentLimits, Documents, Invalid, Operation
+from graphql_api.documents import DocumentLimits, Documents, Operation
+from graphql_api.faults import variable_faults
 from graphql_api.plan import Plan, Request
 from graphql_api.planner import OBJECT_IDS, PageLimits, Planner
 from graphql_api.schema import Surface
@@ -86,7 +87,7 @@ class Compiler:
         return self._documents.operation(text, name)
 
     def variables(self, operation: Operation, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The coerced variables. Invalid for what does not fit their types."""
+        """The coerced variables. BadInput or Several, with paths, for what does not fit their types."""
         definitions = operation.node.variable_definitions
         if not definitions:
             return {}
@@ -94,7 +95,7 @@ class Compiler:
             self.surface.schema, definitions, dict(given), max_errors=10, hide_suggestions=True
         )
         if isinstance(values, list):
-            raise Invalid(values)
+            raise variable_faults(self.surface.schema, definitions, given)
         return values.coerced
 
     async def run(self, context: Context, operation: Operation, given: Mapping[str, Any]) -> Outcome:

@@ -1,6 +1,7 @@
 """The part of the schema that is the same for everybody, written with Strawberry. The generated part joins it."""
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 
 import strawberry
@@ -12,6 +13,7 @@ from fabric.errors import FabricError, Several
 from fabric.links import LinkChange
 from fabric.regrading import regrade
 from graphql_api.context import Context
+from graphql_api.faults import beside_input
 from graphql_api.positions import position_token
 from graphql_api.scalars import SCALAR_MAP, DateTime, Json, Label
 
@@ -228,18 +230,26 @@ def _link_values(given: LinkInput | UpdateLinkInput) -> dict[str, Any]:
     values = {
         "weight": given.weight,
         "properties": given.properties,
-        "valid_from": given.valid_from,
-        "valid_to": given.valid_to,
+        "valid_from": _moment(given.valid_from),
+        "valid_to": _moment(given.valid_to),
         "semantic_namespace": given.semantic_namespace,
         "semantic_predicate": given.semantic_predicate,
     }
     return {name: value for name, value in values.items() if value is not strawberry.UNSET}
 
 
+def _moment(text: DateTime | None) -> Any:
+    """The canonical text as the database takes it; null and what is not given stay as they are."""
+    return datetime.fromisoformat(text) if isinstance(text, str) else text
+
+
 async def _link(context: Context, change: LinkChange) -> LinkPayload:
-    written, position = await context.services.links.write(
-        context.subject, context.organization, [change], request_id=context.request_id
-    )
+    try:
+        written, position = await context.services.links.write(
+            context.subject, context.organization, [change], request_id=context.request_id
+        )
+    except FabricError as error:
+        raise beside_input(error) from None
     token = position_token(context.organization, position) if position else None
     return LinkPayload(id=strawberry.ID(str(written[0].link_id)), changed=written[0].changed, position=token)
 

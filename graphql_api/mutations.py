@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from graphql import (
     GraphQLArgument,
@@ -17,10 +18,11 @@ from graphql import (
 )
 
 from fabric.catalogue import ObjectType
-from fabric.errors import BadInput
+from fabric.errors import BadInput, FabricError
 from fabric.names import camel, pascal
 from fabric.objects import Change, Written
 from graphql_api.context import Context, Info
+from graphql_api.faults import beside_input
 from graphql_api.inputs import Inputs
 from graphql_api.positions import position_token
 
@@ -116,8 +118,16 @@ def _payloads(object_type: ObjectType, shape: Any) -> tuple[GraphQLObjectType, .
 
 def _given(context: Context, action: Any, name: str, input: dict[str, Any], *path: str | int) -> Change:
     data = {k: v for k, v in input.items() if k != "id"}
-    object_id = context.read_id(input["id"], *path, "id") if input.get("id") is not None else None
+    object_id = _new_id(input["id"], *path, "id") if input.get("id") is not None else None
     return Change(action, name, data, object_id, path=path)
+
+
+def _new_id(value: str, *path: str | int) -> UUID:
+    """An id that an object is to have."""
+    try:
+        return UUID(value)
+    except ValueError:
+        raise BadInput("an id is a UUID", path) from None
 
 
 def _bulk_update(context: Context, name: str, input: dict[str, Any], index: int) -> Change:
@@ -128,9 +138,12 @@ def _bulk_update(context: Context, name: str, input: dict[str, Any], index: int)
 async def _written(context: Context, changes: Sequence[Change]) -> tuple[list[Written], str | None]:
     if len(changes) > MAX_BULK:
         raise BadInput(f"one mutation takes {MAX_BULK:,} objects at most", changes[0].path[:1])
-    written, position = await context.services.objects.write(
-        context.subject, context.organization, changes, request_id=context.request_id
-    )
+    try:
+        written, position = await context.services.objects.write(
+            context.subject, context.organization, changes, request_id=context.request_id
+        )
+    except FabricError as error:
+        raise beside_input(error) from None
     return written, position_token(context.organization, position) if position else None
 
 

@@ -35,16 +35,12 @@ def _read_label(value: Any) -> str:
         raise GraphQLError(str(error)) from None
 
 
-def _read_json(value: Any) -> Any:
-    return value
-
-
 _TIME = "A point in time, RFC 3339; output in UTC with microseconds."
 _LABEL = "A security label: `LEVEL` or `LEVEL/COMPARTMENT,…`, such as `SECRET/ALPHA`."
 
 SCALAR_MAP: Mapping[object, Any] = {
     DateTime: strawberry.scalar(name="DateTime", description=_TIME, parse_value=_reads(Kind.DATETIME)),
-    Json: strawberry.scalar(name="JSON", description="Any JSON value.", parse_value=_read_json),
+    Json: strawberry.scalar(name="JSON", description="Any JSON value.", parse_value=_reads(Kind.JSON)),
     Label: strawberry.scalar(name="Label", description=_LABEL, parse_value=_read_label),
 }
 
