@@ -62,7 +62,7 @@ class Values:
         """A value of an input type, as text."""
         if not isinstance(type_, GraphQLNonNull) and self._chance(0.03):
             return self._said(None, type_)
-        return self._said(self._made(get_nullable_type(type_), depth), type_)
+        return self._said(self.made(get_nullable_type(type_), depth), type_)
 
     def _said(self, value: Any, type_: Any) -> str:
         """The value as a literal or as a variable."""
@@ -76,9 +76,10 @@ class Values:
             self.declared.append(f"${name}: {type_} = {_literal(value)}")
         return f"${name}"
 
-    def _made(self, type_: Any, depth: int) -> Any:
+    def made(self, type_: Any, depth: int = 1) -> Any:
+        """A value of an input type that is not null, as data."""
         if isinstance(type_, GraphQLList):
-            items = [self._made(get_nullable_type(type_.of_type), depth) for _ in range(self._random.randint(0, 3))]
+            items = [self.made(get_nullable_type(type_.of_type), depth) for _ in range(self._random.randint(0, 3))]
             return items[0] if len(items) == 1 and items[0] != [] and self._chance(0.3) else items
         if isinstance(type_, GraphQLInputObjectType):
             return self._object(type_, depth)
@@ -108,7 +109,7 @@ class Values:
             if nullable and self._chance(0.1):
                 made[name] = None
             else:
-                made[name] = self._made(get_nullable_type(inner), depth - (name in _NESTING))
+                made[name] = self.made(get_nullable_type(inner), depth - (name in _NESTING))
         return made
 
 
