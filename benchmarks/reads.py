@@ -36,12 +36,13 @@ from fabric.db import Database
 from fabric.embedded import EmbeddedPostgres
 from fabric.labels import Label, Level
 from fabric.organizations import Directory
+from fabric.secrets import token_secret
 from fabric.settings import Settings
 from fabric.subject import Subject
 from fabric.tokens import issue_token
 from fabric.types import Types
 from graphql_api import plan
-from graphql_api.app import create_app, token_secret
+from graphql_api.app import create_app
 from graphql_api.compiler import Compiler
 from graphql_api.planner import PageLimits, Planner
 from graphql_api.schema import build_surface
@@ -143,9 +144,15 @@ async def raw_statements(url: str) -> dict[str, tuple[str, list[Any]]]:
 
 def token(settings: Settings, label: Label) -> str:
     return issue_token(
-        token_secret(settings), organization=ORGANIZATION, subject="benchmark", roles=["reader"], clearance=label,
-        lifetime=timedelta(hours=2), issuer=settings.jwt_issuer, audience=settings.jwt_audience,
-    )  # fmt: skip
+        token_secret(settings.data_dir, settings.jwt_secret_file),
+        organization=ORGANIZATION,
+        subject="benchmark",
+        roles=["reader"],
+        clearance=label,
+        lifetime=timedelta(hours=2),
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+    )
 
 
 WRK = """

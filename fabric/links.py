@@ -55,11 +55,11 @@ _PERMISSIONS: Mapping[Action, tuple[str, ...]] = {
 }
 
 _KINDS = {
-    "key": Kind.STRING,
     "weight": Kind.FLOAT,
     "semantic_namespace": Kind.STRING,
     "semantic_predicate": Kind.STRING,
 }
+
 
 @dataclass(frozen=True, slots=True)
 class LinkChange:
@@ -151,7 +151,11 @@ def _identify(organization: Organization, change: LinkChange) -> UUID:
         return change.link_id
     if change.source_id is None or change.target_id is None:
         raise BadInput("a link is named by its id, or by relation, from and to", change.path)
-    return ids.link_id(organization, change.relation, change.source_id, change.target_id, change.key)
+    try:
+        key = None if change.key is None else str(canonical(Kind.STRING, change.key))
+    except KindError as error:
+        raise BadInput(str(error), (*change.path, "key")) from None
+    return ids.link_id(organization, change.relation, change.source_id, change.target_id, key)
 
 
 async def _types_of_ends(
@@ -229,7 +233,7 @@ def _changed(content: Content, change: LinkChange, relation: Relation) -> Conten
 def _canonical(change: LinkChange, faults: Faults) -> dict[str, Any]:
     """What is given, each value as the table can hold it."""
     given = dict(change.values)
-    for name, value in (*change.values.items(), ("key", change.key)):
+    for name, value in change.values.items():
         if value is not None and name in _KINDS:
             try:
                 given[name] = canonical(_KINDS[name], value)
@@ -249,28 +253,61 @@ async def _check_cardinality(
 
     Several Conflicts, led by `paths`, for the links beyond the first; for all stored now where one was there before.
     """
+    checked: dict[tuple[str, str, str, str], dict[UUID, list[UUID]]] = {}
+    for link in stored:
+        relation = catalogue.relations.get(link.content["relation"])
+        if link.tombstone or relation is None:
+            continue
+        ends = end_types.get(link.content["source_id"], ""), end_types.get(link.content["target_id"], "")
+        for side, pairs in (("source_id", relation.one_target), ("target_id", relation.one_source)):
+            for source, target in pairs:
+                if catalogue.is_a(ends[0], source) and catalogue.is_a(ends[1], target):
+                    by_end = checked.setdefault((relation.name, side, source, target), {})
+                    by_end.setdefault(link.content[side], []).append(link.id)
     errors: list[FabricError] = []
-    for side, pairs_of in (("source_id", "one_target"), ("target_id", "one_source")):
-        checked: dict[str, dict[UUID, list[UUID]]] = {}
-        for link in stored:
-            relation = catalogue.relations.get(link.content["relation"])
-            ends = end_types.get(link.content["source_id"], ""), end_types.get(link.content["target_id"], "")
-            if link.tombstone or relation is None:
-                continue
-            if any(catalogue.is_a(ends[0], s) and catalogue.is_a(ends[1], t) for s, t in getattr(relation, pairs_of)):
-                checked.setdefault(relation.name, {}).setdefault(link.content[side], []).append(link.id)
-        for name, by_end in checked.items():
-            several = await transaction.fetch(
-                f"""select {side} as id, count(*) from fabric.links where relation = $1 and {side} = any($2)
-                    and label = $3 and not tombstone group by {side} having count(*) > 1""",
-                name, list(by_end), transaction.session.label,
-            )  # fmt: skip
-            for end, count in several:
-                extra = by_end[end][0 if count > len(by_end[end]) else 1 :]
-                message = f"an object has one link {name} of this kind; unlink the other first"
-                errors += [Conflict(message, paths[id]) for id in extra]
+    for (name, side, source, target), by_end in checked.items():
+        families = list(catalogue.types[source].family), list(catalogue.types[target].family)
+        label = transaction.session.label
+        await transaction.fetch(_TAKE_TURNS, f"{transaction.session.organization_id} {label} {name}", list(by_end))
+        for end, count in await transaction.fetch(_SEVERAL.format(side=side), name, list(by_end), label, *families):
+            extra = by_end[end][0 if count > len(by_end[end]) else 1 :]
+            message = f"an object has one link {name} of this kind; unlink the other first"
+            errors += [Conflict(message, paths[id]) for id in extra]
     if errors:
         raise errors[0] if len(errors) == 1 else Several(errors)
+
+
+# Those who link one object wait for each other: each must see the other's link. Nobody waits for another label.
+_TAKE_TURNS = """
+    select pg_advisory_xact_lock(k) from (
+        select distinct hashtextextended($1::text || id::text, 0) k from unnest($2::uuid[]) id order by k) locks"""
+
+_SEVERAL = """
+    select l.{side} as id, count(*) from fabric.links l
+    join fabric.objects s on s.organization_id = l.organization_id and s.object_id = l.source_id
+    join fabric.objects t on t.organization_id = l.organization_id and t.object_id = l.target_id
+    where l.relation = $1 and l.{side} = any($2) and l.label = $3 and not l.tombstone
+      and s.type_name = any($4) and not s.tombstone and t.type_name = any($5) and not t.tombstone
+    group by l.{side} having count(*) > 1"""
+
+
+async def withdraw(transaction: Transaction, gone: Sequence[UUID]) -> list[Entry]:
+    """Unlinks objects that are gone at the transaction's label, as far as they were linked at it; what tells of it.
+
+    Their links at other labels stay for those who see the objects there; from here they lead nowhere.
+    """
+    label = transaction.session.label
+    rows = await transaction.fetch(
+        """select link_id from fabric.links
+           where label = $1 and not tombstone and (source_id = any($2) or target_id = any($2))""",
+        label, gone,
+    )  # fmt: skip
+    if not rows:
+        return []
+    before = await TABLE.read(transaction, [row["link_id"] for row in rows])
+    after = {id: versions.deleted(link, label) for id, link in before.items()}
+    await TABLE.store(transaction, before, after)
+    return [_entry(before[id], link) for id, link in after.items()]
 
 
 def _entry(before: Version | None, after: Version) -> Entry:

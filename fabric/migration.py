@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -37,16 +38,13 @@ def head() -> str:
     return ScriptDirectory.from_config(_config()).get_current_head() or ""
 
 
-def _driver(url: str) -> str:
-    return url.replace("postgresql://", "postgresql+asyncpg://", 1)
-
-
 async def migrate(url: str, revision: str = "head") -> None:
     """Upgrades (or, for a revision behind the current one, downgrades) the database in one transaction.
 
     The URL's role must be able to create roles and schemas; a superuser also gets the leakproof aliases. Raises Ahead.
     """
-    engine = create_async_engine(_driver(url))
+    # The driver reads the URL, as it does for serving: what it understands (sslmode, several hosts) holds here too.
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(url))
     try:
         async with engine.begin() as connection:
             await connection.run_sync(_move, revision)
@@ -74,12 +72,14 @@ def _revision(connection: Connection) -> str | None:
 
 async def revision_of(url: str) -> str | None:
     """The database's revision, or None for one that was never migrated. Any role that may connect can ask."""
-    engine = create_async_engine(_driver(url))
+    connection = await asyncpg.connect(url)
     try:
-        async with engine.connect() as connection:
-            return await connection.run_sync(_revision)
+        if await connection.fetchval(f"select to_regclass('{SCHEMA}.alembic_version')") is None:
+            return None
+        found: str | None = await connection.fetchval(f"select version_num from {SCHEMA}.alembic_version")
+        return found
     finally:
-        await engine.dispose()
+        await connection.close()
 
 
 def _known(scripts: ScriptDirectory) -> list[str]:

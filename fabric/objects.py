@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from uuid import UUID
 
-from fabric import ids, journal, versions
+from fabric import ids, journal, links, versions
 from fabric.catalogue import Catalogue, ObjectType
 from fabric.db import Transaction, retried
 from fabric.definitions import Faults
@@ -157,8 +157,9 @@ async def _write(
     if not changed:
         return written, None
     await TABLE.store(transaction, before, changed)
-    await _withdraw_links(transaction, [id for id, version in changed.items() if version.tombstone])
-    entries = [_entry(catalogue, before.get(id), version) for id, version in changed.items()]
+    gone = [id for id, version in changed.items() if version.tombstone]
+    entries = await links.withdraw(transaction, gone) if gone else []
+    entries += [_entry(catalogue, before.get(id), version) for id, version in changed.items()]
     return written, await journal.append(transaction, subject.subject, entries, request_id=request_id)
 
 
@@ -212,15 +213,6 @@ def _update(each: _Prepared, winner: Version, label: int, catalogue: Catalogue) 
             faults.add("a natural key cannot change; create a new object instead", name)
     faults.raise_any()
     return versions.updated(winner, label, {"type_name": type_name, "data": data}, each.change.expected_revision)
-
-
-async def _withdraw_links(transaction: Transaction, gone: list[UUID]) -> None:
-    """An object's links at this label go with it; those of other labels are no longer seen from here."""
-    if gone:
-        await transaction.fetch(
-            "delete from fabric.links where label = $1 and (source_id = any($2) or target_id = any($2))",
-            transaction.session.label, gone,
-        )  # fmt: skip
 
 
 def _entry(catalogue: Catalogue, before: Version | None, after: Version) -> Entry:

@@ -40,6 +40,11 @@ def local_secret(data_dir: Path, name: str) -> bytes:
     return read_secret(path)
 
 
+def token_secret(data_dir: Path, file: Path | None) -> bytes:
+    """The shared secret of tokens: the file that is set, or the one made in the data folder."""
+    return read_secret(file) if file else local_secret(data_dir, "jwt")
+
+
 def read_secret(path: Path) -> bytes:
     """The bytes of a secret file as they are. SecretError if others can read it, or it is shorter than 32 bytes.
 

@@ -22,7 +22,7 @@ from fabric.migration import require_head
 from fabric.objects import Objects
 from fabric.organizations import Directory
 from fabric.policy import Policy
-from fabric.secrets import local_secret, read_secret
+from fabric.secrets import token_secret
 from fabric.settings import Settings
 from fabric.tokens import Authenticator, verification_keys
 from fabric.types import Types
@@ -35,17 +35,11 @@ from graphql_api.surfaces import Surfaces
 log = structlog.stdlib.get_logger(__name__)
 
 
-def token_secret(settings: Settings) -> bytes:
-    """The shared secret of development tokens: the file that is set, or one made in the data folder."""
-    if settings.jwt_secret_file is not None:
-        return read_secret(settings.jwt_secret_file)
-    return local_secret(settings.data_dir, "jwt")
-
-
 def authenticator(settings: Settings) -> Authenticator:
+    shared = "HS256" in settings.jwt_algorithms
     keys = verification_keys(
         settings.jwt_algorithms,
-        secret=token_secret(settings) if "HS256" in settings.jwt_algorithms else None,
+        secret=token_secret(settings.data_dir, settings.jwt_secret_file) if shared else None,
         public_key=settings.jwt_key_file.read_bytes() if settings.jwt_key_file else None,
         jwks_url=settings.jwks_url,
     )

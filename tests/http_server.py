@@ -20,9 +20,10 @@ import uvicorn
 
 from fabric.labels import Label
 from fabric.organizations import establish
+from fabric.secrets import token_secret
 from fabric.settings import Settings
 from fabric.tokens import issue_token
-from graphql_api.app import create_app, token_secret
+from graphql_api.app import create_app
 
 COMPARTMENTS = ("ALPHA", "BRAVO", "CHARLIE")
 GRAPHQL = "application/graphql-response+json"
@@ -143,7 +144,7 @@ async def run_sql(url: str, statement: str, *args: Any) -> list[asyncpg.Record]:
 @lru_cache(1000)
 def _token(settings: Settings, organization: str, label: str, roles: tuple[str, ...], name: str) -> str:
     return issue_token(
-        token_secret(settings),
+        token_secret(settings.data_dir, settings.jwt_secret_file),
         organization=organization,
         subject=name,
         roles=roles,

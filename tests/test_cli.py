@@ -565,10 +565,13 @@ def test_a_killed_server_leaves_what_the_next_start_takes_over(data_dir: Path) -
 
 def test_a_request_that_does_not_end_keeps_the_server_no_longer_than_the_grace(data_dir: Path) -> None:
     with serving(data_dir, FABRIC_SHUTDOWN_GRACE_SECONDS="1") as served:
+        subprocess.run(**command(data_dir, "organization", "acme"), capture_output=True, check=True)
+        admitted = printed_token(data_dir)
         port = int(served.url.split(":")[2].split("/")[0])
         with socket.create_connection(("127.0.0.1", port)) as unfinished:
-            unfinished.sendall(b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-                               b"Content-Length: 10\r\n\r\n{")  # fmt: skip
+            head = ("POST /graphql HTTP/1.1", "Host: x", "Content-Type: application/json", "Content-Length: 10",
+                    f"Authorization: Bearer {admitted}", "", "{")  # fmt: skip
+            unfinished.sendall("\r\n".join(head).encode())
             time.sleep(0.2)
             started = time.monotonic()
             code, _ = served.end(signal.SIGTERM)

@@ -200,3 +200,9 @@ async def test_another_operator_needs_only_membership_of_the_owner(other_server:
     await run_sql(url_of(other_server.admin_url, "fifth"), "create extension vector")
     await migrate(url_of(url, "x").replace("/fourth?", "/fifth?").replace("//operator@", "//colleague@"))
     await require_head(url_of(other_server.url, "fifth"))
+
+
+@pytest.mark.anyio
+async def test_a_url_may_say_what_the_driver_understands(admin_url: str, server_url: str) -> None:
+    await migrate(admin_url + "&sslmode=disable")
+    assert await revision_of(server_url + "&sslmode=disable") == head()

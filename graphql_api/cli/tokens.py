@@ -9,7 +9,7 @@ import typer
 
 from fabric.labels import Label
 from fabric.policy import Policy
-from fabric.secrets import local_secret, read_secret
+from fabric.secrets import token_secret
 from fabric.settings import Settings, variable
 from fabric.tokens import SYMMETRIC, issue_token
 from graphql_api.cli.console import say
@@ -89,9 +89,7 @@ async def _require_known(settings: Settings, place: Place, name: str, clearance:
 def issued(
     settings: Settings, organization: str, subject: str, roles: list[str], clearance: Label, lifetime: timedelta
 ) -> str:
-    secret = (
-        read_secret(settings.jwt_secret_file) if settings.jwt_secret_file else local_secret(settings.data_dir, "jwt")
-    )
+    secret = token_secret(settings.data_dir, settings.jwt_secret_file)
     with refusing(ValueError, saying="no server would take this token: "):
         return issue_token(
             secret,
