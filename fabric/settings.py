@@ -78,6 +78,9 @@ class Settings:
     )
     host: str = _setting("address to listen on", "127.0.0.1")
     port: int = _setting("TCP port to listen on; 0 takes a free one", 8000, least=0, most=65535)
+    allowed_origins: tuple[str, ...] = _setting(
+        "origins whose pages may call from a browser, such as `https://app.example`", (), shown="none"
+    )
     pool_size: int = _setting("database connections held open", 8, least=1, most=1000)
     statement_timeout_seconds: float = _setting("longest that one database statement may run", 10.0, least=0.001)
     shutdown_grace_seconds: float = _setting("time that running requests get when the server stops", 10.0, least=0)
@@ -135,6 +138,10 @@ class Settings:
             _refuse("jwt_algorithms", f"must list some of {', '.join(sorted(known))}")
         if set(self.jwt_algorithms) & PUBLIC_KEY_ALGORITHMS and not (self.jwt_key_file or self.jwks_url):
             _refuse("jwt_algorithms", f"needs {variable('jwt_key_file')} or {variable('jwks_url')}")
+        for origin in self.allowed_origins:
+            parts = urlsplit(origin)
+            if origin != f"{parts.scheme}://{parts.netloc}" or parts.scheme not in ("http", "https"):
+                _refuse("allowed_origins", "must list origins: scheme, host and port only, no path, no *")
         if self.jwks_url and not _trustworthy(self.jwks_url):
             _refuse("jwks_url", "must be an https address; http only on this machine")
         for name in ("database_url", "admin_database_url"):

@@ -8,6 +8,7 @@ from uuid import UUID
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -24,6 +25,7 @@ from fabric.organizations import Directory
 from fabric.policy import Policy
 from fabric.secrets import token_secret
 from fabric.settings import Settings
+from fabric.subject import SESSION_LABEL_HEADER
 from fabric.tokens import Authenticator, verification_keys
 from fabric.types import Types
 from graphql_api.authentication import Gate
@@ -83,7 +85,20 @@ def create_app(settings: Settings, database_url: str, admin_url: str | None = No
         ],
         exception_handlers={HTTPException: _refused},
     )
-    return Identified(app)
+    return Identified(_sharing(app, settings))
+
+
+def _sharing(app: ASGIApp, settings: Settings) -> ASGIApp:
+    """Lets pages of the allowed origins call. Tokens come in a header, so no cookies are asked for."""
+    if not settings.allowed_origins:
+        return app
+    return CORSMiddleware(
+        app,
+        allow_origins=settings.allowed_origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["Authorization", "Content-Type", SESSION_LABEL_HEADER, "X-Request-Id"],
+        expose_headers=["X-Request-Id"],
+    )
 
 
 @asynccontextmanager
