@@ -11,13 +11,13 @@ import asyncio
 import fcntl
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
+from databases import COMPARTMENTS, POLICY, MakeSubject, run_sql, url_of
 from hypothesis import settings
 
 from fabric.db import Database
@@ -27,12 +27,8 @@ from fabric.links import Links
 from fabric.migration import migrate
 from fabric.objects import Objects
 from fabric.organizations import Directory, Organization, establish
-from fabric.policy import Policy
 from fabric.subject import Subject
 from fabric.types import Types
-
-COMPARTMENTS = ("ALPHA", "BRAVO", "CHARLIE")
-POLICY = Policy.load(None)
 
 # A loaded machine is no fault of what is tested.
 settings.register_profile("unhurried", deadline=None)
@@ -40,9 +36,6 @@ settings.load_profile("unhurried")
 
 _FOLDER = pytest.StashKey[Path]()
 _names = count(1)
-
-MakeSubject = Callable[..., Subject]
-"""`subject(label="UNCLASSIFIED", roles=("admin",), name="ann", clearance=None)`; no clearance means the label's."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -86,20 +79,6 @@ async def _prepare_template(url: str) -> None:
     await run_sql(maintenance, "select pg_reload_conf()")
     await migrate(url)
     await run_sql(maintenance, f"alter database {DATABASE} is_template true allow_connections false")
-
-
-def url_of(url: str, database: str) -> str:
-    """The same server and role, another database."""
-    return url.replace(f"/{DATABASE}?", f"/{database}?", 1)
-
-
-async def run_sql(url: str, sql: str, *args: Any) -> list[asyncpg.Record]:
-    """One statement over a connection of its own."""
-    connection = await asyncpg.connect(url)
-    try:
-        return list(await connection.fetch(sql, *args))
-    finally:
-        await connection.close()
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ import httpx
 import jwt
 import pytest
 import structlog
-from conftest import run_sql
+from databases import run_sql
 from stix_bundles import id_of, item, relationship
 from typer.main import get_command
 from typer.testing import CliRunner

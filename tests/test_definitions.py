@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from conftest import COMPARTMENTS
+from databases import COMPARTMENTS
 
 from fabric.catalogue import Catalogue, Fragment, as_document, build, visible
 from fabric.definitions import MAX_FIELDS, read_document

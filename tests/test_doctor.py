@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import run_sql
+from databases import run_sql
 from typer.testing import CliRunner
 
 from fabric import doctor

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from conftest import COMPARTMENTS, POLICY, run_sql
+from databases import COMPARTMENTS, POLICY, run_sql
 
 from fabric import demo
 from fabric.db import Database

@@ -4,7 +4,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from conftest import MakeSubject, run_sql
+from databases import MakeSubject, run_sql
 
 from fabric import indexes
 from fabric.access import value_of

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from conftest import MakeSubject, run_sql
+from databases import MakeSubject, run_sql
 
 from fabric.db import Database
 from fabric.errors import FabricError, Forbidden, Several

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from conftest import MakeSubject, run_sql
+from databases import MakeSubject, run_sql
 from hypothesis import given
 from hypothesis import strategies as st
 

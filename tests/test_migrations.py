@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from conftest import run_sql, url_of
+from databases import run_sql, url_of
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 

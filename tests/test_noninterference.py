@@ -13,7 +13,7 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-from conftest import COMPARTMENTS, POLICY
+from databases import COMPARTMENTS, POLICY
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 

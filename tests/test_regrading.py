@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from conftest import MakeSubject, run_sql
+from databases import MakeSubject, run_sql
 
 from fabric.db import Database
 from fabric.errors import BadInput, Conflict, Forbidden, NotFound

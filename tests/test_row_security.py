@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from conftest import run_sql
+from databases import run_sql
 
 from fabric.db import READ, Database
 from fabric.errors import FabricError, TimedOut

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from conftest import MakeSubject, run_sql
+from databases import MakeSubject, run_sql
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

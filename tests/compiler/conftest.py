@@ -2,7 +2,7 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
-from conftest import run_sql, url_of
+from databases import run_sql, url_of
 
 from compiler.ground import Ground
 from compiler.house import House, build
