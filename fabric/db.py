@@ -7,7 +7,7 @@ nothing, and a statement without a session sees no rows.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Self, TypeVar
 from uuid import UUID
 
@@ -235,14 +235,13 @@ class Database:
 
 
 async def _roll_back(connection: asyncpg.Connection) -> None:
-    """Ends the transaction, or the connection where that fails or is cancelled too."""
-    if connection.is_closed():
-        return
-    ending = asyncio.ensure_future(connection.execute("rollback"))
+    """Ends the transaction, or the connection where that fails or is cancelled too; no error of its own."""
     try:
+        ending = asyncio.ensure_future(connection.execute("rollback"))
         await asyncio.shield(ending)
     except DRIVER_ERRORS:
-        connection.terminate()
+        with suppress(asyncpg.InterfaceError):  # it was lost, and the pool has it back already
+            connection.terminate()
     except asyncio.CancelledError:
         connection.terminate()
         ending.add_done_callback(lambda task: task.cancelled() or task.exception())
