@@ -50,7 +50,7 @@ class Directory:
             organization = Organization(
                 row["organization_id"], name, row["secret"], Lattice(tuple(row["compartments"]))
             )
-        if len(self._known) >= self._capacity:
+        if name not in self._known and len(self._known) >= self._capacity:
             self._known.pop(next(iter(self._known)))
         self._known[name] = (now + FRESH_SECONDS, organization)
         return organization
