@@ -16,7 +16,9 @@ OWNER, SERVER = "semantic_fabric_owner", "semantic_fabric_server"
 ROLES = [
     f"""do $$ begin create role {OWNER} nologin; exception when duplicate_object then null; end $$""",
     f"""do $$ begin create role {SERVER} login noinherit; exception when duplicate_object then null; end $$""",
-    f"""do $$ begin if not pg_has_role(current_user, '{OWNER}', 'set') then
+    # Up to PostgreSQL 15 every member of a role may set it.
+    f"""do $$ begin if not pg_has_role(current_user, '{OWNER}',
+            case when current_setting('server_version_num')::int < 160000 then 'member' else 'set' end) then
             execute format('grant {OWNER} to %I', current_user); end if; end $$""",
     f"grant usage, create on schema fabric to {OWNER}",
     f"grant usage on schema fabric to {SERVER}",
