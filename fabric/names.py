@@ -40,7 +40,7 @@ def names_generated_twice(type_name: str, plural_name: str, enums: Iterable[str]
 
 
 def _generated(type_name: str, plural_name: str, enums: Iterable[str], links: Iterable[str]) -> list[str]:
-    single, many = type_name, plural_name[:1].upper() + plural_name[1:]
+    single, many = type_name, pascal(plural_name)
     types = [single, *(single + suffix for suffix in TYPE_SUFFIXES)]
     types += [single + pascal(name) + suffix for name in enums for suffix in ("", "Where", "ListWhere")]
     types += [single + pascal(link) + suffix for link in links for suffix in ("Connection", "Edge", "Link")]
@@ -68,9 +68,12 @@ RESERVED_NAMES = frozenset(
         ID String Int BigInt Float Decimal Boolean Date DateTime Duration UUID URI JSON Label""".split()}
     | {f"query:{name}" for name in """
         node nodes link links event events typeDefinition typeDefinitions viewer traverse shortestPath neighborhood
-        related search searchLinks context keys auditLog""".split()}
+        related search searchLinks context keys auditLog changed position""".split()}
     | {f"mutation:{name}" for name in """
         link unlink updateLink defineType defineTypes retireType appendEvent unlockField unlockFields rotateKeys
         setConfig regradeObject""".split()}
 )  # fmt: skip
-"""What the fixed part of the schema has, or will have; a test holds it against the schema itself."""
+"""What the fixed part of the schema has, or will have; a test holds it against the schema itself.
+
+`changed` and `position` stand beside an object, or objects, under their query's name in a mutation's payload.
+"""

@@ -1,6 +1,7 @@
 """The generated input types: filters, orderings, and what mutations take."""
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 from graphql import (
@@ -66,6 +67,7 @@ class Inputs:
         self._scalars = scalars
         self._made: dict[str, GraphQLInputObjectType] = {}
         self._enums: dict[str, GraphQLEnumType] = {}
+        self._data_fields: dict[tuple[str, str, bool], GraphQLInputField] = {}
 
     # Leaves
 
@@ -94,7 +96,7 @@ class Inputs:
         def fields() -> GraphQLInputFieldMap:
             own = self._object(object_type.name + "Where")
             listed = GraphQLInputField(GraphQLList(GraphQLNonNull(own)))
-            made = {"and": listed, "or": listed, "not": GraphQLInputField(own), **self._column_filters()}
+            made = {"and": listed, "or": listed, "not": GraphQLInputField(own), **self._column_filters}
             for name, field in object_type.fields.items():
                 made[name] = GraphQLInputField(self._filter(field, self.owner(object_type, name)))
             for name, link in object_type.links.items():
@@ -103,6 +105,7 @@ class Inputs:
 
         return self._object(object_type.name + "Where", fields)
 
+    @cached_property
     def _column_filters(self) -> GraphQLInputFieldMap:
         return {
             "id": GraphQLInputField(self._operators("ID", GraphQLID, ("eq", "ne", "in", "notIn"))),
@@ -180,13 +183,19 @@ class Inputs:
         )
 
     def _data(self, object_type: ObjectType, required: Callable[[Field], bool]) -> GraphQLInputFieldMap:
-        made = {}
-        for name, field in object_type.fields.items():
+        return {
+            name: self._data_field(object_type, field, required(field)) for name, field in object_type.fields.items()
+        }
+
+    def _data_field(self, object_type: ObjectType, field: Field, required: bool) -> GraphQLInputField:
+        """One for the inputs of the declaring type and of all that descend from it."""
+        key = self.owner(object_type, field.name), field.name, required
+        if key not in self._data_fields:
             type_: Any = self.value(object_type, field)
-            made[name] = GraphQLInputField(
-                GraphQLNonNull(type_) if required(field) else type_, description=field.description
+            self._data_fields[key] = GraphQLInputField(
+                GraphQLNonNull(type_) if required else type_, description=field.description
             )
-        return made
+        return self._data_fields[key]
 
     def value(self, object_type: ObjectType, field: Field) -> GraphQLInputType:
         leaf = self.leaf(field, self.owner(object_type, field.name))

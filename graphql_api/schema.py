@@ -5,7 +5,8 @@ reads are compiled, and where the executor walks over what the compiler has read
 response keys.
 """
 
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from graphql import (
     GraphQLFieldMap,
     GraphQLFloat,
     GraphQLID,
+    GraphQLInputObjectType,
     GraphQLInt,
     GraphQLInterfaceType,
     GraphQLList,
@@ -26,6 +28,8 @@ from graphql import (
     GraphQLScalarType,
     GraphQLSchema,
     GraphQLString,
+    GraphQLUnionType,
+    get_named_type,
     is_scalar_type,
     print_schema,
     specified_scalar_types,
@@ -72,18 +76,17 @@ NODE = GraphQLInterfaceType(
 )
 
 
-def _columns() -> GraphQLFieldMap:
-    return {
-        "id": _field(_required(GraphQLID)),
-        "label": _field(_required(SCALARS["Label"]), description="The label of the version you see."),
-        "revision": _field(_required(GraphQLInt), description="Counts changes; pass it as expectedRevision."),
-        "createdAt": _field(_required(SCALARS["DateTime"])),
-        "updatedAt": _field(_required(SCALARS["DateTime"])),
-    }
-
+COLUMNS: GraphQLFieldMap = {
+    "id": _field(_required(GraphQLID)),
+    "label": _field(_required(SCALARS["Label"]), description="The label of the version you see."),
+    "revision": _field(_required(GraphQLInt), description="Counts changes; pass it as expectedRevision."),
+    "createdAt": _field(_required(SCALARS["DateTime"])),
+    "updatedAt": _field(_required(SCALARS["DateTime"])),
+}
+"""What objects and links have. What types have in common is made once, for it is most of a large schema."""
 
 FABRIC_OBJECT = GraphQLInterfaceType(
-    "FabricObject", _columns, interfaces=[NODE], resolve_type=type_of, description="What all objects have."
+    "FabricObject", lambda: COLUMNS, interfaces=[NODE], resolve_type=type_of, description="What all objects have."
 )
 
 PAGE_INFO = GraphQLObjectType(
@@ -95,6 +98,15 @@ PAGE_INFO = GraphQLObjectType(
         "endCursor": _field(GraphQLString),
     },
 )
+
+CONNECTION: GraphQLFieldMap = {"pageInfo": _field(_required(PAGE_INFO)), "totalCount": _field(_required(GraphQLInt))}
+
+LINK: GraphQLFieldMap = COLUMNS | {
+    "weight": _field(GraphQLFloat),
+    "properties": _field(_required(SCALARS["JSON"])),
+    "validFrom": _field(SCALARS["DateTime"]),
+    "validTo": _field(SCALARS["DateTime"]),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +159,12 @@ class _Builder:
         for object_type in self._types.values():
             mutations |= mutation_fields(object_type, self._inputs, self._shape(object_type))
         concrete = [self._object(t) for t in self._types.values()]
+        others = [t for t in fixed["types"] or () if t not in (_FIXED.query_type, _FIXED.mutation_type)]
+        queries, mutating = _extended(_FIXED.query_type, query), _extended(_FIXED.mutation_type, mutations)
         schema = GraphQLSchema(
-            query=_extended(_FIXED.query_type, query),
-            mutation=_extended(_FIXED.mutation_type, mutations),
-            types=[*(t for t in fixed["types"] or () if t not in (_FIXED.query_type, _FIXED.mutation_type)), *concrete],
+            query=queries,
+            mutation=mutating,
+            types=_reached([*others, *concrete, queries, mutating]),
             directives=fixed["directives"],
         )
         schema._strawberry_schema = FIXED  # type: ignore[attr-defined]
@@ -222,7 +236,7 @@ class _Builder:
         return [*(self._interface(self._types[n]) for n in names), FABRIC_OBJECT, NODE]
 
     def _members(self, t: ObjectType) -> GraphQLFieldMap:
-        members = _columns()
+        members = dict(COLUMNS)
         for name, field in t.fields.items():
             type_: Any = self._inputs.value(t, field)
             members[name] = _field(_required(type_) if field.non_null else type_, description=field.description)
@@ -266,24 +280,38 @@ class _Builder:
             return {
                 "nodes": _field(_required(GraphQLList(_required(self._shape(t))))),
                 "edges": _field(_required(GraphQLList(_required(edge())))),
-                "pageInfo": _field(_required(PAGE_INFO)),
-                "totalCount": _field(_required(GraphQLInt)),
+                **CONNECTION,
             }
 
         return self._once(name + "Connection", lambda: GraphQLObjectType(name + "Connection", fields))
 
 
 def _link_type(name: str) -> GraphQLObjectType:
-    def fields() -> GraphQLFieldMap:
-        return _columns() | {
-            "weight": _field(GraphQLFloat),
-            "properties": _field(_required(SCALARS["JSON"])),
-            "validFrom": _field(SCALARS["DateTime"]),
-            "validTo": _field(SCALARS["DateTime"]),
-        }
-
-    return GraphQLObjectType(name, fields, description="The link by which a node is reached.")
+    return GraphQLObjectType(name, LINK, description="The link by which a node is reached.")
 
 
 def _extended(fixed: GraphQLObjectType, fields: GraphQLFieldMap) -> GraphQLObjectType:
     return GraphQLObjectType(fixed.name, {**fixed.fields, **fields}, description=fixed.description)
+
+
+def _reached(types: Iterable[GraphQLNamedType]) -> list[GraphQLNamedType]:
+    """These types and all they lead to.
+
+    graphql-core finds them too, but by recursion: some hundred types, each linked to the next, are too deep for it.
+    """
+    found: dict[GraphQLNamedType, None] = {}
+    pending = deque(types)
+    while pending:
+        type_ = pending.popleft()
+        if type_ in found:
+            continue
+        found[type_] = None
+        if isinstance(type_, (GraphQLObjectType, GraphQLInterfaceType)):
+            pending += type_.interfaces
+            for field in type_.fields.values():
+                pending += [get_named_type(field.type), *(get_named_type(a.type) for a in field.args.values())]
+        elif isinstance(type_, GraphQLInputObjectType):
+            pending += [get_named_type(field.type) for field in type_.fields.values()]
+        elif isinstance(type_, GraphQLUnionType):
+            pending += type_.types
+    return list(found)
