@@ -24,7 +24,7 @@ from compiler.house import House
 from fabric.errors import BadInput
 from graphql_api.arguments import Leaf, read_arguments, shape
 
-_WHERE = GraphQLInputObjectType(
+_WHERE: GraphQLInputObjectType = GraphQLInputObjectType(
     "Where",
     lambda: {
         "and": GraphQLInputField(GraphQLList(GraphQLNonNull(_WHERE))),

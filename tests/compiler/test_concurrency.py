@@ -133,6 +133,7 @@ def test_plans_of_one_document_are_bounded_and_forgotten_plans_are_made_again(
     compiler = Compiler(ground.compiler(here.organization, here.catalogues[LABELS[0]]).surface, SETTINGS)
     text = "query($ids: [ID!] = [], $w: [AssetWhere!]) { assets(where: {id: {notIn: $ids}, and: $w}) { totalCount } }"
     operation = compiler.operation(text, None)
+    variables: dict[str, Any]
     for n in [*range(2 * PLANS_PER_OPERATION), *range(5)]:
         variables = {"w": [{}] * n}
         answer = ground.run(ground.ask(here.organization, here.subjects[LABELS[0]], text, variables))

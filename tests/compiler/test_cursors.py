@@ -34,7 +34,7 @@ class _List:
     """One list of a world, filtered and ordered: a root or what is linked to an object."""
 
     def __init__(self, random: Random, ground: Ground, world: World, label: str) -> None:
-        self._ask = lambda text, variables: check(ground, world, label, text, variables, self._cursors)
+        self._reader = ground, world, label
         self._cursors: dict[str, Place] = {}
         schema = ground.compiler(world.organization, world.catalogues[label]).surface.schema
         query = schema.query_type
@@ -58,7 +58,7 @@ class _List:
             self._variables = values.variables
 
     def page(self, **arguments: Any) -> Any:
-        data = self._ask(self._text, self._variables | arguments)
+        data = check(*self._reader, self._text, self._variables | arguments, self._cursors)
         inner = data["list"] if "list" in data else data["node"] and data["node"].get("list")
         return inner or {"edges": [], "pageInfo": {"hasNextPage": False, "hasPreviousPage": False}}
 

@@ -1,0 +1,258 @@
+"""Whatever can be defined makes a valid schema, at every label, and no name means two things."""
+
+import gc
+import re
+import resource
+import time
+from collections.abc import Iterable
+from random import Random
+from typing import Any
+
+from graphql import (
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    build_schema,
+    get_named_type,
+    print_schema,
+    specified_scalar_types,
+    validate_schema,
+)
+from graphql.type import introspection_types
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from compiler.ground import Ground
+from compiler.worlds import LABELS, documents
+from fabric.catalogue import Catalogue, Fragment, build, visible
+from fabric.definitions import read_document
+from fabric.demo import COMPARTMENTS, records
+from fabric.errors import FabricError
+from fabric.kinds import Kind
+from fabric.labels import Label, Lattice
+from fabric.names import RESERVED_NAMES, camel, generated_names, pascal
+from fabric.projection import Definer, plan
+from fabric.settings import Settings
+from graphql_api.compiler import Compiler
+from graphql_api.fixed import FIXED
+from graphql_api.schema import Surface, build_surface, concrete_name
+
+
+def _catalogue(documents: Iterable[Any], lattice: Lattice = Ground.lattice) -> Catalogue:
+    """What one sees who sees all. FabricError where the definitions are refused."""
+    everything = lattice.encode(Label.parse("TOP_SECRET/" + ",".join(lattice.compartments)))
+    return plan(build([]), [read_document(d) for d in documents], Definer(everything, lattice))
+
+
+def _surfaces(catalogue: Catalogue, lattice: Lattice = Ground.lattice) -> list[Surface]:
+    codes = [lattice.encode(Label.parse(label)) for label in LABELS]
+    return [build_surface(build(visible(catalogue.fragments, code))) for code in codes]
+
+
+def _check(surface: Surface) -> None:
+    schema, types = surface.schema, surface.catalogue.types
+    assert validate_schema(schema) == []
+    assert print_schema(build_schema(surface.sdl())) == surface.sdl()
+    query = schema.query_type
+    assert query is not None
+    fixed = FIXED._schema.query_type
+    assert fixed is not None
+    natural = [t for t in types.values() if t.natural_key]
+    assert len(query.fields) == len(fixed.fields) + 2 + 2 * len(types) + len(natural)
+    for t in types.values():
+        members = schema.type_map[concrete_name(t)]
+        assert isinstance(members, GraphQLObjectType)
+        assert list(members.fields) == ["id", "label", "revision", "createdAt", "updatedAt", *t.fields, *t.links]
+        assert {i.name for i in members.interfaces} - {t.name} == {*t.ancestors, "FabricObject", "Node"}
+        for name, link in t.links.items():
+            reached: Any = members.fields[name]
+            if link.many:
+                reached = get_named_type(reached.type).fields["nodes"]
+            assert get_named_type(reached.type).name == link.target
+        for enum in (f for f in t.fields.values() if f.kind is Kind.ENUM):
+            given: Any = get_named_type(members.fields[enum.name].type)
+            assert set(given.values) == {*enum.values, *enum.retired_values}
+        payload, bulk = schema.type_map[f"{t.name}Payload"], schema.type_map[f"{t.name}BulkPayload"]
+        assert isinstance(payload, GraphQLObjectType)
+        assert isinstance(bulk, GraphQLObjectType)
+        assert get_named_type(payload.fields[camel(t.name)].type).name == t.name
+        assert set(payload.fields) == {camel(t.name), "changed", "position"}
+        assert get_named_type(bulk.fields[camel(t.plural)].type).name == t.name
+        assert set(bulk.fields) == {camel(t.plural), "position"}
+
+
+@settings(max_examples=12, deadline=None)
+@given(random=st.randoms(use_true_random=False))
+def test_random_definitions_make_valid_schemas(random: Random) -> None:
+    for surface in _surfaces(_catalogue(documents(random))):
+        _check(surface)
+
+
+_TYPES = "Asset AssetPart Asset_Part AssetObject Order Page Changed Position Wheres Type Ids".split()
+_ENUMS = "part object where orderBy direction info definition a_b aB edge payload bWhere".split()
+_LINKS = "part parts part_ list a_b aB edge bulk".split()
+_PLURALS = "asset Position position changed order assetByKey Asset_s assets x".split()
+
+
+@st.composite
+def _alike(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Definitions whose generated names are likely to clash."""
+    names = draw(st.lists(st.sampled_from(_TYPES), min_size=1, max_size=3, unique=True))
+    made = []
+    for name in names:
+        enums = draw(st.lists(st.sampled_from(_ENUMS), max_size=2, unique=True))
+        links = draw(st.lists(st.sampled_from(_LINKS), max_size=2, unique=True))
+        parent = draw(st.sampled_from([None, None, *names]))
+        label = st.sampled_from(LABELS)
+        made.append({
+            "typeName": name,
+            "plural": draw(st.sampled_from([None, None, *_PLURALS])),
+            "extends": parent,
+            "label": LABELS[0],
+            "domain": draw(st.sampled_from(["object"] * 5 + ["event"])),
+            "fields": {n: {"type": "enum", "values": [f"V_{n}"], "label": draw(label)} for n in enums},
+            "links": {
+                n: {"relation": f"{name}_{n}", "target": draw(st.sampled_from(names)), "label": draw(label)} for n in links
+            },
+        })  # fmt: skip
+    return made
+
+
+@settings(max_examples=80, deadline=None)
+@given(documents=_alike())
+def test_definitions_whose_names_would_clash_are_refused(documents: list[dict[str, Any]]) -> None:
+    try:
+        catalogue = _catalogue(documents)
+    except FabricError:
+        return
+    for surface in _surfaces(catalogue):
+        schema = surface.schema
+        assert validate_schema(schema) == []
+        if all(t.domain == "object" for t in surface.catalogue.types.values()):
+            _check(surface)
+
+
+@settings(max_examples=60, deadline=None)
+@given(first=_alike(), second=_alike(), low=st.booleans())
+def test_definitions_that_could_not_see_each_other_still_make_valid_schemas(
+    first: list[dict[str, Any]], second: list[dict[str, Any]], low: bool
+) -> None:
+    lattice = Ground.lattice
+    fragments: dict[tuple[str, int], Fragment] = {}
+    for label, submitted in (("SECRET/BRAVO", first), ("UNCLASSIFIED" if low else "SECRET/ALPHA", second)):
+        code = lattice.encode(Label.parse(label))
+        try:
+            read = [read_document(_at(document, label)) for document in submitted]
+            made = plan(build(visible(fragments.values(), code)), read, Definer(code, lattice))
+        except FabricError:
+            continue
+        fragments |= {(f.type_name, f.label): f for f in made.fragments}
+    everything = lattice.encode(Label.parse("TOP_SECRET/ALPHA,BRAVO,CHARLIE"))
+    schema = build_surface(build(visible(fragments.values(), everything))).schema
+    assert validate_schema(schema) == []
+
+
+def _at(document: dict[str, Any], label: str) -> dict[str, Any]:
+    def moved(members: dict[str, Any]) -> dict[str, Any]:
+        return {name: {**member, "label": label} for name, member in members.items()}
+
+    return {**document, "label": label, "fields": moved(document["fields"]), "links": moved(document["links"])}
+
+
+def test_all_that_the_fixed_part_defines_is_reserved() -> None:
+    own = {*specified_scalar_types, *introspection_types}
+    schema = build_surface(build([])).schema
+    fixed = {f"type:{name}" for name in schema.type_map if name not in own and not name.startswith("__")}
+    for kind, type_ in (("query", schema.query_type), ("mutation", schema.mutation_type)):
+        assert type_ is not None
+        fixed |= {f"{kind}:{name}" for name in type_.fields}
+    assert fixed <= RESERVED_NAMES
+
+
+def test_the_names_that_a_type_brings_are_those_it_is_checked_by() -> None:
+    empty = build_surface(build([])).schema
+    for surface in _surfaces(_catalogue(documents(Random(7)))):
+        schema, checked = surface.schema, set(RESERVED_NAMES)
+        for t in surface.catalogue.types.values():
+            enums = [f.name for f in t.own_fields.values() if f.kind is Kind.ENUM]
+            checked |= generated_names(t.name, t.plural, enums, t.own_links)
+        assert {f"type:{n}" for n in schema.type_map.keys() - empty.type_map.keys()} <= checked
+        for kind, type_, before in (
+            ("query", schema.query_type, empty.query_type), ("mutation", schema.mutation_type, empty.mutation_type),
+        ):  # fmt: skip
+            assert type_ is not None
+            assert before is not None
+            assert {f"{kind}:{n}" for n in type_.fields.keys() - before.fields.keys()} <= checked
+
+
+def test_a_type_that_shows_no_fields_can_be_made_but_not_updated() -> None:
+    secret = {"typeName": "Thing", "label": "UNCLASSIFIED", "fields": {"x": {"type": "text", "label": "SECRET/ALPHA"}}}
+    low, *_, high = _surfaces(_catalogue([secret]))
+    for surface, updates in ((low, False), (high, True)):
+        _check(surface)
+        mutations = surface.schema.mutation_type
+        assert mutations is not None
+        assert ("updateThing" in mutations.fields, "updateThings" in mutations.fields) == (updates, updates)
+        assert {"createThing", "upsertThing", "deleteThing"} <= mutations.fields.keys()
+
+
+def test_a_member_above_the_reader_is_nowhere_in_the_schema() -> None:
+    hidden = 0
+    for seed in range(10):
+        catalogue = _catalogue(documents(Random(seed)))
+        for surface in _surfaces(catalogue):
+            words = set(re.findall(r"\w+", surface.sdl()))
+            shown = {n for t in surface.catalogue.types.values() for n in (*t.fields, *t.links)}
+            for t in catalogue.types.values():
+                for name in {*t.own_fields, *t.own_links} - shown:
+                    hidden += 1
+                    assert name not in words
+                    assert not any(word.startswith(t.name + pascal(name)) for word in words)
+    assert hidden > 50
+
+
+def test_the_demo_builds() -> None:
+    lattice = Lattice(COMPARTMENTS)
+    catalogue = _catalogue([r["define"] for r in records() if "define" in r], lattice)
+    surface = build_surface(catalogue)
+    assert validate_schema(surface.schema) == []
+    assert len(surface.catalogue.types) == 20
+    assert print_schema(build_schema(surface.sdl())) == surface.sdl()
+
+
+def _many(number: int) -> list[dict[str, Any]]:
+    """Definitions of twenty fields of all kinds and three links each."""
+    kinds: list[dict[str, Any]] = [
+        {"type": str(kind)} | ({"values": ["A", "B"]} if kind is Kind.ENUM else {}) for kind in Kind
+    ]
+    return [
+        {
+            "typeName": f"Type{i}",
+            "fields": {f"field{j}": kinds[(i + j) % len(kinds)] | {"list": j % 7 == 3} for j in range(20)},
+            "links": {f"link{j}": {"relation": f"r{i}_{j}", "target": f"Type{(i * 7 + j) % number}"} for j in range(3)},
+        }
+        for i in range(number)
+    ]
+
+
+def test_a_thousand_definitions_build_in_seconds_and_the_first_query_with_them() -> None:
+    catalogue = _catalogue(_many(1_000))
+    gc.collect()
+    before, started = _resident(), time.process_time()
+    surface = build_surface(catalogue)
+    Compiler(surface, Settings()).operation("{ type1s { nodes { field0 link1 { nodes { field2 } } } } }", None)
+    assert time.process_time() - started < 5
+    assert _resident() - before < 100_000_000
+
+
+def _resident() -> int:
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[1]) * resource.getpagesize()
+
+
+def test_a_long_chain_of_linked_types_builds() -> None:
+    length = 400
+    chain = [
+        {"typeName": f"T{i}", "links": {"next": {"relation": "leads_to", "target": f"T{min(i + 1, length - 1)}"}}}
+        for i in range(length)
+    ]
+    assert isinstance(build_surface(_catalogue(chain)).schema.type_map["FabricObject"], GraphQLInterfaceType)
