@@ -111,7 +111,7 @@ def _alike(draw: st.DrawFn) -> list[dict[str, Any]]:
             "domain": draw(st.sampled_from(["object"] * 5 + ["event"])),
             "fields": {n: {"type": "enum", "values": [f"V_{n}"], "label": draw(label)} for n in enums},
             "links": {
-                n: {"relation": f"{name}_{n}", "target": draw(st.sampled_from(names)), "label": draw(label)} for n in links
+                n: {"relation": name + n, "target": draw(st.sampled_from(names)), "label": draw(label)} for n in links
             },
         })  # fmt: skip
     return made
