@@ -46,7 +46,7 @@ _TWICE = " ".join(f"f{i}: totalCount" for i in range(3))
         + " ".join(f"fragment F{i} on Query {{ ...F{i + 1} ...F{i + 1} }}" for i in range(30))
         + " fragment F30 on Query { __typename }",
     ],
-    ids="tokens depth depth-in-fragment aliases aliases-twice directives directives-nested inline chain doubling".split(),
+    ids="tokens depth depth-spread aliases aliases-twice directives directives-inside inline chain doubling".split(),
 )
 def test_what_goes_beyond_a_limit_is_refused(documents: Documents, text: str) -> None:
     with pytest.raises(TooComplex):
