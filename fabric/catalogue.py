@@ -6,7 +6,7 @@ cannot see (a parent, a link's target) is left out the same way.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,7 +15,7 @@ import orjson
 
 from fabric.definitions import Field, LinkField
 from fabric.kinds import Kind
-from fabric.labels import Label, dominates, rank
+from fabric.labels import dominates, rank
 from fabric.names import generated_names, names_generated_twice, plural
 
 
@@ -36,9 +36,11 @@ class Fragment:
         return bool(self.schema.get("base")) and not self.schema.get("retired")
 
     def retired(self) -> "Fragment":
-        """What stays of it: which keys its fields had, so that their values never turn up again."""
+        """What stays of it: which keys its fields had, so that their values never turn up again, and its parent."""
         generations = {f["name"]: 1 for f in self.schema.get("fields", ())} | self.schema.get("generations", {})
         schema = {"base": self.schema.get("base", False), "retired": True, "generations": generations}
+        if self.schema.get("extends"):
+            schema["extends"] = self.schema["extends"]
         return replace(self, schema=schema, ui_schema=None)
 
 
@@ -320,40 +322,3 @@ def link_json(member: LinkField) -> dict[str, Any]:
 
 def visible(fragments: Iterable[Fragment], clearance: int) -> list[Fragment]:
     return [f for f in fragments if dominates(clearance, f.label)]
-
-
-def as_document(object_type: ObjectType, decode: Callable[[int], Label]) -> dict[str, Any]:
-    """The type as a document that `Types.define` takes, labels included; `decode` makes them from codes."""
-    fields = {f.name: _document_field(f, object_type, decode) for f in object_type.own_fields.values()}
-    links = {k.name: _document_link(k, object_type, decode) for k in object_type.own_links.values()}
-    document = {
-        "typeName": object_type.name,
-        "domain": object_type.domain if object_type.domain != "object" else None,
-        "description": object_type.description,
-        "label": str(decode(object_type.label)),
-        "extends": object_type.parent,
-        "plural": object_type.plural if object_type.plural != plural(object_type.name) else None,
-        "naturalKey": list(object_type.natural_key) if object_type.key_type == object_type.name else None,
-        "indexes": [list(names) for names in object_type.indexes],
-        "embedding": {"fields": list(object_type.embedding)} if object_type.embedding else None,
-        "uiSchema": object_type.ui_schema,
-        "fields": fields,
-        "links": links,
-    }
-    return {k: v for k, v in document.items() if v}
-
-
-def _document_field(member: Field, object_type: ObjectType, decode: Callable[[int], Label]) -> dict[str, Any]:
-    hidden = ("name", "key", "nonNull", "retiredValues")
-    stored = {k: v for k, v in field_json(member).items() if k not in hidden}
-    return stored if member.label == object_type.label else stored | {"label": str(decode(member.label))}
-
-
-def _document_link(member: LinkField, object_type: ObjectType, decode: Callable[[int], Label]) -> dict[str, Any]:
-    stored = {k: v for k, v in link_json(member).items() if k != "name"}
-    if "properties" in stored:
-        same = object_type.label
-        stored["properties"] = {
-            p.name: _document_field(replace(p, label=same), object_type, decode) for p in member.properties.values()
-        }
-    return stored if member.label == object_type.label else stored | {"label": str(decode(member.label))}

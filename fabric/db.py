@@ -69,6 +69,9 @@ select rolname, rolsuper, rolbypassrls, exists (
     where n.nspname = 'fabric' and pg_has_role(current_user, c.relowner, 'member')) as owns
 from pg_roles where rolname = current_user"""
 
+HEARTBEAT = 20.0
+"""Seconds between two looks at whether a connection that only listens still lives."""
+
 DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 
@@ -181,14 +184,19 @@ class Database:
             closed = asyncio.Event()
             try:
                 connection = await asyncpg.connect(self._url)
-                connection.add_termination_listener(lambda _, closed=closed: closed.set())
-                await connection.add_listener(channel, lambda _c, _p, _n, payload: notice(UUID(payload)))
             except DRIVER_ERRORS:
                 await asyncio.sleep(1)
                 continue
             try:
+                connection.add_termination_listener(lambda _, closed=closed: closed.set())
+                await connection.add_listener(channel, lambda _c, _p, _n, payload: notice(UUID(payload)))
                 notice(None)
-                await closed.wait()
+                while not closed.is_set():
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(closed.wait(), HEARTBEAT)
+                    await connection.execute("select", timeout=HEARTBEAT)  # a network that died says nothing by itself
+            except DRIVER_ERRORS:
+                pass
             finally:
                 await connection.close(timeout=1)
 

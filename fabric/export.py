@@ -9,13 +9,14 @@ import asyncpg
 import orjson
 
 from fabric import ids
-from fabric.catalogue import Catalogue, ObjectType, as_document
+from fabric.catalogue import Catalogue, ObjectType
 from fabric.db import Database, Transaction
 from fabric.definitions import LinkField
 from fabric.kinds import Kind, canonical
 from fabric.labels import dominates, join, rank
 from fabric.organizations import Organization
 from fabric.subject import Subject
+from fabric.type_documents import as_document
 from fabric.types import read_catalogue
 
 BLOCK_BYTES = 64 * 1024

@@ -47,6 +47,10 @@ def _fragments_of(document: Document, catalogue: Catalogue, definer: Definer, fa
     labels = _Labels(document, catalogue.types.get(document.name), definer, faults)
     fields = {name: replace(field, label=labels.of("fields", name)) for name, field in document.fields.items()}
     links = {name: replace(link, label=labels.of("links", name)) for name, link in document.links.items()}
+    base = stored.get(labels.base)
+    if base is not None and base.schema.get("base") and base.schema.get("extends") != document.extends:
+        # Objects that the definer does not see may be there, without what a new parent makes non-null.
+        faults.add("a type keeps its parent, or that it has none, from its first definition on", "extends")
     members: list[Field | LinkField] = [*fields.values(), *links.values()]
     said = {labels.base, *stored, *(m.label for m in members)}
     return [

@@ -8,10 +8,11 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import Info
 
-from fabric.catalogue import Catalogue, as_document
+from fabric.catalogue import Catalogue
 from fabric.errors import FabricError, Several
 from fabric.links import LinkChange
 from fabric.regrading import regrade
+from fabric.type_documents import as_document
 from graphql_api.context import Context
 from graphql_api.faults import beside_input
 from graphql_api.positions import position_token

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from databases import COMPARTMENTS
 
-from fabric.catalogue import Catalogue, Fragment, as_document, build, visible
+from fabric.catalogue import Catalogue, Fragment, build, visible
 from fabric.definitions import MAX_FIELDS, read_document
 from fabric.errors import BadInput, FabricError, Several
 from fabric.kinds import Kind
 from fabric.labels import Label, Lattice
 from fabric.projection import Definer, plan
+from fabric.type_documents import as_document
 
 LATTICE = Lattice(COMPARTMENTS)
 STRING: Mapping[str, Any] = {"type": "string"}

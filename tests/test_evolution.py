@@ -184,23 +184,24 @@ async def test_ancestors_changes_are_checked_against_descendants_objects(ground:
     }
 
 
-async def test_leaving_an_ancestor_is_losing_its_fields_and_links(ground: Ground) -> None:
-    link = {"relation": "r", "target": "A"}
-    await ground.define(
-        {"typeName": "A", "fields": {"a": STRING}, "links": {"x": link}}, {"typeName": "B", "extends": "A"}
-    )
-    one, other = await ground.create("B", a="x"), await ground.create("A")
-    await ground.link("r", one, other)
-    assert set(await ground.obstacles({"typeName": "B"})) == {("fields", "a"), ("links",)}
+@pytest.mark.parametrize("parent", [None, "C"])
+async def test_a_type_keeps_its_parent_even_when_it_was_retired(ground: Ground, parent: str | None) -> None:
+    """Objects above the definer may be there, and would lack what another parent makes non-null."""
+    other = {"typeName": "B"} | ({"extends": parent} if parent else {})
+    await ground.define({"typeName": "A", "fields": {"a": STRING}}, {"typeName": "C"}, {"typeName": "B", "extends": "A"})
+    with pytest.raises(BadInput, match="keeps its parent") as refused:
+        await ground.define(other)
+    assert refused.value.path == (0, "extends")
+    await ground.types.retire(ground.subject(), "B")
+    with pytest.raises(BadInput, match="keeps its parent"):
+        await ground.define(other)
+    assert await ground.define({"typeName": "B", "extends": "A"}) == ["B"]
 
 
-async def test_a_value_is_not_inherited_as_another_kind(ground: Ground) -> None:
-    await ground.define(
-        {"typeName": "A", "fields": {"a": {"type": "date"}}}, {"typeName": "B", "fields": {"a": STRING}}
-    )
-    await ground.create("B", a="no date")
-    found = await ground.obstacles({"typeName": "B", "extends": "A"})
-    assert found == {("fields", "a"): "B: 1 objects hold a value of a, which has another kind"}
+async def test_a_type_that_had_no_parent_gets_none(ground: Ground) -> None:
+    await ground.define({"typeName": "A"}, {"typeName": "B"})
+    with pytest.raises(BadInput, match="keeps its parent"):
+        await ground.define({"typeName": "B", "extends": "A"})
 
 
 async def test_a_domain_does_not_change_under_objects(ground: Ground) -> None:

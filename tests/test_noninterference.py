@@ -17,7 +17,7 @@ from databases import COMPARTMENTS, POLICY
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from fabric.catalogue import Catalogue, as_document
+from fabric.catalogue import Catalogue
 from fabric.db import Database
 from fabric.errors import FabricError, Several
 from fabric.labels import Label, dominates
@@ -25,6 +25,7 @@ from fabric.links import LinkChange, Links
 from fabric.objects import Change, Objects
 from fabric.organizations import Directory, Organization, establish
 from fabric.subject import Subject
+from fabric.type_documents import as_document
 from fabric.types import Types
 
 pytestmark = pytest.mark.anyio
