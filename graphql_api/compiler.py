@@ -41,7 +41,7 @@ class Compiled:
 
     plan: Plan
     statement: Statement
-    permissions: frozenset[str]
+    permissions: tuple[str, ...]
     cost: Terms
 
 
@@ -190,7 +190,7 @@ class Compiler:
 
 
 def _compiled(planner: Planner, plan: Plan) -> Compiled:
-    return Compiled(plan, statement(plan), frozenset(planner.permissions), terms(plan))
+    return Compiled(plan, statement(plan), tuple(sorted(planner.permissions)), terms(plan))
 
 
 def _only(operation: Operation, fields: Sequence[Selected]) -> DocumentNode:

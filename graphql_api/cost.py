@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from graphql_api import plan as p
 
 Terms = tuple[tuple[int, ...], ...]
-"""A sum of products, each of the binders of the page sizes that are nested in each other."""
+"""A sum of products, each of the binders of the page sizes (or lists of ids) that are nested in each other."""
 
 
 def terms(plan: p.Plan) -> Terms:
@@ -20,7 +20,8 @@ def cost(terms: Terms, plan: p.Plan, request: p.Request) -> int:
         product = 1
         for index in term:
             if index not in sizes:
-                sizes[index] = plan.binders[index](request)
+                bound = plan.binders[index](request)
+                sizes[index] = len(bound) if isinstance(bound, list) else bound
             product *= sizes[index]
         total += product
     return total
@@ -30,9 +31,12 @@ def _of_root(root: p.Root) -> Iterator[tuple[int, ...]]:
     match root:
         case p.Page():
             yield from _of_page(root, ())
-        case p.ById() | p.ByIds():
+        case p.ById():
             yield ()
             yield from _of_row(root.row, ())
+        case p.ByIds():
+            yield (root.ids.index,)
+            yield from _of_row(root.row, (root.ids.index,))
 
 
 def _of_page(page: p.Page, around: tuple[int, ...]) -> Iterator[tuple[int, ...]]:

@@ -20,7 +20,7 @@ from graphql_api import plan as p
 from graphql_api.arguments import Leaf, Tree, Variables, read_arguments
 from graphql_api.conditions import Conditions
 from graphql_api.cursors import BadCursor, CursorKey, cursor_key, shape
-from graphql_api.schema import RootField, Surface, concrete_name, is_interface
+from graphql_api.schema import TYPE_KEY, RootField, Surface, concrete_name, is_interface
 from graphql_api.selection import Selected, Spreader
 
 _DIRECTIONS = {
@@ -63,6 +63,7 @@ class Planner:
         self.permissions = {"object:read"}
         self._conditions = Conditions(surface.catalogue, self._add, self.permissions)
         self._names: p.Parameter | None = None
+        self._named = False
 
     def plan(self, fields: Sequence[Selected]) -> p.Plan:
         """The plan of these fields of Query."""
@@ -72,7 +73,8 @@ class Planner:
     def plan_objects(self, sets: Sequence[SelectionSetNode], types: Sequence[str]) -> p.Plan:
         """The plan that reads a selection of the objects in the variable `OBJECT_IDS`, under the key `objects`."""
         wanted = self._add(lambda r: r.variables[OBJECT_IDS])
-        row = self._row(sets, types, named=True)
+        self._named = True
+        row = self._row(sets, types)
         return p.Plan((("objects", p.ByIds(tuple(types), wanted, row)),), tuple(self._binders))
 
     def _add(self, binder: p.Binder) -> p.Parameter:
@@ -129,10 +131,10 @@ class Planner:
 
     # Rows
 
-    def _row(self, sets: Sequence[SelectionSetNode], types: Iterable[str], *, named: bool = False) -> p.Row:
+    def _row(self, sets: Sequence[SelectionSetNode], types: Iterable[str]) -> p.Row:
         """What objects of these types give. Types to which the same type conditions apply share their outputs.
 
-        `named` adds `__typename`, by which the executor tells the types of an interface apart.
+        What the executor will walk over also has the type's name under `TYPE_KEY`, by which it tells types apart.
         """
         conditions = sorted(self._spreader.conditions(sets))
         groups: dict[tuple[bool, ...], list[ObjectType]] = {}
@@ -146,8 +148,8 @@ class Planner:
             # Fields of one name can differ between types that share no declaration of it.
             for same in _alike(members, [s.name for s in selected]):
                 outputs = self._outputs(selected, same)
-                if named and not any(key == "__typename" for key, _ in outputs):
-                    outputs = (("__typename", self._type_name(same)), *outputs)
+                if self._named:
+                    outputs = ((TYPE_KEY, self._type_name(same)), *outputs)
                 variants.append((tuple(t.name for t in same), outputs))
         return p.Row(tuple(variants))
 

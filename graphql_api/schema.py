@@ -57,8 +57,12 @@ def by_key(source: Any, info: Info, **_: Any) -> Any:
     return source[info.path.key]
 
 
+TYPE_KEY = "@type"
+"""Where the executor finds an object's type. `__typename` may be an alias of anything."""
+
+
 def type_of(value: Any, *_: Any) -> str:
-    return str(value["__typename"])
+    return str(value[TYPE_KEY])
 
 
 def _field(

@@ -36,6 +36,51 @@ INSIDE = re.compile(
 )
 """What no error may tell: words of the database and of the code."""
 
+TYPES: list[dict[str, Any]] = [
+    {
+        "typeName": "Sensor",
+        "fields": {"name": {"type": "string", "required": True}, "kind": {"type": "enum", "values": ["HOT", "COLD"]}},
+        "naturalKey": ["name"],
+        "links": {"assets": {"relation": "has_sensor", "target": "Asset", "direction": "in"}},
+    },
+    {
+        "typeName": "Asset",
+        "fields": {
+            "name": {"type": "string", "required": True},
+            "note": {"type": "text"},
+            "status": {"type": "enum", "values": ["OK", "DEGRADED", "FAILED"]},
+            "rating": {"type": "float"},
+            "count": {"type": "integer"},
+            "total": {"type": "bigint"},
+            "price": {"type": "decimal"},
+            "active": {"type": "boolean"},
+            "day": {"type": "date"},
+            "installedAt": {"type": "datetime"},
+            "span": {"type": "duration"},
+            "uid": {"type": "uuid"},
+            "site": {"type": "uri"},
+            "extra": {"type": "json"},
+            "tags": {"type": "string", "list": True},
+            "totals": {"type": "bigint", "list": True},
+        },
+        "naturalKey": ["name"],
+        "links": {
+            "sensors": {
+                "relation": "has_sensor",
+                "target": "Sensor",
+                "properties": {"note": {"type": "string"}, "channel": {"type": "integer"}},
+            },
+            "plant": {"relation": "contains", "target": "Plant", "direction": "in", "cardinality": "one"},
+        },
+    },
+    {
+        "typeName": "Plant",
+        "fields": {"title": {"type": "string"}, "rank": {"type": "integer"}},
+        "links": {"assets": {"relation": "contains", "target": "Asset"}},
+    },
+]
+"""Assets with a field of each kind, named by their key; plants, named by their ids."""
+
 _numbers = count(1)
 
 VARYING = re.compile(

@@ -4,10 +4,9 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from itertools import count
-from typing import Any
 
 import pytest
-from http_server import Server, Tenant, run_sql, serving
+from http_server import TYPES, Server, Tenant, run_sql, serving
 
 from fabric.embedded import DATABASE, EmbeddedPostgres
 from fabric.policy import DEFAULT_POLICY
@@ -69,52 +68,6 @@ def organization(server: Server) -> Tenant:
 @pytest.fixture
 def other_organization(server: Server) -> Tenant:
     return server.organization()
-
-
-TYPES: list[dict[str, Any]] = [
-    {
-        "typeName": "Sensor",
-        "fields": {"name": {"type": "string", "required": True}, "kind": {"type": "enum", "values": ["HOT", "COLD"]}},
-        "naturalKey": ["name"],
-        "links": {"assets": {"relation": "has_sensor", "target": "Asset", "direction": "in"}},
-    },
-    {
-        "typeName": "Asset",
-        "fields": {
-            "name": {"type": "string", "required": True},
-            "note": {"type": "text"},
-            "status": {"type": "enum", "values": ["OK", "DEGRADED", "FAILED"]},
-            "rating": {"type": "float"},
-            "count": {"type": "integer"},
-            "total": {"type": "bigint"},
-            "price": {"type": "decimal"},
-            "active": {"type": "boolean"},
-            "day": {"type": "date"},
-            "installedAt": {"type": "datetime"},
-            "span": {"type": "duration"},
-            "uid": {"type": "uuid"},
-            "site": {"type": "uri"},
-            "extra": {"type": "json"},
-            "tags": {"type": "string", "list": True},
-            "totals": {"type": "bigint", "list": True},
-        },
-        "naturalKey": ["name"],
-        "links": {
-            "sensors": {
-                "relation": "has_sensor",
-                "target": "Sensor",
-                "properties": {"note": {"type": "string"}, "channel": {"type": "integer"}},
-            },
-            "plant": {"relation": "contains", "target": "Plant", "direction": "in", "cardinality": "one"},
-        },
-    },
-    {
-        "typeName": "Plant",
-        "fields": {"title": {"type": "string"}, "rank": {"type": "integer"}},
-        "links": {"assets": {"relation": "contains", "target": "Asset"}},
-    },
-]
-"""Assets with a field of each kind, named by their key; plants, named by their ids."""
 
 
 @pytest.fixture
