@@ -188,7 +188,9 @@ async def test_ancestors_changes_are_checked_against_descendants_objects(ground:
 async def test_a_type_keeps_its_parent_even_when_it_was_retired(ground: Ground, parent: str | None) -> None:
     """Objects above the definer may be there, and would lack what another parent makes non-null."""
     other = {"typeName": "B"} | ({"extends": parent} if parent else {})
-    await ground.define({"typeName": "A", "fields": {"a": STRING}}, {"typeName": "C"}, {"typeName": "B", "extends": "A"})
+    await ground.define(
+        {"typeName": "A", "fields": {"a": STRING}}, {"typeName": "C"}, {"typeName": "B", "extends": "A"}
+    )
     with pytest.raises(BadInput, match="keeps its parent") as refused:
         await ground.define(other)
     assert refused.value.path == (0, "extends")
