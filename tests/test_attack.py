@@ -1,8 +1,7 @@
-"""MITRE ATT&CK as it is published, imported and asked. `ATTACK_BUNDLE` names the file of the enterprise domain."""
+"""MITRE ATT&CK as it is published, imported and asked. Skipped where the file is not beside the checkout."""
 
 import gzip
 import json
-import os
 import re
 import subprocess
 import sys
@@ -14,11 +13,11 @@ from typing import Any
 import pytest
 from http_server import Tenant, serving
 
-BUNDLE = os.environ.get("ATTACK_BUNDLE", "")
+BUNDLE = Path(__file__).parents[2] / "shared/data/attack/enterprise-attack.stix.json.gz"
 ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "docs" / "importing-stix.md"
 
-pytestmark = pytest.mark.skipif(not BUNDLE, reason="ATTACK_BUNDLE names no file")
+pytestmark = pytest.mark.skipif(not BUNDLE.exists(), reason="the ATT&CK bundle is not beside the checkout")
 
 
 @pytest.fixture

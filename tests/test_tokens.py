@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
@@ -468,9 +469,10 @@ class Answer(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         step = 1 if self.server.pause else max(len(body), 1)
-        for start in range(0, len(body), step):
-            time.sleep(self.server.pause)
-            self.wfile.write(body[start : start + step])
+        with suppress(ConnectionError):  # who asked has given up
+            for start in range(0, len(body), step):
+                time.sleep(self.server.pause)
+                self.wfile.write(body[start : start + step])
 
     def log_message(self, *_: object) -> None:
         pass
