@@ -124,7 +124,7 @@ def _identify(
         return change.object_id or ids.random_id()
     keys = [(name, object_type.fields[name].key) for name in object_type.natural_key]
     for name, key in keys:
-        if data.get(key) is None:
+        if data.get(key) is None and change.data.get(name) is None:  # otherwise its value is at fault already
             faults.add("required: it is part of the natural key", *change.path, name)
     if any(data.get(key) is None for _, key in keys):
         return None

@@ -173,16 +173,18 @@ class Mutation:
     )
     async def regrade_object(self, info: Asked, id: strawberry.ID, label: Label, reason: str) -> RegradePayload:
         context = info.context
+        object_id = context.read_id(id, "id")
         position = await regrade(
             context.services.types,
             context.subject,
             context.organization,
-            context.read_id(id, "id"),
+            object_id,
             label,
             reason,
             request_id=context.request_id,
         )
-        return RegradePayload(id=id, label=label, position=position_token(context.organization, position))
+        token = position_token(context.organization, position)
+        return RegradePayload(id=strawberry.ID(str(object_id)), label=label, position=token)
 
 
 async def _catalogue(context: Context) -> Catalogue:

@@ -64,15 +64,16 @@ def mutation_fields(object_type: ObjectType, inputs: Inputs, shape: Any) -> Grap
         return await _many(info, [_bulk_update(info.context, name, x, i) for i, x in enumerate(inputs)])
 
     async def delete(_: Any, info: Info, id: str, expected_revision: int | None = None) -> Any:
-        change = Change("delete", name, {}, info.context.read_id(id, "id"), expected_revision)
-        _, position = await _written(info.context, [change])
-        return {"id": id, "position": position}
+        object_id = info.context.read_id(id, "id")
+        _, position = await _written(info.context, [Change("delete", name, {}, object_id, expected_revision)])
+        return {"id": str(object_id), "position": position}
 
     async def delete_many(_: Any, info: Info, ids: list[str]) -> Any:
         context: Context = info.context
-        changes = [Change("delete", name, {}, context.read_id(x, "ids", i), path=("ids", i)) for i, x in enumerate(ids)]
+        object_ids = [context.read_id(x, "ids", i) for i, x in enumerate(ids)]
+        changes = [Change("delete", name, {}, x, path=("ids", i)) for i, x in enumerate(object_ids)]
         _, position = await _written(context, changes)
-        return {"ids": ids, "position": position}
+        return {"ids": list(map(str, object_ids)), "position": position}
 
     made = {
         f"create{name}": _mutation(payload, {"input": GraphQLArgument(required(inputs.create(object_type)))}, create),

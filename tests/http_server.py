@@ -116,6 +116,12 @@ class Answer:
             assert self.errors[0]["extensions"]["inputPath"] == list(path)
         return self
 
+    def refused_with(self, *codes: str) -> "Answer":
+        """The same of a refusal with several codes."""
+        assert [error["extensions"]["code"] for error in self.errors] == list(codes)
+        assert not INSIDE.search(self.content), self.content
+        return self
+
     @property
     def body(self) -> Any:
         return orjson.loads(self.content)

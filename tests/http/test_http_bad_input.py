@@ -154,7 +154,8 @@ def test_an_empty_or_lets_nothing_pass_and_an_empty_and_everything(assets: Tenan
         found: int = assets.data(COUNT, {"w": where})["assets"]["totalCount"]
         return found
 
-    assert [count(w) for w in ({}, {"and": []}, {"or": []}, {"not": {}}, {"not": {"or": []}})] == [1, 1, 0, 0, 1]
+    filters: list[dict[str, Any]] = [{}, {"and": []}, {"or": []}, {"not": {}}, {"not": {"or": []}}]
+    assert [count(where) for where in filters] == [1, 1, 0, 0, 1]
 
 
 # Ids

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import socket
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -149,8 +150,9 @@ def test_no_error_suggests_what_might_have_been_meant(assets: Tenant, word: str)
         f"mutation {{ {word} }}", f"mutation {{ createAsset(input: {{{word}: 1}}) {{ changed }} }}",
     ):  # fmt: skip
         assets.ask(query).refused()
-    for variables in ({word: {}}, {"name": {word: 1}}, {"status": {"eq": word}}, {"or": [{word: {}}]}):
-        assets.ask(COUNT, {"w": variables}).refused()
+    wheres: list[dict[str, Any]] = [{word: {}}, {"name": {word: 1}}, {"status": {"eq": word}}, {"or": [{word: {}}]}]
+    for where in wheres:
+        assets.ask(COUNT, {"w": where}).refused()
 
 
 # Too much of it

@@ -295,7 +295,7 @@ def test_objects_that_are_hidden_stand_in_nobodys_way(layered: Tenant) -> None:
 
 
 def test_only_a_session_at_their_label_changes_definitions_below(assets: Tenant) -> None:
-    designer = {"roles": ("designer", "reader"), "label": HIGH}
+    designer: dict[str, Any] = {"roles": ("designer", "reader"), "label": HIGH}
     changed = {**ASSET, "fields": {**ASSET["fields"], "extra2": {"type": "string", "label": "UNCLASSIFIED"}}}
     assets.ask(DEFINE, {"d": changed}, **designer).refused("FORBIDDEN")
     lowered = assets.ask(DEFINE, {"d": changed}, session_label="UNCLASSIFIED", **designer)
