@@ -13,7 +13,7 @@ from fabric.migration import Ahead, Behind, require_head
 from fabric.policy import Policy
 from fabric.secrets import LENGTH, SecretError, private_folder, read_secret
 from fabric.settings import Settings, variable
-from fabric.tokens import SYMMETRIC, verification_keys
+from fabric.token_keys import SYMMETRIC, verification_keys
 
 POSTGRESQL = 15
 VECTOR = (0, 8)

@@ -91,16 +91,9 @@ class TypeDefinition(Base):
     updated_at: Mapped[datetime] = _now()
 
 
-class Object(Base):
-    """One version of one object."""
+class Versioned:
+    """What rows have that are versions of something."""
 
-    __tablename__ = "objects"
-    __table_args__ = (Index("objects_by_type", "organization_id", "type_name", "object_id"),)
-    organization_id: Mapped[UUID] = mapped_column(primary_key=True)
-    object_id: Mapped[UUID] = mapped_column(primary_key=True)
-    label: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    type_name: Mapped[str]
-    data: Mapped[dict[str, Any]]
     revision: Mapped[int]
     tombstone: Mapped[bool] = mapped_column(server_default=text("false"))
     derived_from_label: Mapped[int | None]
@@ -112,7 +105,19 @@ class Object(Base):
     updated_at: Mapped[datetime] = _now()
 
 
-class Link(Base):
+class Object(Versioned, Base):
+    """One version of one object."""
+
+    __tablename__ = "objects"
+    __table_args__ = (Index("objects_by_type", "organization_id", "type_name", "object_id"),)
+    organization_id: Mapped[UUID] = mapped_column(primary_key=True)
+    object_id: Mapped[UUID] = mapped_column(primary_key=True)
+    label: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    type_name: Mapped[str]
+    data: Mapped[dict[str, Any]]
+
+
+class Link(Versioned, Base):
     """One version of one link."""
 
     __tablename__ = "links"
@@ -134,15 +139,6 @@ class Link(Base):
     valid_to: Mapped[datetime | None]
     semantic_namespace: Mapped[str | None]
     semantic_predicate: Mapped[str | None]
-    revision: Mapped[int]
-    tombstone: Mapped[bool] = mapped_column(server_default=text("false"))
-    derived_from_label: Mapped[int | None]
-    derived_from_revision: Mapped[int | None]
-    over1: Mapped[int | None]
-    over2: Mapped[int | None]
-    over_rest: Mapped[list[int] | None]
-    created_at: Mapped[datetime] = _now()
-    updated_at: Mapped[datetime] = _now()
 
 
 class Event(Base):

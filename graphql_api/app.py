@@ -26,7 +26,8 @@ from fabric.policy import Policy
 from fabric.secrets import token_secret
 from fabric.settings import Settings
 from fabric.subject import SESSION_LABEL_HEADER
-from fabric.tokens import Authenticator, verification_keys
+from fabric.token_keys import verification_keys
+from fabric.tokens import Authenticator
 from fabric.types import Types
 from graphql_api.authentication import Gate
 from graphql_api.context import Services

@@ -20,21 +20,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fabric import tokens
+from fabric import token_keys, tokens
 from fabric.errors import Unauthenticated
 from fabric.labels import COMPARTMENT_NAME, Label, Level
 from fabric.subject import Claims
-from fabric.tokens import (
-    EXPIRED,
-    MALFORMED,
-    MISSING,
-    NOT_ACCEPTED,
-    UNVERIFIABLE,
-    Authenticator,
-    RemoteKeys,
-    issue_token,
-    verification_keys,
-)
+from fabric.token_keys import UNVERIFIABLE, RemoteKeys, verification_keys
+from fabric.tokens import EXPIRED, MALFORMED, MISSING, NOT_ACCEPTED, Authenticator, issue_token
 
 SECRET = bytes(range(32))
 ISSUER, AUDIENCE = "https://issuer.test", "fabric"
@@ -110,6 +101,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(tokens, "time", clock)
+    monkeypatch.setattr(token_keys, "time", clock)
     return clock
 
 
