@@ -55,7 +55,9 @@ def _generated(type_name: str, plural_name: str, enums: Iterable[str], links: It
 
 TYPE_SUFFIXES = (
     "Object Where LinkWhere OrderBy Connection Edge CreateInput UpdateInput UpsertInput KeyInput BulkUpdateInput "
-    "Payload BulkPayload DeletePayload BulkDeletePayload Aggregate AggregateGroup"
+    "Payload BulkPayload DeletePayload BulkDeletePayload "
+    "Aggregate AggregateGroup AggregateKey AggregateCounts AggregateExtremes AggregateSums AggregateAverages "
+    "GroupBy Having HavingCounts HavingExtremes HavingSums HavingAverages"
 ).split()
 
 RESERVED_NAMES = frozenset(
@@ -63,7 +65,8 @@ RESERVED_NAMES = frozenset(
         Query Mutation Subscription Node FabricObject Label PageInfo OrderDirection Viewer Link LinkConnection LinkEdge
         Event EventConnection EventEdge TypeDefinition TypeDefinitionField EncryptedField Position Boolean Int Float
         String ID BigInt Decimal Date DateTime Duration UUID URI JSON DefineTypePayload RetireTypePayload
-        LinkPayload UnlinkPayload RegradePayload LinkInput UpdateLinkInput TypeDefinitionInput SearchHit""".split()}
+        LinkPayload UnlinkPayload RegradePayload LinkInput UpdateLinkInput TypeDefinitionInput SearchHit
+        Grouping DateGrouping TimeGrouping""".split()}
     | {f"type:{scalar}{suffix}" for suffix in ("Where", "ListWhere") for scalar in """
         ID String Int BigInt Float Decimal Boolean Date DateTime Duration UUID URI JSON Label""".split()}
     | {f"query:{name}" for name in """

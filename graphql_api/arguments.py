@@ -138,8 +138,8 @@ def _follow(path: tuple[str | int, ...]) -> Callable[[Variables], Any]:
 
 
 def shape(variables: Variables, deciding: frozenset[str], cursors: frozenset[str]) -> tuple[Any, ...]:
-    """What of the variables decides the plan: which are there, which are null, the outline of input objects, the
-    values of those in `@skip`, `@include` and orderings (`deciding`), and which keys of a cursor are null."""
+    """What of the variables decides the plan: which are there, which are null, the outline of input objects, the values
+    of those in `@skip`, `@include`, orderings and groupings (`deciding`), and which keys of a cursor are null."""
     return tuple(
         (name, repr(value) if name in deciding else _cursor(value) if name in cursors else _outline(value))
         for name, value in variables.items()

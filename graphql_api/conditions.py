@@ -90,6 +90,11 @@ class Conditions:
             return self._operators(value_of(field), _plain, tree, path, field)
         return self._links(object_type, name, tree, path)
 
+    def compared(self, access: Access, tree: Tree, path: tuple[str | int, ...]) -> p.Condition:
+        """The operators' condition on a value that is no field's: arguments are taken as their scalar reads them."""
+        assert isinstance(tree, dict)
+        return self._operators(access, _plain, tree, path, None)
+
     def _operators(
         self, access: Access, binder: "_Binding", tree: dict[str, Tree], path: tuple[str | int, ...],
         field: Field | None,
@@ -253,14 +258,14 @@ def _each(binder: _Binding, leaf: Leaf) -> p.Binder:
 
 def _many(cast: str) -> str:
     """A cast of one value as a cast of an array of them."""
-    if "fabric.duration" in cast:
-        return "array(select fabric.duration(v) from unnest({}::text[]) v)"
+    if "(" in cast:
+        return f"array(select {cast.replace('{}::text', 'v')} from unnest({{}}::text[]) v)"
     return "{}" + "".join(f"::{t}[]" for t in cast.split("::")[1:])
 
 
 def _missing(access: Access, field: Field | None) -> p.Condition:
     if field is None:
-        return p.AnyOf(())
+        return p.Holds(f"{access.sql} is null")
     return p.Not(p.Holds(has(field, "{o}")))
 
 

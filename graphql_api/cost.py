@@ -31,6 +31,10 @@ def _of_root(root: p.Root) -> Iterator[tuple[int, ...]]:
     match root:
         case p.Page():
             yield from _of_page(root, ())
+        case p.Aggregate():
+            yield ()
+            if any(isinstance(output, p.Groups) for _, output in root.outputs):
+                yield (root.grouping.limit.index,)
         case p.ById():
             yield ()
             yield from _of_row(root.row, ())

@@ -97,7 +97,7 @@ class Operation:
     document: DocumentNode
     fragments: Mapping[str, FragmentDefinitionNode]
     deciding: frozenset[str]
-    """Variables whose values decide the plan: those of `@skip`, `@include` and orderings."""
+    """Variables whose values decide the plan: those of `@skip`, `@include`, orderings and groupings."""
     cursors: frozenset[str]
     plans: OrderedDict[Any, Any] = field(default_factory=OrderedDict)
 
@@ -232,7 +232,7 @@ def _uses(
     cursors: set[str] = set()
     for definition in operation.variable_definitions or ():
         named = get_named_type(type_from_ast(schema, definition.type))
-        if named is not None and named.name.endswith(("OrderBy", "OrderDirection")):
+        if named is not None and named.name.endswith(("OrderBy", "OrderDirection", "GroupBy", "Grouping")):
             deciding.add(definition.variable.name.value)
     pending: list[Node] = [document]
     while pending:

@@ -111,15 +111,16 @@ class Inputs:
             "id": GraphQLInputField(self._operators("ID", GraphQLID, ("eq", "ne", "in", "notIn"))),
             "label": GraphQLInputField(self._operators("Label", self._scalars["Label"], ("eq", "ne", "in", "notIn"))),
             "revision": GraphQLInputField(self._operators("Int", GraphQLInt, operators_of(Kind.INTEGER))),
-            "createdAt": GraphQLInputField(self._scalar_filter(Kind.DATETIME)),
-            "updatedAt": GraphQLInputField(self._scalar_filter(Kind.DATETIME)),
+            "createdAt": GraphQLInputField(self.scalar_filter(Kind.DATETIME)),
+            "updatedAt": GraphQLInputField(self.scalar_filter(Kind.DATETIME)),
         }
 
     def _filter(self, field: Field, owner: str) -> GraphQLInputObjectType:
         leaf = self.leaf(field, owner)
         return self._operators(leaf.name, leaf, operators_of(field.kind, many=field.many), many=field.many)
 
-    def _scalar_filter(self, kind: Kind) -> GraphQLInputObjectType:
+    def scalar_filter(self, kind: Kind) -> GraphQLInputObjectType:
+        """The filter on any one value of the kind, which is not an enum."""
         return self._operators(NAMES[kind], self._scalars[NAMES[kind]], operators_of(kind))
 
     def _operators(

@@ -214,7 +214,54 @@ class ByIds:
     row: Row
 
 
-Root: TypeAlias = "ById | ByIds | Page | Constant"
+# Aggregates. `{o}` is an object's alias.
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One value that was aggregated, or grouped by: `json` makes text of JSON of the column (`{v}`, `{p}` as above)."""
+
+    column: str
+    json: str
+    parameter: Parameter | None = None
+
+
+Figures: TypeAlias = "tuple[tuple[str, Figure | Constant | Figures], ...]"
+"""By response key, nested as they are selected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    figures: Figures
+
+
+@dataclass(frozen=True, slots=True)
+class MoreGroups:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """`keys` and `columns` by their names; `having` is a condition on a row of both. At most `limit` groups."""
+
+    keys: tuple[tuple[str, str], ...]
+    columns: tuple[tuple[str, str], ...]
+    having: Condition
+    limit: Parameter
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """Aggregates over all objects of the types (`columns`, by their names), and over groups of them."""
+
+    types: tuple[str, ...]
+    condition: Condition
+    columns: tuple[tuple[str, str], ...]
+    grouping: Grouping
+    outputs: tuple[tuple[str, "Figure | Constant | Figures | Groups | MoreGroups"], ...]
+
+
+Root: TypeAlias = "ById | ByIds | Page | Aggregate | Constant"
 
 
 @dataclass(frozen=True, slots=True)

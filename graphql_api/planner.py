@@ -17,6 +17,7 @@ from fabric.definitions import LinkField
 from fabric.errors import BadInput, TooComplex
 from fabric.names import pascal
 from graphql_api import plan as p
+from graphql_api.aggregate_plans import AggregatePlanner
 from graphql_api.arguments import Leaf, Tree, Variables, read_arguments
 from graphql_api.conditions import Conditions
 from graphql_api.cursors import BadCursor, CursorKey, cursor_key, shape
@@ -95,6 +96,10 @@ class Planner:
             assert root.type_name is not None
             object_type = self._types[root.type_name]
             return self._page(field, trees, object_type, object_type.name, [object_type.name], None, (field.key,))
+        if root.kind == "aggregate":
+            assert root.type_name is not None
+            planner = AggregatePlanner(self._types[root.type_name], self._conditions, self._collect, self._compartments)
+            return planner.plan(field, trees, self._limit(trees.get("first"), (field.key,), "first"))
         row = self._row(field.sets, types)
         match root.kind:
             case "nodes":
@@ -177,15 +182,19 @@ class Planner:
             case "id":
                 return p.Column(f"'\"' || {row}.{'object' if row == '{o}' else 'link'}_id || '\"'")
             case "label":
-                if self._names is None:
-                    self._names = self._add(lambda r: r.organization.lattice.compartments)
-                return p.Column(f"'\"' || fabric.label_text({row}.label, {{p}}::text[]) || '\"'", self._names)
+                json = f"'\"' || fabric.label_text({row}.label, {{p}}::text[]) || '\"'"
+                return p.Column(json, self._compartments())
             case "revision":
                 return p.Column(f"{row}.revision::text")
             case "createdAt":
                 return p.Column(f"'\"' || fabric.time_text({row}.created_at) || '\"'")
             case _:
                 return p.Column(f"'\"' || fabric.time_text({row}.updated_at) || '\"'")
+
+    def _compartments(self) -> p.Parameter:
+        if self._names is None:
+            self._names = self._add(lambda r: r.organization.lattice.compartments)
+        return self._names
 
     def _link(self, field: Selected, t: ObjectType, link: LinkField) -> p.Output:
         self.permissions.add("link:read")

@@ -38,6 +38,7 @@ from graphql import (
 from fabric.catalogue import Catalogue, ObjectType
 from fabric.definitions import LinkField
 from fabric.names import camel, pascal
+from graphql_api.aggregate_types import AggregateTypes
 from graphql_api.context import Info
 from graphql_api.fixed import FIXED
 from graphql_api.inputs import Inputs
@@ -117,7 +118,7 @@ LINK: GraphQLFieldMap = COLUMNS | {
 class RootField:
     """What a compiled field of Query reads."""
 
-    kind: Literal["id", "key", "list", "node", "nodes"]
+    kind: Literal["id", "key", "list", "aggregate", "node", "nodes"]
     type_name: str | None = None
 
 
@@ -152,6 +153,7 @@ class _Builder:
         self._catalogue = catalogue
         self._types = {n: t for n, t in catalogue.types.items() if t.domain == "object"}
         self._inputs = Inputs(catalogue, SCALARS)
+        self._aggregates = AggregateTypes(self._inputs, SCALARS, _field)
         self._made: dict[str, Any] = {}
 
     def surface(self) -> Surface:
@@ -190,6 +192,8 @@ class _Builder:
             roots[single] = RootField("id", name)
             fields[many] = _field(_required(self._connection(t)), self._page_arguments(t), t.description)
             roots[many] = RootField("list", name)
+            fields[f"{many}Aggregate"] = self._aggregates.field(t)
+            roots[f"{many}Aggregate"] = RootField("aggregate", name)
             if t.natural_key:
                 keys = {k: GraphQLArgument(_required(self._inputs.value(t, t.fields[k]))) for k in t.natural_key}
                 fields[f"{single}ByKey"] = _field(self._shape(t), keys)

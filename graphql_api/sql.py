@@ -1,24 +1,22 @@
 """From a plan to one SQL statement whose single value is the finished JSON.
 
-Text is built with `format` and `string_agg`, which costs what fetching plain columns costs; `json_build_object` and
-`json_agg` are 1.5 to 1.8 times dearer. All values are parameters; what stands in the text are names of definitions and
-keys of the response, which are GraphQL names.
+All values are parameters; what stands in the text are names of definitions and keys of the response, which are GraphQL
+names.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 
 from fabric.access import json_of, literal
 from fabric.db import READ
 from graphql_api import plan as p
+from graphql_api.aggregate_sql import AggregateWriter
+from graphql_api.json_text import json_object
 from graphql_api.keysets import Directed, beyond, conjunction, reached
 
 FIRST_PARAMETER = 3
 """`$1` and `$2` are the session's, see `READ`."""
-
-FORMAT_ARGUMENTS = 90
-"""PostgreSQL functions take 100 arguments at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +33,7 @@ class Statement:
 def statement(plan: p.Plan) -> Statement:
     writer = _Writer()
     members = [(key, writer.root(root)) for key, root in plan.roots]
-    return Statement(READ.format(f"select convert_to({_object(members)}, 'UTF8')"), tuple(writer.used))
-
-
-def _object(members: Iterable[tuple[str, str]]) -> str:
-    """SQL of a JSON object's text. `members` are keys with SQL of their values' text; constants are put in as such."""
-    parts: list[str] = []
-    chunk: list[tuple[str, str]] = []
-    members = list(members)
-    for i, member in enumerate(members):
-        chunk.append(member)
-        if len(chunk) == FORMAT_ARGUMENTS or i == len(members) - 1:
-            opening, closing = "" if parts else "{", "}" if i == len(members) - 1 else ","
-            text = ",".join(f'"{key}":%s' for key, _ in chunk)
-            parts.append(f"format({literal(opening + text + closing)}, {', '.join(sql for _, sql in chunk)})")
-            chunk = []
-    return " || ".join(parts) if parts else "'{}'"
+    return Statement(READ.format(f"select convert_to({json_object(members)}, 'UTF8')"), tuple(writer.used))
 
 
 class _Writer:
@@ -71,6 +54,8 @@ class _Writer:
                 return literal(root.json)
             case p.Page():
                 return self._page(root, None, None)
+            case p.Aggregate():
+                return AggregateWriter(root, self.say, self._alias, self._objects, self._condition).sql()
             case p.ById():
                 return f"coalesce({self._by_id(root.types, self.say(root.id) + '::uuid', root.row)}, 'null')"
             case p.ByIds():
@@ -92,6 +77,11 @@ class _Writer:
     def _is(self, o: str, types: tuple[str, ...]) -> str:
         return f"not {o}.tombstone and {_one_of(o, types)}"
 
+    def _objects(self, types: tuple[str, ...], condition: p.Condition, o: str) -> str:
+        """FROM and WHERE of all objects of the types that fulfil the condition."""
+        rows = f"fabric.objects {o} where {o}.organization_id = s.org and {self._is(o, types)}"
+        return conjunction([rows, self._condition(condition, o)])
+
     # Rows
 
     def _row(self, row: p.Row, o: str, link: str | None = None) -> str:
@@ -103,7 +93,7 @@ class _Writer:
         return f"case {' '.join(cases)} end"
 
     def _outputs(self, outputs: p.Outputs, o: str, link: str | None) -> str:
-        return _object((key, self._output(output, o, link)) for key, output in outputs)
+        return json_object((key, self._output(output, o, link)) for key, output in outputs)
 
     def _output(self, output: p.Output, o: str, link: str | None) -> str:
         match output:
@@ -148,10 +138,8 @@ class _Writer:
             if hop is not None:
                 assert parent is not None
                 assert link is not None
-                rows = self._hop(hop, parent, t, link)
-            else:
-                rows = f"fabric.objects {t} where {t}.organization_id = s.org and {self._is(t, page.types)}"
-            return conjunction([rows, self._condition(page.condition, t)])
+                return conjunction([self._hop(hop, parent, t, link), self._condition(page.condition, t)])
+            return self._objects(page.types, page.condition, t)
 
         return _PageWriter(self, page, source, t, link).sql()
 
@@ -200,8 +188,8 @@ class _PageWriter:
         columns: list[str] = []  # JSON of one row, for each output that lists rows
         members = [(key, self._member(output, columns)) for key, output in page.outputs]
         if not columns and not self._of_rows:
-            return _object(members)
-        return f"(select {_object(members)} from ({self._made(columns)}) {self._rows})"
+            return json_object(members)
+        return f"(select {json_object(members)} from ({self._made(columns)}) {self._rows})"
 
     def _member(self, output: "p.Nodes | p.Edges | p.PageInfo | p.Total | p.Constant", columns: list[str]) -> str:
         match output:
@@ -210,11 +198,11 @@ class _PageWriter:
             case p.Total():
                 return f"(select count(*) from {self._source()})"
             case p.PageInfo():
-                return _object((key, self._info(name)) for key, name in output.members)
+                return json_object((key, self._info(name)) for key, name in output.members)
             case p.Nodes():
                 columns.append(self._writer._row(output.row, self._t, self._link))
             case p.Edges():
-                columns.append(_object((key, self._edge(member)) for key, member in output.members))
+                columns.append(json_object((key, self._edge(member)) for key, member in output.members))
         listed = f"{self._rows}.j{len(columns)}"
         order = f" order by {self._rows}.n desc" if self._page.backward else ""
         within = f" filter (where {self._within()})" if self._numbered else ""

@@ -215,8 +215,9 @@ WINNERS = [
 ]
 
 
-# What reads are compiled to call (see graphql_api): a label in words, a duration that may be negative, text folded for
-# comparison without case, and the seal of a cursor (HMAC-SHA-256 by hand: the database has the hash, not the HMAC).
+# What reads are compiled to call (see graphql_api): a label in words, a duration that may be negative, and one in
+# canonical form, the float nearest to a number (none beyond the floats, where the cast would fail), and the seal of a
+# cursor (HMAC-SHA-256 by hand: the database has the hash, not the HMAC).
 FORMS = [
     """
     create function fabric.label_text(label bigint, compartments text[]) returns text
@@ -236,6 +237,25 @@ FORMS = [
     create function fabric.time_text(value timestamptz) returns text
     language sql immutable strict parallel safe as $$
         select to_char(value at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+    $$""",
+    """
+    create function fabric.duration_text(seconds numeric) returns text
+    language sql immutable strict parallel safe as $$
+        select case when seconds = 0 then 'PT0S' else
+            case when seconds < 0 then '-' else '' end || 'P'
+            || coalesce(nullif(div(abs(seconds), 86400), 0) || 'D', '')
+            || coalesce('T' || nullif(concat(
+                nullif(div(mod(abs(seconds), 86400), 3600), 0) || 'H',
+                nullif(div(mod(abs(seconds), 3600), 60), 0) || 'M',
+                nullif(trim_scale(mod(abs(seconds), 60)), 0) || 'S'), ''), '')
+            end
+    $$""",
+    """
+    create function fabric.nearest_float(value numeric) returns double precision
+    language sql immutable strict parallel safe as $$
+        select case when abs(value) >= 1.797693134862315808e308 then null
+                    when abs(value) <= 2.4703282292062327e-324 then 0
+                    else value::double precision end
     $$""",
     """
     create function fabric.cursor(inner_pad bytea, outer_pad bytea, keys jsonb) returns text
@@ -437,6 +457,7 @@ def downgrade() -> None:
     op.execute("drop function fabric.change_types, fabric.hold_types, fabric.types_lock")
     op.execute("drop function fabric.overriders, fabric.outranks, fabric.none_visible")
     op.execute("drop function fabric.label_text, fabric.duration, fabric.time_text, fabric.cursor")
+    op.execute("drop function fabric.duration_text, fabric.nearest_float")
     op.execute("drop collation fabric.folding")
     for signature in ALIASES:
         op.execute(f"drop function fabric.{signature.split(' returns ')[0]}")

@@ -6,8 +6,6 @@ the tables' owner reads them, selects what the reader's label sees, and only the
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal
 from functools import cmp_to_key
 from typing import Any
 from uuid import UUID
@@ -16,17 +14,15 @@ from graphql import FieldNode, FragmentDefinitionNode, OperationDefinitionNode, 
 from graphql.language import FragmentSpreadNode, InlineFragmentNode
 from graphql.utilities import value_from_ast_untyped
 
+from compiler.aggregates import Aggregates
+from compiler.values import TEXT_OPERATORS, Row, comparable, equal, holds, json_equal, listed, moment
 from fabric.catalogue import Catalogue, ObjectType
 from fabric.definitions import Field, LinkField
 from fabric.kinds import Kind, canonical
 from fabric.labels import Label, Lattice, rank, winner
 from fabric.names import camel, pascal
 
-Row = Mapping[str, Any]
-"""One row of `fabric.objects` or `fabric.links`, by column."""
-
 ABSENT = object()
-_TEXT_OPERATORS = ("contains", "startsWith", "endsWith", "icontains", "istartsWith", "iendsWith", "ieq")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +104,7 @@ class Interpreter:
         if name == "node":
             return self._object(self._find(arguments["id"], self._types), nodes)
         if name == "nodes":
-            return [self._object(self._find(i, self._types), nodes) for i in _listed(arguments["ids"])]
+            return [self._object(self._find(i, self._types), nodes) for i in listed(arguments["ids"])]
         for t in self._types.values():
             if name == camel(t.name):
                 return self._object(self._find(arguments["id"], t.family), nodes)
@@ -117,6 +113,8 @@ class Interpreter:
             if name == camel(t.plural):
                 places = [Place(r) for r in self._objects.values() if r["type_name"] in t.family]
                 return self._connection(places, t, t.name, nodes, arguments)
+            if name == camel(t.plural) + "Aggregate":
+                return self._aggregate(t, nodes, arguments)
         raise AssertionError(name)
 
     def _find(self, id: str, types: Iterable[str]) -> Row | None:
@@ -129,6 +127,11 @@ class Interpreter:
         found = [r for r in rows if all(r["data"][k] == v for k, v in key.items())]
         assert len(found) <= 1
         return found[0] if found else None
+
+    def _aggregate(self, t: ObjectType, nodes: list[FieldNode], arguments: Mapping[str, Any]) -> dict[str, Any]:
+        rows = [r for r in self._objects.values() if r["type_name"] in t.family]
+        rows = [r for r in rows if self._passes(r, t, arguments.get("where"))]
+        return Aggregates(t, self._lattice, self._members, self._page_size).answer(rows, nodes, arguments)
 
     # Objects
 
@@ -242,7 +245,7 @@ class Interpreter:
         return self._column(link, member, "link_id")
 
     def _order(self, t: ObjectType, order_by: Any) -> Callable[[Place, Place], int]:
-        keys = [next(iter(each.items())) for each in _listed(order_by or [])]
+        keys = [next(iter(each.items())) for each in listed(order_by or [])]
 
         def compare(a: Place, b: Place) -> int:
             for name, direction in keys:
@@ -271,9 +274,9 @@ class Interpreter:
     def _passes_member(self, row: Row, t: ObjectType, name: str, sub: Any) -> bool:
         match name:
             case "and":
-                return all(self._passes(row, t, each) for each in _listed(sub))
+                return all(self._passes(row, t, each) for each in listed(sub))
             case "or":
-                return any(self._passes(row, t, each) for each in _listed(sub))
+                return any(self._passes(row, t, each) for each in listed(sub))
             case "not":
                 return not self._passes(row, t, sub)
         if name in t.links:
@@ -305,8 +308,8 @@ class Interpreter:
         if stored is None:
             return False
         if op == "in":
-            return any(_equal(kind, stored, read(v)) for v in _listed(given))
-        return _holds(kind, op, stored, read(given))
+            return any(equal(kind, stored, read(v)) for v in listed(given))
+        return holds(kind, op, stored, read(given))
 
 
 def visible(rows: Iterable[Row], key: str, label: int) -> list[Row]:
@@ -331,85 +334,6 @@ def plain(node: Any, variables: Mapping[str, Any]) -> Any:
     return value_from_ast_untyped(node)
 
 
-def moment(value: datetime) -> str:
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
-
-
-def comparable(kind: Kind, value: Any) -> Any:
-    """What the order of canonical values of the kind is the order of."""
-    match kind:
-        case Kind.DECIMAL:
-            return Decimal(value)
-        case Kind.DURATION:
-            return microseconds(value)
-        case Kind.FLOAT:
-            return float(value)
-    return value
-
-
-def microseconds(duration: str) -> int:
-    """The length of a canonical duration."""
-    total, number = 0, ""
-    factors = {"D": 86_400_000_000, "H": 3_600_000_000, "M": 60_000_000, "S": 1_000_000}
-    for c in duration.lstrip("-P"):
-        if c in factors:
-            total += int(Decimal(number) * factors[c])
-            number = ""
-        elif c != "T":
-            number += c
-    return -total if duration.startswith("-") else total
-
-
-def folded(text: str) -> str:
-    """Lower case by Unicode's simple mapping: one character for one, wherever it stands."""
-    return "".join("i" if c == "İ" else c.lower() for c in text)
-
-
-def json_equal(a: Any, b: Any) -> bool:
-    """Equality of JSON: numbers by value, true and false apart from numbers, objects without order."""
-    if isinstance(a, bool) or isinstance(b, bool):
-        return a is b
-    if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(json_equal(a[k], b[k]) for k in a)
-    if isinstance(a, list) and isinstance(b, list):
-        return len(a) == len(b) and all(map(json_equal, a, b))
-    return bool(a == b)
-
-
-def json_contains(whole: Any, part: Any, *, top: bool = True) -> bool:
-    """Containment as PostgreSQL defines it: members of objects, items of lists in any order and number."""
-    if isinstance(whole, dict) and isinstance(part, dict):
-        return all(k in whole and json_contains(whole[k], v, top=False) for k, v in part.items())
-    if isinstance(whole, list) and isinstance(part, list):
-        return all(any(json_contains(w, p, top=False) for w in whole) for p in part)
-    if isinstance(whole, list) and top and not isinstance(part, dict):
-        return any(json_equal(w, part) for w in whole)
-    return json_equal(whole, part) if not isinstance(whole, (dict, list)) else False
-
-
-def _holds(kind: Kind, op: str, stored: Any, given: Any) -> bool:
-    if kind is Kind.JSON:
-        return json_equal(stored, given) if op == "eq" else json_contains(stored, given)
-    if op in ("ieq", "icontains", "istartsWith", "iendsWith"):
-        stored, given = folded(stored), folded(given)
-        op = {"ieq": "eq", "icontains": "contains", "istartsWith": "startsWith", "iendsWith": "endsWith"}[op]
-    match op:
-        case "eq":
-            return _equal(kind, stored, given)
-        case "contains":
-            return given in stored
-        case "startsWith":
-            return bool(stored.startswith(given))
-        case "endsWith":
-            return bool(stored.endswith(given))
-    x, y = comparable(kind, stored), comparable(kind, given)
-    return bool({"lt": x < y, "lte": x <= y, "gt": x > y, "gte": x >= y}[op])
-
-
-def _equal(kind: Kind, stored: Any, given: Any) -> bool:
-    return given is not None and comparable(kind, stored) == comparable(kind, given)
-
-
 def _list_passes(field: Field, data: Mapping[str, Any], op: str, given: Any) -> bool:
     stored = data.get(field.key)
     if op == "isNull":
@@ -420,7 +344,7 @@ def _list_passes(field: Field, data: Mapping[str, Any], op: str, given: Any) -> 
         return False
     if op == "isEmpty":
         return bool(given == (stored == []))
-    wanted = [_canonical(field, v) for v in _listed(given)]
+    wanted = [_canonical(field, v) for v in listed(given)]
     if op == "eq":
         return json_equal(stored, wanted)
     present = [any(json_equal(w, s) for s in stored) for w in wanted]
@@ -465,14 +389,9 @@ def _concrete(t: ObjectType) -> str:
     return t.name + "Object" if len(t.family) > 1 else t.name
 
 
-def _listed(value: Any) -> list[Any]:
-    """GraphQL takes one item for a list of one."""
-    return value if isinstance(value, list) else [value]
-
-
 def _given(field: Field, op: str) -> Callable[[Any], Any]:
     """How an operator's argument is read: part of a text need not be of the kind."""
-    return _same if op in _TEXT_OPERATORS and field.kind is not Kind.JSON else lambda v: _canonical(field, v)
+    return _same if op in TEXT_OPERATORS and field.kind is not Kind.JSON else lambda v: _canonical(field, v)
 
 
 def _canonical(field: Field, value: Any) -> Any:
@@ -503,6 +422,3 @@ def _label_text(value: Any) -> str:
 
 def _moment_text(value: Any) -> Any:
     return canonical(Kind.DATETIME, value)
-
-
-

@@ -79,6 +79,8 @@ class Values:
     def made(self, type_: Any, depth: int = 1) -> Any:
         """A value of an input type that is not null, as data."""
         if isinstance(type_, GraphQLList):
+            if isinstance(named := get_named_type(type_), GraphQLInputObjectType) and named.name.endswith("GroupBy"):
+                return self._grouping(named)
             items = [self.made(get_nullable_type(type_.of_type), depth) for _ in range(self._random.randint(0, 3))]
             return items[0] if len(items) == 1 and items[0] != [] and self._chance(0.3) else items
         if isinstance(type_, GraphQLInputObjectType):
@@ -92,6 +94,10 @@ class Values:
             case "Label":
                 return self._random.choice(LABELS)
         return self._random.choice(POOL[_SCALARS[type_.name]])
+
+    def _grouping(self, type_: GraphQLInputObjectType) -> list[dict[str, Any]]:
+        names = self._random.sample(list(type_.fields), self._random.choice([0, 1, 1, 1, 2, 3]))
+        return [{name: self.made(get_nullable_type(type_.fields[name].type), 0)} for name in names]
 
     def _object(self, type_: GraphQLInputObjectType, depth: int) -> dict[str, Any]:
         names = list(type_.fields)

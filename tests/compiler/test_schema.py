@@ -57,7 +57,7 @@ def _check(surface: Surface) -> None:
     fixed = FIXED._schema.query_type
     assert fixed is not None
     natural = [t for t in types.values() if t.natural_key]
-    assert len(query.fields) == len(fixed.fields) + 2 + 2 * len(types) + len(natural)
+    assert len(query.fields) == len(fixed.fields) + 2 + 3 * len(types) + len(natural)
     for t in types.values():
         members = schema.type_map[concrete_name(t)]
         assert isinstance(members, GraphQLObjectType)

@@ -10,7 +10,8 @@ from typing import Any
 from uuid import UUID
 
 from compiler.ground import Ground
-from compiler.interpreter import Row, visible
+from compiler.interpreter import visible
+from compiler.values import Row
 from fabric.catalogue import Catalogue, ObjectType
 from fabric.definitions import Field
 from fabric.errors import FabricError

@@ -1,0 +1,91 @@
+"""The SQL of an aggregate: all objects in one pass, their groups in another, and both as one JSON object."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fabric.access import literal
+from graphql_api import plan as p
+from graphql_api.json_text import json_object
+from graphql_api.keysets import conjunction
+
+
+@dataclass(frozen=True, slots=True)
+class AggregateWriter:
+    """Takes from the statement around what it says parameters, names aliases, and reads and filters objects with."""
+
+    aggregate: p.Aggregate
+    say: Callable[[p.Parameter], str]
+    alias: Callable[[str], str]
+    objects: Callable[[tuple[str, ...], p.Condition, str], str]
+    condition: Callable[[p.Condition, str], str]
+
+    def sql(self) -> str:
+        """An expression: the text of the aggregate's JSON."""
+        total, groups = self.alias("t"), self.alias("g")
+        lists: list[str] = []
+        members = [(key, self._member(output, total, groups, lists)) for key, output in self.aggregate.outputs]
+        more = any(isinstance(output, p.MoreGroups) for _, output in self.aggregate.outputs)
+        sources = []
+        if self.aggregate.columns:
+            sources.append(f"({self._grouped((), self.aggregate.columns)}) {total}")
+        if lists or more:
+            sources.append(f"({self._listed(lists, groups, more=more)}) {groups}")
+        made = json_object(members)
+        return f"(select {made} from {' cross join '.join(sources)})" if sources else made
+
+    def _member(
+        self, output: "p.Figure | p.Constant | p.Figures | p.Groups | p.MoreGroups", total: str, groups: str,
+        lists: list[str],
+    ) -> str:  # fmt: skip
+        match output:
+            case p.Groups():
+                lists.append(self._figures(output.figures, groups))
+                return f"{groups}.j{len(lists)}"
+            case p.MoreGroups():
+                return f"{groups}.more"
+            case _:
+                return self._output(output, total)
+
+    def _figures(self, figures: p.Figures, row: str) -> str:
+        return json_object((key, self._output(output, row)) for key, output in figures)
+
+    def _output(self, output: "p.Figure | p.Constant | p.Figures", row: str) -> str:
+        match output:
+            case p.Constant():
+                return literal(output.json)
+            case p.Figure():
+                said = self.say(output.parameter) if output.parameter else ""
+                return f"coalesce({output.json.format(v=f'{row}.{output.column}', p=said)}, 'null')"
+            case _:
+                return self._figures(output, row)
+
+    def _grouped(self, keys: tuple[tuple[str, str], ...], columns: tuple[tuple[str, str], ...]) -> str:
+        o = self.alias("o")
+        made = ", ".join(f"{sql.format(o=o)} as {name}" for name, sql in (*keys, *columns))
+        grouped = ", ".join(str(i) for i, _ in enumerate(keys, start=1))
+        # Without keys all objects are one group, even where there is none; an aggregate says so by itself.
+        by = f" group by {grouped or '()'}" if keys or not columns else ""
+        return f"select {made} from {self.objects(self.aggregate.types, self.aggregate.condition, o)}{by}"
+
+    def _listed(self, lists: list[str], groups: str, *, more: bool) -> str:
+        """One row: j1… (JSON lists of groups) and, where asked for, whether there are `more` groups than these."""
+        grouping = self.aggregate.grouping
+        limit = f"{self.say(grouping.limit)}::bigint"
+        having = conjunction([self.condition(grouping.having, groups)])
+        order = "".join(f"{', ' if i else ' order by '}{groups}.{name}" for i, (name, _) in enumerate(grouping.keys))
+        rows = (
+            f"select {groups}.* from ({self._grouped(grouping.keys, grouping.columns)}) {groups}"
+            f" where {having}{order} limit {limit}{' + 1' if more else ''}"
+        )
+        r = self.alias("r")
+        within = f" filter (where {r}.n <= {limit})" if more else ""
+        made = [f"'[' || coalesce(string_agg({r}.j{i}, ','){within}, '') || ']' as j{i}" for i in _numbers(lists)]
+        each = [f"{json} as j{i}" for i, json in zip(_numbers(lists), lists, strict=True)]
+        if more:
+            made.append(f"(count(*) > {limit})::text as more")
+            each.append("row_number() over () as n")
+        return f"select {', '.join(made)} from (select {', '.join(each)} from ({rows}) {groups}) {r}"
+
+
+def _numbers(lists: list[str]) -> range:
+    return range(1, len(lists) + 1)
