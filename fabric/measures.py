@@ -62,9 +62,9 @@ _AVERAGED: Mapping[Kind, Kind] = {
     Kind.DECIMAL: Kind.DECIMAL,
     Kind.DURATION: Kind.DURATION,
 }
+COUNTS = ("count", "countDistinct")
 RESULTS: Mapping[str, Mapping[Kind, Kind]] = {
-    "countPresent": {kind: Kind.INTEGER for kind in Kind if kind is not Kind.JSON},
-    "countDistinct": {kind: Kind.INTEGER for kind in Kind if kind is not Kind.JSON},
+    **{function: {kind: Kind.INTEGER for kind in Kind if kind is not Kind.JSON} for function in COUNTS},
     "min": {kind: kind for kind in ORDERED},
     "max": {kind: kind for kind in ORDERED},
     # The sum of 64-bit integers need not be one.
@@ -82,16 +82,21 @@ TRUNCATIONS = ("YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR")
 """From the coarsest; weeks begin on Mondays."""
 
 
-def measures(fields: Mapping[str, Field]) -> dict[str, Measure]:
-    """Everything of objects with these fields that can be aggregated, by name: two columns, and single values."""
-    columns = {
-        name: Measure(Kind.DATETIME, access.sql, _MOMENT, f"{access.sql} at time zone 'UTC'")
-        for name, access in (("createdAt", CREATED), ("updatedAt", UPDATED))
-    }
-    return columns | {name: _measure(f) for name, f in fields.items() if not f.many and f.kind is not Kind.JSON}
+_COLUMNS = {"createdAt": CREATED, "updatedAt": UPDATED}
 
 
-def _measure(field: Field) -> Measure:
+def measured(fields: Mapping[str, Field]) -> dict[str, Kind]:
+    """The kinds of what can be aggregated of objects with these fields, by name: two columns, and single values."""
+    columns = dict.fromkeys(_COLUMNS, Kind.DATETIME)
+    return columns | {name: f.kind for name, f in fields.items() if not f.many and f.kind is not Kind.JSON}
+
+
+def measure(fields: Mapping[str, Field], name: str) -> Measure:
+    """One of those that `measured` names."""
+    if name in _COLUMNS:
+        column = _COLUMNS[name].sql
+        return Measure(Kind.DATETIME, column, _MOMENT, f"{column} at time zone 'UTC'")
+    field = fields[name]
     sql = value_of(field).sql
     match field.kind:
         case Kind.FLOAT:
@@ -109,7 +114,7 @@ def figure(function: str, measure: Measure) -> Figure:
     """The aggregate by a function that takes the measure's kind. Missing values do not count; of none there is none."""
     kind, x = RESULTS[function][measure.kind], measure.sql
     match function:
-        case "countPresent":
+        case "count":
             sql = f"count({x})"
         case "countDistinct":
             sql = f"count(distinct {x})"

@@ -56,8 +56,7 @@ def _generated(type_name: str, plural_name: str, enums: Iterable[str], links: It
 TYPE_SUFFIXES = (
     "Object Where LinkWhere OrderBy Connection Edge CreateInput UpdateInput UpsertInput KeyInput BulkUpdateInput "
     "Payload BulkPayload DeletePayload BulkDeletePayload "
-    "Aggregate AggregateGroup AggregateKey AggregateCounts AggregateExtremes AggregateSums AggregateAverages "
-    "GroupBy Having HavingCounts HavingExtremes HavingSums HavingAverages"
+    "Aggregate AggregateFields AggregateGroup AggregateKey GroupBy Having HavingFields"
 ).split()
 
 RESERVED_NAMES = frozenset(
@@ -69,6 +68,8 @@ RESERVED_NAMES = frozenset(
         Grouping DateGrouping TimeGrouping""".split()}
     | {f"type:{scalar}{suffix}" for suffix in ("Where", "ListWhere") for scalar in """
         ID String Int BigInt Float Decimal Boolean Date DateTime Duration UUID URI JSON Label""".split()}
+    | {f"type:{values}{suffix}" for suffix in ("Aggregate", "Having") for values in """
+        String Int BigInt Float Decimal Boolean Date DateTime Duration UUID URI Enum""".split()}
     | {f"query:{name}" for name in """
         node nodes link links event events typeDefinition typeDefinitions viewer traverse shortestPath neighborhood
         related search searchLinks context keys auditLog changed position""".split()}

@@ -7,9 +7,9 @@ from graphql import SelectionSetNode
 from fabric.access import LABEL, Access
 from fabric.catalogue import ObjectType
 from fabric.errors import BadInput, TooComplex
-from fabric.measures import COUNT, Figure, figure, measures, truncated
+from fabric.measures import COUNT, Figure, Measure, figure, measure, truncated
 from graphql_api import plan as p
-from graphql_api.aggregate_types import SHAPES
+from graphql_api.aggregate_types import values_name
 from graphql_api.arguments import Leaf, Tree
 from graphql_api.conditions import Conditions
 from graphql_api.selection import Selected
@@ -49,7 +49,6 @@ class AggregatePlanner:
         self._conditions = conditions
         self._collect = collect
         self._compartments = compartments
-        self._measures = measures(object_type.fields)
         self._keys: dict[str, p.Figure] = {}
         self._totals = _Columns()
         self._figures = _Columns()
@@ -87,10 +86,10 @@ class AggregatePlanner:
         if name == "label":
             json = "'\"' || fabric.label_text({v}, {p}::text[]) || '\"'"
             return LABEL.sql, p.Figure(column, json, self._compartments())
-        measure = self._measures[name]
+        value = self._measure(name)
         if grouping != "VALUE":
-            measure = truncated(measure, grouping)
-        return measure.sql, p.Figure(column, measure.form.json)
+            value = truncated(value, grouping)
+        return value.sql, p.Figure(column, value.form.json)
 
     def _having(self, tree: Tree, path: tuple[str | int, ...]) -> p.Condition:
         if tree is None:
@@ -110,8 +109,12 @@ class AggregatePlanner:
         if name == "count":
             return self._compared(COUNT, tree, path)
         assert isinstance(tree, dict)
-        figures = ((n, figure(name, self._measures[n]), sub) for n, sub in tree.items() if sub is not None)
-        return p.All(tuple(self._compared(made, sub, (*path, n)) for n, made, sub in figures))
+        return p.All(tuple(self._having_field(n, sub, (*path, n)) for n, sub in tree.items() if sub is not None))
+
+    def _having_field(self, name: str, tree: Tree, path: tuple[str | int, ...]) -> p.Condition:
+        assert isinstance(tree, dict)
+        figures = ((f, figure(f, self._measure(name)), sub) for f, sub in tree.items() if sub is not None)
+        return p.All(tuple(self._compared(made, sub, (*path, f)) for f, made, sub in figures))
 
     def _compared(self, made: Figure, tree: Tree, path: tuple[str | int, ...]) -> p.Condition:
         access = Access(f"{{o}}.{self._figures.name(made)}", made.form.cast, "{}")
@@ -147,12 +150,21 @@ class AggregatePlanner:
     def _figure(self, field: Selected, columns: _Columns) -> "p.Figure | p.Figures":
         if field.name == "count":
             return _said(COUNT, columns)
-        return tuple((f.key, self._member(field.name, f.name, columns)) for f in self._collect(field.sets))
+        return tuple((f.key, self._values(f, columns)) for f in self._collect(field.sets))
 
-    def _member(self, function: str, name: str, columns: _Columns) -> p.Figure | p.Constant:
-        if name == "__typename":
-            return self._named("Aggregate" + SHAPES[function])
-        return _said(figure(function, self._measures[name]), columns)
+    def _values(self, field: Selected, columns: _Columns) -> "p.Constant | p.Figures":
+        """The figures over one field's values."""
+        if field.name == "__typename":
+            return self._named("AggregateFields")
+        value = self._measure(field.name)
+        name = p.Constant(f'"{values_name(value.kind)}Aggregate"')
+        return tuple(
+            (f.key, name if f.name == "__typename" else _said(figure(f.name, value), columns))
+            for f in self._collect(field.sets)
+        )
+
+    def _measure(self, name: str) -> Measure:
+        return measure(self._type.fields, name)
 
     def _named(self, suffix: str) -> p.Constant:
         return p.Constant(f'"{self._type.name}{suffix}"')

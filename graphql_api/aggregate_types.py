@@ -1,7 +1,8 @@
-"""The generated types of aggregates: figures by function and field, what groups are made by, and which are kept."""
+"""The types of aggregates: one for each type of values, the same in all schemas, and around them those of each type."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 from graphql import (
     GraphQLArgument,
@@ -22,7 +23,7 @@ from graphql import (
 
 from fabric.catalogue import ObjectType
 from fabric.kinds import Kind
-from fabric.measures import RESULTS, TRUNCATIONS, Measure, measures
+from fabric.measures import COUNTS, RESULTS, TRUNCATIONS, measured
 from graphql_api.inputs import Inputs
 from graphql_api.scalars import NAMES
 
@@ -41,22 +42,22 @@ _DATE_GROUPING = _grouping(
 _TIME_GROUPING = _grouping(
     "TimeGrouping", "How times make groups, by UTC; a group's key is its start. Weeks begin on Mondays.", TRUNCATIONS
 )
-_GROUPINGS = {Kind.DATE: _DATE_GROUPING, Kind.DATETIME: _TIME_GROUPING}
-
-SHAPES = {
-    "countPresent": "Counts", "countDistinct": "Counts", "min": "Extremes", "max": "Extremes", "sum": "Sums",
-    "avg": "Averages",
-}  # fmt: skip
-"""Which type has a function's results."""
+_GROUP_BY = GraphQLInputField(GROUPING)
+_GROUP_BY_TIME = {Kind.DATE: GraphQLInputField(_DATE_GROUPING), Kind.DATETIME: GraphQLInputField(_TIME_GROUPING)}
 
 _DESCRIPTIONS = {
-    "countPresent": "Of how many objects a field has a value.",
-    "countDistinct": "How many different values a field has.",
-    "min": "The smallest values.",
-    "max": "The largest values.",
-    "sum": "Sums, exact but for the last rounding; null of no values, and beyond a 64-bit float's range.",
-    "avg": "Averages of the values that are there; null of none.",
+    "count": "How many objects have a value.",
+    "countDistinct": "How many different values there are.",
+    "min": "The smallest value; null of none.",
+    "max": "The largest value; null of none.",
+    "sum": "The sum, exact but for the last rounding; null of no values, and beyond a 64-bit float.",
+    "avg": "The average of the values that are there; null of none.",
 }
+
+
+def values_name(kind: Kind) -> str:
+    """What the types over values of a kind are named after; those of all enums are one."""
+    return "Enum" if kind is Kind.ENUM else NAMES[kind]
 
 
 class AggregateTypes:
@@ -91,32 +92,41 @@ class AggregateTypes:
         return self._output(t, "AggregateGroup", lambda: key | self._figures(t))
 
     def _key(self, t: ObjectType) -> GraphQLFieldMap:
-        label = self._field(self._scalars["Label"])
-        return {"label": label} | {n: self._field(self._leaf(t, n, m.kind)) for n, m in measures(t.fields).items()}
-
-    def _figures(self, t: ObjectType) -> GraphQLFieldMap:
-        made = {"count": self._field(GraphQLNonNull(GraphQLInt), description="How many objects there are.")}
-        for function in RESULTS:
-            if results := self._results(t, function):
-                shape = self._shape(t, SHAPES[function], results)
-                made[function] = self._field(GraphQLNonNull(shape), description=_DESCRIPTIONS[function])
+        made = {"label": self._field(self._scalars["Label"])}
+        for name, kind in measured(t.fields).items():
+            if kind is Kind.ENUM:
+                made[name] = self._field(self._inputs.leaf(t.fields[name], self._inputs.owner(t, name)))
+            else:
+                made[name] = self._once(f"key:{kind}", partial(self._key_of, kind))
         return made
 
-    def _shape(self, t: ObjectType, shape: str, results: Mapping[str, Kind]) -> Any:
+    def _key_of(self, kind: Kind, _: str) -> GraphQLField:
+        return self._result(kind)
+
+    def _figures(self, t: ObjectType) -> GraphQLFieldMap:
         def fields() -> GraphQLFieldMap:
-            leaves = {name: self._leaf(t, name, kind) for name, kind in results.items()}
-            return {n: self._field(GraphQLNonNull(leaf) if shape == "Counts" else leaf) for n, leaf in leaves.items()}
+            return {name: self._values(kind) for name, kind in measured(t.fields).items()}
 
-        return self._output(t, "Aggregate" + shape, fields)
+        return {
+            "count": self._field(GraphQLNonNull(GraphQLInt), description="How many objects there are."),
+            "fields": self._field(GraphQLNonNull(self._output(t, "AggregateFields", fields))),
+        }
 
-    def _results(self, t: ObjectType, function: str) -> dict[str, Kind]:
-        kinds = RESULTS[function]
-        return {name: kinds[m.kind] for name, m in measures(t.fields).items() if m.kind in kinds}
+    def _values(self, kind: Kind) -> GraphQLField:
+        """The field that has the figures over values of a kind; there is no need for more than one."""
+        return cast(GraphQLField, self._once(f"values:{values_name(kind)}", lambda _: self._made_values(kind)))
 
-    def _leaf(self, t: ObjectType, name: str, kind: Kind) -> Any:
-        if kind is Kind.ENUM:
-            return self._inputs.leaf(t.fields[name], self._inputs.owner(t, name))
-        return self._scalars[NAMES[kind]]
+    def _made_values(self, kind: Kind) -> GraphQLField:
+        fields = {
+            function: self._result(kinds[kind], required=function in COUNTS, description=_DESCRIPTIONS[function])
+            for function, kinds in RESULTS.items()
+            if kind in kinds
+        }
+        return self._field(GraphQLNonNull(GraphQLObjectType(values_name(kind) + "Aggregate", fields)))
+
+    def _result(self, kind: Kind, *, required: bool = False, description: str | None = None) -> GraphQLField:
+        type_ = self._scalars[NAMES[kind]]
+        return self._field(GraphQLNonNull(type_) if required else type_, description=description)
 
     def _output(self, t: ObjectType, suffix: str, fields: Callable[[], GraphQLFieldMap]) -> Any:
         return self._once(t.name + suffix, lambda name: GraphQLObjectType(name, fields))
@@ -130,9 +140,8 @@ class AggregateTypes:
 
     def _group_by(self, t: ObjectType) -> Any:
         def fields() -> GraphQLInputFieldMap:
-            known: dict[str, Measure] = measures(t.fields)
-            made = {"label": GraphQLInputField(GROUPING)}
-            return made | {n: GraphQLInputField(_GROUPINGS.get(m.kind, GROUPING)) for n, m in known.items()}
+            known = measured(t.fields).items()
+            return {"label": _GROUP_BY} | {name: _GROUP_BY_TIME.get(kind, _GROUP_BY) for name, kind in known}
 
         return self._once(t.name + "GroupBy", lambda name: GraphQLInputObjectType(name, fields))
 
@@ -140,16 +149,27 @@ class AggregateTypes:
         def fields() -> GraphQLInputFieldMap:
             own = self._made[t.name + "Having"]
             listed = GraphQLInputField(GraphQLList(GraphQLNonNull(own)))
-            count = GraphQLInputField(self._inputs.scalar_filter(Kind.INTEGER))
-            made = {"and": listed, "or": listed, "not": GraphQLInputField(own), "count": count}
-            return made | {f: GraphQLInputField(self._filters(t, f, r)) for f in RESULTS if (r := self._results(t, f))}
+            return {
+                "and": listed,
+                "or": listed,
+                "not": GraphQLInputField(own),
+                "count": GraphQLInputField(self._inputs.scalar_filter(Kind.INTEGER)),
+                "fields": GraphQLInputField(GraphQLInputObjectType(t.name + "HavingFields", filters)),
+            }
+
+        def filters() -> GraphQLInputFieldMap:
+            return {name: self._filter(kind) for name, kind in measured(t.fields).items()}
 
         return self._once(t.name + "Having", lambda name: GraphQLInputObjectType(name, fields))
 
-    def _filters(self, t: ObjectType, function: str, results: Mapping[str, Kind]) -> Any:
-        def fields() -> GraphQLInputFieldMap:
-            return {name: GraphQLInputField(self._inputs.scalar_filter(kind)) for name, kind in results.items()}
+    def _filter(self, kind: Kind) -> GraphQLInputField:
+        """The field that has the filters on figures over values of a kind."""
 
-        return self._once(
-            t.name + "Having" + SHAPES[function], lambda name: GraphQLInputObjectType(name, fields)
-        )  # fmt: skip
+        def fields() -> GraphQLInputFieldMap:
+            results = {function: kinds[kind] for function, kinds in RESULTS.items() if kind in kinds}
+            return {f: GraphQLInputField(self._inputs.scalar_filter(result)) for f, result in results.items()}
+
+        def made(_: str) -> GraphQLInputField:
+            return GraphQLInputField(GraphQLInputObjectType(values_name(kind) + "Having", fields))
+
+        return cast(GraphQLInputField, self._once(f"filter:{values_name(kind)}", made))

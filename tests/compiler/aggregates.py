@@ -14,6 +14,12 @@ from fabric.catalogue import ObjectType
 from fabric.kinds import Kind, canonical
 from fabric.labels import Lattice
 
+_TYPES = {
+    Kind.STRING: "String", Kind.TEXT: "String", Kind.INTEGER: "Int", Kind.BIGINT: "BigInt", Kind.FLOAT: "Float",
+    Kind.DECIMAL: "Decimal", Kind.BOOLEAN: "Boolean", Kind.DATE: "Date", Kind.DATETIME: "DateTime",
+    Kind.DURATION: "Duration", Kind.UUID: "UUID", Kind.URI: "URI", Kind.ENUM: "Enum",
+}  # fmt: skip
+
 Members = Callable[[Sequence[FieldNode], Callable[[list[FieldNode]], Any]], dict[str, Any]]
 
 
@@ -83,25 +89,28 @@ class Aggregates:
     # Figures
 
     def _figures(self, rows: list[Row], nodes: list[FieldNode]) -> Any:
-        function = nodes[0].name.value
-        if function == "count":
+        if nodes[0].name.value == "count":
             return len(rows)
-        shape = {"min": "Extremes", "max": "Extremes", "sum": "Sums", "avg": "Averages"}.get(function, "Counts")
 
         def member(nodes: list[FieldNode]) -> Any:
             name = nodes[0].name.value
             if name == "__typename":
-                return f"{self.type.name}Aggregate{shape}"
-            return self._output(*self._figure(rows, function, name))
+                return f"{self.type.name}AggregateFields"
+            return self.members(nodes, lambda n: self._value_figure(rows, name, n[0].name.value))
 
         return self.members(nodes, member)
+
+    def _value_figure(self, rows: list[Row], name: str, function: str) -> Any:
+        if function == "__typename":
+            return _TYPES[self._kind(name)] + "Aggregate"
+        return self._output(*self._figure(rows, function, name))
 
     def _figure(self, rows: list[Row], function: str, name: str) -> tuple[Kind, Any]:
         """Its kind and canonical value."""
         kind = self._kind(name)
         values = [v for row in rows if (v := self._value(row, name)) is not None]
         match function:
-            case "countPresent":
+            case "count":
                 return Kind.INTEGER, len(values)
             case "countDistinct":
                 return Kind.INTEGER, len({comparable(kind, v) for v in values})
@@ -143,10 +152,10 @@ class Aggregates:
             case "count":
                 return all(_compares(Kind.INTEGER, len(rows), op, given) for op, given in sub.items())
         return all(
-            _compares(*self._figure(rows, name, each), op, given)
-            for each, operators in sub.items()
-            if operators is not None
-            for op, given in operators.items()
+            _compares(*self._figure(rows, function, field), op, given)
+            for field, functions in sub.items()
+            for function, operators in (functions or {}).items()
+            for op, given in (operators or {}).items()
         )
 
 

@@ -1,0 +1,9 @@
+with s as materialized
+(select set_config('fabric.organization', $1, true), set_config('fabric.clearance', $2, true), $1::uuid as org) select r.v from s
+cross join lateral
+(select convert_to(format('{"equipmentListAggregate":%s}',
+(select format('{"count":%s,"fields":%s}', coalesce(t1.a1::text, 'null'), format('{"rating":%s,"runtime":%s,"serial":%s,"installedAt":%s}', format('{"count":%s,"countDistinct":%s,"min":%s,"max":%s,"avg":%s,"sum":%s}', coalesce(t1.a2::text, 'null'), coalesce(t1.a3::text, 'null'), coalesce(t1.a4::text, 'null'), coalesce(t1.a5::text, 'null'), coalesce(t1.a6::text, 'null'), coalesce(t1.a7::text, 'null')), format('{"sum":%s}', coalesce('"' || fabric.duration_text(t1.a8) || '"', 'null')), format('{"sum":%s,"max":%s}', coalesce('"' || trim_scale(t1.a9) || '"', 'null'), coalesce('"' || t1.a10 || '"', 'null')), format('{"min":%s}', coalesce(to_json(t1.a11)::text, 'null'))))
+from
+(select count(*) as a1, count(fabric.field(o3.data, 'rating#f')::numeric) as a2, count(distinct fabric.field(o3.data, 'rating#f')::numeric) as a3, fabric.nearest_float(min(fabric.field(o3.data, 'rating#f')::numeric)) as a4, fabric.nearest_float(max(fabric.field(o3.data, 'rating#f')::numeric)) as a5, fabric.nearest_float(round(round(sum(fabric.field(o3.data, 'rating#f')::numeric), 400) / count(fabric.field(o3.data, 'rating#f')::numeric), 400)) as a6, fabric.nearest_float(sum(fabric.field(o3.data, 'rating#f')::numeric)) as a7, sum(extract(epoch from fabric.duration(fabric.text(o3.data, 'runtime#p')))) as a8, sum(fabric.int8(fabric.field(o3.data, 'serial#i'))) as a9, max(fabric.int8(fabric.field(o3.data, 'serial#i'))) as a10, min((fabric.text(o3.data, 'installedAt') collate "C")) as a11 from fabric.objects o3
+where o3.organization_id = s.org and not o3.tombstone and o3.type_name in ('Equipment', 'Booster', 'Pump') and fabric.float8(fabric.field(o3.data, 'rating#f')) >= $3::double precision) t1)), 'UTF8')) r(v)
+-- $3: -2.0
