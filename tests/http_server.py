@@ -17,6 +17,7 @@ import asyncpg
 import httpx
 import orjson
 import uvicorn
+from databases import COMPARTMENTS, run_sql
 
 from fabric.labels import Label
 from fabric.organizations import establish
@@ -25,7 +26,6 @@ from fabric.settings import Settings
 from fabric.tokens import issue_token
 from graphql_api.app import create_app
 
-COMPARTMENTS = ("ALPHA", "BRAVO", "CHARLIE")
 GRAPHQL = "application/graphql-response+json"
 
 SLOWEST = 2.0
@@ -182,14 +182,6 @@ class Server:
 
     def is_alive(self) -> bool:
         return self.client.get("/readyz").status_code == 200
-
-
-async def run_sql(url: str, statement: str, *args: Any) -> list[asyncpg.Record]:
-    connection = await asyncpg.connect(url)
-    try:
-        return list(await connection.fetch(statement, *args))
-    finally:
-        await connection.close()
 
 
 @lru_cache(1000)

@@ -6,7 +6,8 @@ from contextlib import AbstractContextManager, contextmanager
 from itertools import count
 
 import pytest
-from http_server import TYPES, Server, Tenant, run_sql, serving
+from databases import run_sql, url_of
+from http_server import TYPES, Server, Tenant, serving
 
 from fabric.embedded import DATABASE, EmbeddedPostgres
 from fabric.policy import DEFAULT_POLICY
@@ -27,10 +28,6 @@ MakeServer = Callable[[], AbstractContextManager[Server]]
 def new_server(postgres: EmbeddedPostgres, worker: str, tmp_path_factory: pytest.TempPathFactory) -> MakeServer:
     """Starts a server over a migrated database of its own."""
     numbers = count(1)
-
-    def url_of(url: str, database: str) -> str:
-        return url.replace(f"/{DATABASE}?", f"/{database}?", 1)
-
     maintenance = url_of(postgres.admin_url, "postgres")
     policy = DEFAULT_POLICY.read_text("utf-8") + ROLES
 
