@@ -39,7 +39,7 @@ class _List:
         schema = ground.compiler(world.organization, world.catalogues[label]).surface.schema
         query = schema.query_type
         assert query is not None
-        lists: list[tuple[str, str, Any]] = [(n, "%s", f) for n, f in query.fields.items() if "after" in f.args]
+        lists: list[tuple[str, str, Any]] = [(n, "%s", f) for n, f in query.fields.items() if "after" in f.args] * 2
         for name, t in world.catalogues[label].types.items():
             members = schema.type_map[name]
             assert isinstance(members, (GraphQLObjectType, GraphQLInterfaceType))
@@ -96,6 +96,21 @@ def test_pages_make_up_the_list_in_both_directions(
 def _first(house: House, arguments: str, label: str = LOW) -> str:
     data = house.ask(f"{{ equipmentList({arguments}) {{ edges {{ cursor }} }} }}", label=label)
     return str(data["equipmentList"]["edges"][0]["cursor"])
+
+
+@pytest.mark.parametrize("direction", ["ASC", "DESC", "ASC_NULLS_FIRST", "DESC_NULLS_LAST"])
+@pytest.mark.parametrize("field", "rating serial status runtime installedAt inspected floor manual".split())
+def test_each_cursor_parts_the_list_whether_its_key_is_null_or_not(house: House, field: str, direction: str) -> None:
+    text = f"""query($after: String, $before: String) {{
+      equipmentList(orderBy: [{{{field}: {direction}}}], after: $after, before: $before) {{
+        edges {{ cursor node {{ name }} }} pageInfo {{ hasNextPage hasPreviousPage }} }} }}"""
+    whole = house.ask(text)["equipmentList"]["edges"]
+    assert len(whole) == 4
+    for i, edge in enumerate(whole):
+        after = house.ask(text, {"after": edge["cursor"]})["equipmentList"]
+        assert after == {"edges": whole[i + 1 :], "pageInfo": {"hasNextPage": False, "hasPreviousPage": True}}
+        before = house.ask(text, {"before": edge["cursor"]})["equipmentList"]
+        assert before == {"edges": whole[:i], "pageInfo": {"hasNextPage": False, "hasPreviousPage": False}}
 
 
 def test_a_cursor_works_under_another_filter_and_page_size(house: House) -> None:

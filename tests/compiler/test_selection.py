@@ -8,6 +8,8 @@ from graphql import FragmentDefinitionNode, OperationDefinitionNode, parse
 from compiler.ground import Ground
 from compiler.house import IDS, MIDDLE, House
 from fabric.errors import Forbidden
+from fabric.links import LinkChange
+from fabric.objects import Change
 from graphql_api.documents import Invalid
 from graphql_api.selection import Spreader
 
@@ -66,6 +68,36 @@ def test_a_name_means_what_each_type_declares(house: House) -> None:
     assert house.ask(text.replace("equipment: site", "site"), ids)["nodes"] == [
         {"name": "Hot", "equipment": {"totalCount": 2}}, {"e": "Valve", "site": {"code": "N"}},
     ]  # fmt: skip
+
+
+def test_of_several_links_the_highest_covers_the_lower(ground: Ground) -> None:
+    labels = ["UNCLASSIFIED", "CONFIDENTIAL/ALPHA,BRAVO,CHARLIE", "SECRET/CHARLIE", "SECRET/ALPHA,BRAVO", "TOP_SECRET"]
+
+    async def seen() -> dict[str, str]:
+        organization = await ground.organization()
+        subjects = {label: ground.subject(organization, label) for label in labels}
+        fields = {"name": {"type": "string"}}
+        links = {"to": {"relation": "to", "target": "Thing", "cardinality": "one"}}
+        await ground.types.define(subjects[labels[0]], organization.lattice, [
+            {"typeName": "Thing", "fields": fields, "links": links},
+        ])  # fmt: skip
+        changes = [Change("create", "Thing", {"name": label}) for label in ["from", *labels]]
+        [start, *ends], _ = await ground.objects.write(subjects[labels[0]], organization, changes)
+        for label, end in zip(labels, ends, strict=True):
+            change = LinkChange("link", "to", start.object_id, end.object_id)
+            await ground.links.write(subjects[label], organization, [change])
+        found = {}
+        for reader in [*labels, "SECRET/ALPHA,BRAVO,CHARLIE", "TOP_SECRET/ALPHA,BRAVO,CHARLIE"]:
+            text = f'{{ thing(id: "{start.object_id}") {{ to {{ name }} }} }}'
+            data = await ground.ask(organization, ground.subject(organization, reader), text)
+            found[reader] = data["thing"]["to"]["name"]
+        return found
+
+    assert ground.run(seen()) == {
+        **{label: label for label in labels},
+        "SECRET/ALPHA,BRAVO,CHARLIE": "SECRET/ALPHA,BRAVO",
+        "TOP_SECRET/ALPHA,BRAVO,CHARLIE": "TOP_SECRET",
+    }
 
 
 def test_the_type_of_a_parents_own_objects_is_apart_from_the_interface(house: House) -> None:

@@ -90,7 +90,7 @@ class _Maker:
         for label in self._random.sample(LABELS, len(LABELS)):
             await self._load()
             await self._write_links(label, [k for _ in range(9) if (k := self._linking(label))])
-        for label in self._random.choices(LABELS, k=2):
+        for label in self._random.choices(LABELS[1:], k=3):
             await self._load()
             await self._write_links(label, self._relinkings(label))
             await self._write_objects(label, self._revisions(label)[:2])
@@ -162,8 +162,9 @@ class _Maker:
         relation = self._random.choice(list(catalogue.relations.values()))
         source_type, target_type = self._random.choice(sorted(relation.ends))
         rows = visible(self.world.objects, "object_id", code)
-        sources = [r["object_id"] for r in rows if catalogue.is_a(r["type_name"], source_type)]
-        targets = [r["object_id"] for r in rows if catalogue.is_a(r["type_name"], target_type)]
+        # From few to few: so that links of several labels meet.
+        sources = [r["object_id"] for r in rows if catalogue.is_a(r["type_name"], source_type)][:4]
+        targets = [r["object_id"] for r in rows if catalogue.is_a(r["type_name"], target_type)][:4]
         if not sources or not targets:
             return None
         values: dict[str, Any] = {"properties": {n: self._value(f) for n, f in relation.properties.items()}}
@@ -178,9 +179,9 @@ class _Maker:
     def _relinkings(self, label: str) -> list[LinkChange]:
         changes = []
         for row in visible(self.world.links, "link_id", self.world.subjects[label].label):
-            if self._random.random() < 0.25:
+            if self._random.random() < 0.2:
                 changes.append(LinkChange("update", link_id=row["link_id"], values={"weight": self._random.random()}))
-            elif self._random.random() < 0.15:
+            elif self._random.random() < 0.25:
                 changes.append(LinkChange("unlink", link_id=row["link_id"]))
         return changes
 
