@@ -207,6 +207,25 @@ def test_going_on_after_a_cursor_passes_over_what_is_hidden(assets: Tenant) -> N
     assert assets.ask(query, {"c": first["endCursor"]}).content == before
 
 
+def test_figures_are_of_what_is_seen(assets: Tenant) -> None:
+    id = create(assets, "pump", rating=1, status="OK")
+    create(assets, "valve", rating=2, status="OK")
+    create(assets, "ghost", HIGH, rating=100)
+    update(assets, id, HIGH, rating=10, status="FAILED")
+    query = """{ assetsAggregate(groupBy: {status: VALUE}, having: {fields: {rating: {sum: {lt: 50}}}}) {
+      count fields { rating { count sum min max avg countDistinct } }
+      groups { key { status } count fields { rating { sum } } } } }"""
+    low = assets.data(query)["assetsAggregate"]
+    assert low == {
+        "count": 2,
+        "fields": {"rating": {"count": 2, "sum": 3.0, "min": 1.0, "max": 2.0, "avg": 1.5, "countDistinct": 2}},
+        "groups": [{"key": {"status": "OK"}, "count": 2, "fields": {"rating": {"sum": 3.0}}}],
+    }
+    high = assets.data(query, label=HIGH)["assetsAggregate"]
+    assert (high["count"], high["fields"]["rating"]["sum"]) == (3, 112.0)
+    assert [(g["key"]["status"], g["count"]) for g in high["groups"]] == [("FAILED", 1), ("OK", 1)]
+
+
 def test_a_filter_that_matches_only_a_hidden_version_finds_nothing(assets: Tenant) -> None:
     id = create(assets, "pump", rating=1)
     update(assets, id, HIGH, rating=9, status="FAILED", tags=["x"], extra={"a": 1})

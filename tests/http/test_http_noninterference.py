@@ -139,6 +139,8 @@ READS = st.one_of(
             n=st.sampled_from("abc")),
     request("query ($n: String!) { __type(name: $n) { kind fields { name } possibleTypes { name } } }",
             n=st.sampled_from(["Asset", "AssetWhere", "AssetAlias", "Codename", "Node", "Query", "Mutation"])),
+    request("query ($w: AssetWhere) { assetsAggregate(where: $w, groupBy: [{status: VALUE}, {label: VALUE}]) {"
+            " count fields { rating { count sum max } } groups { key { status label } count } } }", w=where),
     request("{ typeDefinitions { typeName label fieldSchema uiSchema } viewer { clearance permissions } }"),
     absent.flatmap(lambda n: request(f"{{ {n} {{ id }} assets {{ nodes {{ {n} }} }} }}")),
     absent.flatmap(lambda n: request(f"{{ assets(where: {{{n}: {{}}}}) {{ totalCount }} }}")),

@@ -73,6 +73,7 @@ def test_hidden_definitions_change_nothing_below(assets: Tenant) -> None:
 
 
 NAMES_A_HIDDEN_ONE: list[Callable[[str], str]] = [
+    lambda n: f"{{ {n}sAggregate {{ count }} }}",
     lambda n: f"{{ {n}s {{ totalCount }} }}",
     lambda n: f'{{ {n}(id: "x") {{ id }} }}',
     lambda n: f'{{ {n}ByKey(word: "x") {{ id }} }}',
@@ -107,6 +108,10 @@ def test_a_hidden_type_is_as_one_that_is_not_there(layered: Tenant, query: Calla
 
 
 NAMES_A_HIDDEN_FIELD: list[Callable[[str], str]] = [
+    lambda n: f"{{ assetsAggregate {{ fields {{ {n} {{ count }} }} }} }}",
+    lambda n: f"{{ assetsAggregate(groupBy: [{{{n}: VALUE}}]) {{ count }} }}",
+    lambda n: f"{{ assetsAggregate(having: {{fields: {{{n}: {{count: {{gt: 0}}}}}}}}) {{ count }} }}",
+    lambda n: f"{{ assetsAggregate(groupBy: [{{name: VALUE}}]) {{ groups {{ key {{ {n} }} }} }} }}",
     lambda n: f"{{ assets {{ nodes {{ {n} }} }} }}",
     lambda n: f"{{ assets(where: {{{n}: {{eq: 1}}}}) {{ totalCount }} }}",
     lambda n: f"{{ assets(where: {{{n}: null}}) {{ totalCount }} }}",
