@@ -13,6 +13,8 @@ import orjson
 from graphql import (
     DocumentNode,
     ExecutionResult,
+    GraphQLObjectType,
+    GraphQLOutputType,
     OperationDefinitionNode,
     SelectionSetNode,
     execute,
@@ -72,6 +74,9 @@ class OperationReader:
     async def read_objects(self, context: Context, info: Info, object_ids: Sequence[UUID]) -> list[Any]:
         return await self.compiler.read_objects(self.operation, context, info, object_ids)
 
+    def check_objects(self, context: Context, info: Info, number: int) -> None:
+        self.compiler.check_objects(self.operation, context, info, number)
+
 
 class Compiler:
     """Shared by all readers of one surface."""
@@ -116,17 +121,36 @@ class Compiler:
         self, operation: Operation, context: Context, info: Info, object_ids: Sequence[UUID]
     ) -> list[Any]:
         """See `ObjectReader`."""
-        key = (tuple(info.path.as_list()), self._shape(operation, context.variables))
-        compiled: Compiled | None = operation.plans.get(key)
-        if compiled is None:
-            sets = [node.selection_set for node in info.field_nodes if node.selection_set]
-            types = self.surface.catalogue.types[get_named_type(info.return_type).name].family
-            planner = self._planner(context, operation)
-            compiled = _compiled(planner, planner.plan_objects(sets, types))
-            operation.keep(key, compiled)
+        sets = [node.selection_set for node in info.field_nodes if node.selection_set]
+        compiled = self._of_objects(operation, context, info.path.as_list(), sets, info.return_type)
         bound = context.variables | {OBJECT_IDS: list(object_ids)}
         rows: list[Any] = orjson.loads(await self._read(context, compiled, bound))["objects"]
         return rows
+
+    def check_objects(self, operation: Operation, context: Context, info: Info, number: int) -> None:
+        """See `ObjectReader`."""
+        payload = get_named_type(info.return_type)
+        assert isinstance(payload, GraphQLObjectType)
+        sets = [node.selection_set for node in info.field_nodes if node.selection_set]
+        bound = context.variables | {OBJECT_IDS: [UUID(int=0)] * number}
+        for field in Spreader(operation.fragments, context.variables).collect(sets, lambda _: True):
+            if field.sets:
+                path = [*info.path.as_list(), field.key]
+                type_ = payload.fields[field.name].type
+                self._arguments(context, self._of_objects(operation, context, path, field.sets, type_), bound)
+
+    def _of_objects(
+        self, operation: Operation, context: Context, path: list[str | int], sets: Sequence[SelectionSetNode],
+        type_: GraphQLOutputType,
+    ) -> Compiled:  # fmt: skip
+        key = (tuple(path), self._shape(operation, context.variables))
+        compiled: Compiled | None = operation.plans.get(key)
+        if compiled is None:
+            types = self.surface.catalogue.types[get_named_type(type_).name].family
+            planner = self._planner(context, operation)
+            compiled = _compiled(planner, planner.plan_objects(sets, types))
+            operation.keep(key, compiled)
+        return compiled
 
     def _prepared(self, context: Context, operation: Operation) -> Prepared:
         key = self._shape(operation, context.variables)
@@ -160,19 +184,23 @@ class Compiler:
         )
 
     async def _read(self, context: Context, compiled: Compiled, variables: Mapping[str, Any] | None = None) -> bytes:
+        arguments = self._arguments(context, compiled, context.variables if variables is None else variables)
+        data: bytes = await context.services.database.read(
+            context.subject.session, compiled.statement.text, arguments
+        )
+        return data
+
+    def _arguments(self, context: Context, compiled: Compiled, variables: Mapping[str, Any]) -> tuple[Any, ...]:
+        """What the statement takes, unless the subject may not ask for it, or not for so much."""
         for permission in compiled.permissions:
             context.subject.require(permission)
-        request = Request(context.subject, context.organization, context.variables if variables is None else variables)
+        request = Request(context.subject, context.organization, variables)
         if cost(compiled.cost, compiled.plan, request) > self._max_cost:
             raise TooComplex(
                 f"this may ask for more than {self._max_cost:,} rows: nested page sizes multiply; make them smaller"
             )
         binders = compiled.plan.binders
-        arguments = tuple(binders[i](request) for i in compiled.statement.parameters)
-        data: bytes = await context.services.database.read(
-            context.subject.session, compiled.statement.text, arguments
-        )
-        return data
+        return tuple(binders[i](request) for i in compiled.statement.parameters)
 
     async def _execute(
         self, context: Context, operation: Operation, document: DocumentNode, given: Mapping[str, Any]

@@ -55,3 +55,6 @@ class ObjectReader(Protocol):
 
     async def read_objects(self, context: Context, info: Info, object_ids: Sequence[UUID]) -> list[Any]:
         """What the field selects of these objects, in their order, by response keys."""
+
+    def check_objects(self, context: Context, info: Info, number: int) -> None:
+        """Refuses a mutation whose payload could not be read: as `read_objects` would, before anything is written."""

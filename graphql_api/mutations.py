@@ -149,11 +149,13 @@ async def _written(context: Context, changes: Sequence[Change]) -> tuple[list[Wr
 
 
 async def _one(info: Info, change: Change) -> dict[str, Any]:
+    info.context.reader.check_objects(info.context, info, 1)
     written, position = await _written(info.context, [change])
     return {"ids": [written[0].object_id], "changed": written[0].changed, "position": position}
 
 
 async def _many(info: Info, changes: list[Change]) -> dict[str, Any]:
+    info.context.reader.check_objects(info.context, info, len(changes))
     written, position = await _written(info.context, changes)
     return {"ids": [w.object_id for w in written], "position": position}
 

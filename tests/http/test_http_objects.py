@@ -412,3 +412,28 @@ def test_the_cost_of_nodes_grows_with_their_ids(assets: Tenant) -> None:
     ids = [str(uuid4()) for _ in range(200)]
     assert assets.data(query, {"i": ids[:2]}) == {"nodes": [None, None]}
     assets.ask(query, {"i": ids}).refused("QUERY_TOO_COMPLEX", status=400)
+
+
+@pytest.mark.parametrize(
+    ("payload", "code"),
+    [
+        ("sensors(first: -1) { totalCount }", "BAD_USER_INPUT"),
+        ("sensors(first: $n) { totalCount }", "BAD_USER_INPUT"),
+        ('sensors(after: "made up") { totalCount }', "BAD_USER_INPUT"),
+        ('sensors(where: {name: {eq: "\\u0000"}}) { totalCount }', "BAD_USER_INPUT"),
+        ("sensors(orderBy: [{}]) { totalCount }", "BAD_USER_INPUT"),
+        ("sensors(first: 999) { nodes { assets(first: 999) { nodes { sensors(first: 999) { totalCount } } } } }",
+         "QUERY_TOO_COMPLEX"),
+    ],
+)  # fmt: skip
+def test_nothing_is_written_when_the_payload_cannot_be_read(assets: Tenant, payload: str, code: str) -> None:
+    declared = "($n: Int = 5000)" if "$n" in payload else ""
+    for field in (
+        f'createAsset(input: {{name: "a"}}) {{ changed again: asset {{ name }} asset {{ {payload} }} }}',
+        f'createAssets(inputs: [{{name: "a"}}]) {{ ...P }} }} fragment P on AssetBulkPayload {{ assets {{ {payload} }}',
+        f'upsertAsset(input: {{name: "a"}}) {{ changed ... on AssetPayload {{ asset {{ {payload} }} }} }}',
+    ):
+        refused = assets.ask(f"mutation {declared} {{ {field} }}")
+        assert refused.codes == {code}
+        assert refused.body["data"] is None
+    assert names(assets) == []
