@@ -6,6 +6,7 @@ nothing, and a statement without a session sees no rows.
 """
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Self, TypeVar
@@ -26,7 +27,7 @@ wrong, the settings would be empty and row security would show nothing."""
 
 T = TypeVar("T")
 
-RETRIES = 5
+RETRIES = 10
 """How often a transaction that lost a race (a deadlock, a version that appeared meanwhile) is run again."""
 
 
@@ -265,5 +266,6 @@ async def retried(work: Callable[[], Awaitable[T]]) -> T:
         try:
             return await work()
         except LostRace:
-            await asyncio.sleep(0.002 * attempt)
+            # Longer each time, and not as long as the others wait, or they would all meet again.
+            await asyncio.sleep(random.uniform(0, 0.002 * 2**attempt))
     raise Conflict("others kept changing the same objects; try again")
