@@ -166,8 +166,8 @@ class Question(Values):
         if self._chance(0.25) and depth and "cursor" not in type_.fields:
             return self._fragment(type_, depth)
         fields = dict(type_.fields)
-        if depth <= 0:
-            fields = {n: f for n, f in fields.items() if not f.args} if not type_.name.endswith("Edge") else fields
+        if depth <= 0 and "revision" in fields:
+            fields = {n: f for n, f in fields.items() if not isinstance(get_named_type(f.type), _COMPOSITE)}
         flat = ("Connection", "Edge", "PageInfo", "Link")
         deep = [n for n, f in fields.items() if f.args or n in ("nodes", "edges", "node", "pageInfo")]
         name = self._random.choice(deep if deep and self._chance(0.4) else list(fields))

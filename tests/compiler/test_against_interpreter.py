@@ -67,7 +67,7 @@ def question(random: Random, ground: Ground, world: World, label: str) -> Questi
     return Question(random, surface, ids, keys)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(seed=st.integers(0, WORLDS - 1), label=st.sampled_from(LABELS), random=st.randoms(use_true_random=False))
 def test_answers_what_the_interpreter_answers(
     ground: Ground, world: Callable[[int], World], seed: int, label: str, random: Random
