@@ -27,7 +27,7 @@ wrong, the settings would be empty and row security would show nothing."""
 
 T = TypeVar("T")
 
-RETRIES = 10
+RETRIES = 50
 """How often a transaction that lost a race (a deadlock, a version that appeared meanwhile) is run again."""
 
 
