@@ -11,7 +11,7 @@ from uuid import UUID
 
 from fabric import ids, journal, links, versions
 from fabric.catalogue import Catalogue, ObjectType
-from fabric.db import Transaction, retried
+from fabric.db import LostRace, Transaction, retried
 from fabric.definitions import Faults
 from fabric.errors import FabricError, NotFound, Several
 from fabric.journal import Entry, Position
@@ -81,15 +81,24 @@ class Objects:
         for permission in sorted({p for c in changes for p in _PERMISSIONS[c.action]}):
             subject.require(permission)
 
+        lost = False
+
         async def attempt() -> tuple[list[Written], Position | None]:
+            nonlocal lost
             catalogue = await self._types.catalogue(subject.session)
             try:
                 prepared = _prepare(organization, catalogue, changes)
             except FabricError:
                 async with self._types.holding(subject.session, catalogue):
                     raise  # unless the definitions have changed meanwhile
-            async with self._types.holding(subject.session, catalogue) as transaction:
-                return await _write(transaction, subject, catalogue, prepared, request_id)
+            try:
+                async with self._types.holding(subject.session, catalogue) as transaction:
+                    if lost:  # a race once; now wait in line
+                        await TABLE.take_turn(transaction, [p.object_id for p in prepared])
+                    return await _write(transaction, subject, catalogue, prepared, request_id)
+            except LostRace:
+                lost = True
+                raise
 
         return await retried(attempt)
 

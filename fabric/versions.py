@@ -70,6 +70,15 @@ def _above(current: Version, label: int, **changes: Any) -> Version:
     return replace(current, label=label, revision=current.revision + 1, derived_from=derived, **changes)
 
 
+MOST_IN_LINE = 100
+"""So many objects a transaction waits for one by one: the server's table of locks is limited."""
+
+_TAKE_TURN = """
+    select pg_advisory_xact_lock(k) from (
+        select distinct hashtextextended($1::uuid::text || id::text, 0) k
+        from unnest($2::uuid[]) id order by k) locks"""
+
+
 class VersionTable:
     """A table of labelled versions.
 
@@ -105,6 +114,15 @@ class VersionTable:
             delete from fabric.{name} v using unnest($3::uuid[], $4::bigint[]) as t({key}, revision)
             where v.organization_id = $1 and v.label = $2 and v.{key} = t.{key} and v.revision = t.revision
             returning v.{key}"""
+
+    async def take_turn(self, transaction: Transaction, ids: Iterable[UUID]) -> None:
+        """Waits until nobody else writes these, and until the transaction ends nobody else does; of very many, nothing.
+
+        They are the locks of the triggers that keep winners, taken in the same order, only before reading.
+        """
+        wanted = list(ids)
+        if len(wanted) <= MOST_IN_LINE:
+            await transaction.fetch(_TAKE_TURN, transaction.session.organization_id, wanted)
 
     async def read(self, transaction: Transaction, ids: Iterable[UUID]) -> dict[UUID, Version]:
         """The winners, tombstones included, that the transaction's session sees."""
