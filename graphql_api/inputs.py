@@ -37,6 +37,8 @@ ORDER_DIRECTION = GraphQLEnumType(
     },
 )
 
+_DIRECTION = GraphQLInputField(ORDER_DIRECTION)
+
 _EQUALITY = ("eq", "ne", "in", "notIn", "isNull")
 _ORDER = ("lt", "lte", "gt", "gte")
 _TEXT = ("contains", "startsWith", "endsWith", "ieq", "icontains", "istartsWith", "iendsWith")
@@ -68,6 +70,7 @@ class Inputs:
         self._made: dict[str, GraphQLInputObjectType] = {}
         self._enums: dict[str, GraphQLEnumType] = {}
         self._data_fields: dict[tuple[str, str, bool], GraphQLInputField] = {}
+        self._filter_fields: dict[str, GraphQLInputField] = {}
 
     # Leaves
 
@@ -98,7 +101,7 @@ class Inputs:
             listed = GraphQLInputField(GraphQLList(GraphQLNonNull(own)))
             made = {"and": listed, "or": listed, "not": GraphQLInputField(own), **self._column_filters}
             for name, field in object_type.fields.items():
-                made[name] = GraphQLInputField(self._filter(field, self.owner(object_type, name)))
+                made[name] = self._filter_field(field, self.owner(object_type, name))
             for name, link in object_type.links.items():
                 made[name] = GraphQLInputField(self._link_filter(self._catalogue.types[link.target]))
             return made
@@ -114,6 +117,11 @@ class Inputs:
             "createdAt": GraphQLInputField(self.scalar_filter(Kind.DATETIME)),
             "updatedAt": GraphQLInputField(self.scalar_filter(Kind.DATETIME)),
         }
+
+    def _filter_field(self, field: Field, owner: str) -> GraphQLInputField:
+        """One for all fields of one kind of values."""
+        filter_ = self._filter(field, owner)
+        return self._filter_fields.setdefault(filter_.name, GraphQLInputField(filter_))
 
     def _filter(self, field: Field, owner: str) -> GraphQLInputObjectType:
         leaf = self.leaf(field, owner)
@@ -150,9 +158,7 @@ class Inputs:
     def order_by(self, object_type: ObjectType) -> GraphQLInputObjectType:
         names = ["id", "createdAt", "updatedAt", "revision"]
         names += [name for name, field in object_type.fields.items() if orderable(field)]
-        return self._object(
-            object_type.name + "OrderBy", lambda: {name: GraphQLInputField(ORDER_DIRECTION) for name in names}
-        )
+        return self._object(object_type.name + "OrderBy", lambda: dict.fromkeys(names, _DIRECTION))
 
     # What mutations take
 
