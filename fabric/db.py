@@ -27,7 +27,7 @@ wrong, the settings would be empty and row security would show nothing."""
 
 T = TypeVar("T")
 
-RETRIES = 50
+RETRIES = 10
 """How often a transaction that lost a race (a deadlock, a version that appeared meanwhile) is run again."""
 
 
