@@ -165,6 +165,11 @@ class Database:
         except TimeoutError:
             self._pool.terminate()
 
+    def connections(self) -> dict[str, int]:
+        """How many connections of the pool are `idle` and how many are `busy`."""
+        idle = self._pool.get_idle_size()
+        return {"idle": idle, "busy": max(0, self._pool.get_size() - idle)}
+
     async def require_safe_role(self) -> None:
         """UnsafeRole if row security would not hold the role that this serves as."""
         row = (await self.ask(_ROLE))[0]

@@ -81,6 +81,10 @@ class Settings:
     allowed_origins: tuple[str, ...] = _setting(
         "origins whose pages may call from a browser, such as `https://app.example`", (), shown="none"
     )
+    metrics_host: str = _setting("address that Prometheus metrics are served from", "127.0.0.1")
+    metrics_port: int = _setting(
+        "TCP port that Prometheus metrics are served from; 0 serves none", 0, least=0, most=65535
+    )
     pool_size: int = _setting("database connections held open", 8, least=1, most=1000)
     statement_timeout_seconds: float = _setting("longest that one database statement may run", 10.0, least=0.001)
     shutdown_grace_seconds: float = _setting("time that running requests get when the server stops", 10.0, least=0)

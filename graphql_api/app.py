@@ -32,6 +32,7 @@ from fabric.types import Types
 from graphql_api.authentication import Gate
 from graphql_api.context import Services
 from graphql_api.http import GraphQLOverHTTP
+from graphql_api.metrics import Metrics
 from graphql_api.responses import format_errors
 from graphql_api.surfaces import Surfaces
 
@@ -54,13 +55,17 @@ def authenticator(settings: Settings) -> Authenticator:
     )
 
 
-def create_app(settings: Settings, database_url: str, admin_url: str | None = None) -> ASGIApp:
+def create_app(
+    settings: Settings, database_url: str, admin_url: str | None = None, metrics: Metrics | None = None
+) -> ASGIApp:
     """The ASGI application that serves this database, as the role of the URL.
 
-    With `admin_url`, the same database as a role that may, it also keeps the indexes that definitions ask for.
+    With `admin_url`, the same database as a role that may, it also keeps the indexes that definitions ask for. What it
+    does is counted in `metrics`.
     """
     policy = Policy.load(settings.policy_file)
     identities = authenticator(settings)
+    measured = metrics or Metrics()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -73,7 +78,9 @@ def create_app(settings: Settings, database_url: str, admin_url: str | None = No
             services = Services(settings, database, types, Objects(types), Links(types))
             gate = Gate(identities, Directory(database), policy)
             app.state.database = database
-            app.state.graphql = GraphQLOverHTTP(services, gate, Surfaces(settings))
+            measured.database = database
+            surfaces = Surfaces(settings, measured.caches)
+            app.state.graphql = GraphQLOverHTTP(services, gate, surfaces, measured)
             async with _following_types(database, types, admin_url):
                 yield
 

@@ -26,6 +26,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from fabric.errors import TooComplex
 from fabric.settings import Settings
 from graphql_api.arguments import shape
+from graphql_api.caches import CacheCounts
 from graphql_api.context import Context, Info
 from graphql_api.cost import Terms, cost, terms
 from graphql_api.documents import DocumentLimits, Documents, Operation
@@ -81,9 +82,10 @@ class OperationReader:
 class Compiler:
     """Shared by all readers of one surface."""
 
-    def __init__(self, surface: Surface, settings: Settings) -> None:
+    def __init__(self, surface: Surface, settings: Settings, counts: CacheCounts | None = None) -> None:
         self.surface = surface
-        self._documents = Documents(surface.schema, DocumentLimits.of(settings), settings.document_cache_size)
+        limits = DocumentLimits.of(settings)
+        self._documents = Documents(surface.schema, limits, settings.document_cache_size, counts)
         self._max_cost = settings.max_cost
         self._pages = PageLimits(settings.default_page_size, settings.max_page_size)
 
@@ -149,7 +151,7 @@ class Compiler:
             types = self.surface.catalogue.types[get_named_type(type_).name].family
             planner = self._planner(context, operation)
             compiled = _compiled(planner, planner.plan_objects(sets, types))
-            operation.keep(key, compiled)
+            operation.plans.keep(key, compiled)
         return compiled
 
     def _prepared(self, context: Context, operation: Operation) -> Prepared:
@@ -157,7 +159,7 @@ class Compiler:
         prepared: Prepared | None = operation.plans.get(key)
         if prepared is None:
             prepared = self._prepare(context, operation)
-            operation.keep(key, prepared)
+            operation.plans.keep(key, prepared)
         return prepared
 
     def _shape(self, operation: Operation, variables: Mapping[str, Any]) -> Any:

@@ -1,9 +1,8 @@
 """Documents: parsed, checked against the limits and validated once for each schema and text, then kept."""
 
 import math
-from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from graphql import (
@@ -32,6 +31,7 @@ from graphql.validation import ASTValidationRule
 
 from fabric.errors import BadInput, TooComplex
 from fabric.settings import Settings
+from graphql_api.caches import Cache, CacheCounts
 
 PLANS_PER_OPERATION = 64
 MAX_NESTING = 100
@@ -99,37 +99,31 @@ class Operation:
     deciding: frozenset[str]
     """Variables whose values decide the plan: those of `@skip`, `@include`, orderings and groupings."""
     cursors: frozenset[str]
-    plans: OrderedDict[Any, Any] = field(default_factory=OrderedDict)
+    plans: Cache[Any, Any]
 
     @property
     def is_query(self) -> bool:
         return self.node.operation is OperationType.QUERY
 
-    def keep(self, shape: Any, plan: Any) -> None:
-        self.plans[shape] = plan
-        if len(self.plans) > PLANS_PER_OPERATION:
-            self.plans.popitem(last=False)
-
 
 class Documents:
     """The documents of one schema."""
 
-    def __init__(self, schema: GraphQLSchema, limits: DocumentLimits, capacity: int) -> None:
+    def __init__(
+        self, schema: GraphQLSchema, limits: DocumentLimits, capacity: int, counts: CacheCounts | None = None
+    ) -> None:
         self._schema = schema
         self._limits = limits
-        self._capacity = capacity
-        self._known: OrderedDict[tuple[str, str | None], Operation] = OrderedDict()
+        self._counts = counts or CacheCounts()
+        self._known: Cache[tuple[str, str | None], Operation] = Cache(capacity, self._counts.documents)
 
     def operation(self, text: str, name: str | None) -> Operation:
         """Invalid, TooComplex or BadInput for what cannot run."""
         known = self._known.get((text, name))
-        if known is not None:
-            return known
-        made = self._prepare(text, name)
-        self._known[text, name] = made
-        if len(self._known) > self._capacity:
-            self._known.popitem(last=False)
-        return made
+        if known is None:
+            known = self._prepare(text, name)
+            self._known.keep((text, name), known)
+        return known
 
     def _prepare(self, text: str, name: str | None) -> Operation:
         try:
@@ -151,7 +145,8 @@ class Documents:
             raise BadInput("the document has no such operation" if name else "name the operation: there are several")
         fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
         deciding, cursors = _uses(document, node, self._schema)
-        return Operation(node, document, fragments, deciding, cursors)
+        plans: Cache[Any, Any] = Cache(PLANS_PER_OPERATION, self._counts.plans)
+        return Operation(node, document, fragments, deciding, cursors, plans)
 
 
 def _check_limits(document: DocumentNode, limits: DocumentLimits) -> None:

@@ -4,6 +4,7 @@ POST with JSON, GET for queries only. `application/graphql-response+json` gets 4
 `application/json`, for older clients, gets 200 with the errors, but for requests that are not GraphQL requests at all.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,7 @@ from graphql_api.authentication import Gate
 from graphql_api.compiler import OperationReader, Outcome
 from graphql_api.context import Context, Services
 from graphql_api.documents import Invalid
+from graphql_api.metrics import Metrics
 from graphql_api.responses import body, format_errors
 from graphql_api.surfaces import Surfaces
 
@@ -46,15 +48,30 @@ class Asked:
     variables: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response, and the code of its first error; `OK` where it has none."""
+
+    response: Response
+    outcome: str
+
+
 class GraphQLOverHTTP:
     """The endpoint."""
 
-    def __init__(self, services: Services, gate: Gate, surfaces: Surfaces) -> None:
+    def __init__(self, services: Services, gate: Gate, surfaces: Surfaces, metrics: Metrics) -> None:
         self._services = services
         self._gate = gate
         self._surfaces = surfaces
+        self._metrics = metrics
 
     async def __call__(self, request: Request) -> Response:
+        started = time.perf_counter()
+        answer = await self._answer(request)
+        self._metrics.answered(answer.outcome, time.perf_counter() - started)
+        return answer.response
+
+    async def _answer(self, request: Request) -> Answer:
         request_id: str = request.state.request_id
         media_type = JSON
         try:
@@ -63,13 +80,13 @@ class GraphQLOverHTTP:
             asked = await self._asked(request)
             outcome = await self._run(request, asked, subject, organization)
         except NotGraphQL as refusal:
-            return _answer([refusal.error], request_id, media_type, refusal.status, refusal.headers)
+            return _said([refusal.error], request_id, media_type, refusal.status, refusal.headers)
         except RecursionError:
             too_deep = TooComplex("the request is nested too deeply")
-            return _answer([too_deep], request_id, media_type, _status(too_deep, media_type))
+            return _said([too_deep], request_id, media_type, _status(too_deep, media_type))
         except Exception as error:
-            return _answer([error], request_id, media_type, _status(error, media_type), _headers(error))
-        return _answer(outcome.errors, request_id, media_type, data=outcome.data)
+            return _said([error], request_id, media_type, _status(error, media_type), _headers(error))
+        return _said(outcome.errors, request_id, media_type, data=outcome.data)
 
     async def _admitted(self, request: Request) -> tuple[Subject, Organization]:
         """Who asks, before anything of what is asked is read."""
@@ -187,13 +204,14 @@ def _media_type(text: str) -> tuple[str, dict[str, str]]:
     return media, {name.strip(): value.strip().strip('"') for name, _, value in pairs}
 
 
-def _answer(
+def _said(
     errors: Sequence[Exception], request_id: str, media_type: str, status: int = 200,
     headers: Mapping[str, str] | None = None, data: bytes | None = None,
-) -> Response:  # fmt: skip
+) -> Answer:  # fmt: skip
     told = format_errors(errors, request_id) if errors else []
     # What one label sees must not come out of a cache for another.
-    return Response(body(data, told), status, {"cache-control": "no-store"} | dict(headers or {}), media_type)
+    response = Response(body(data, told), status, {"cache-control": "no-store"} | dict(headers or {}), media_type)
+    return Answer(response, told[0]["extensions"]["code"] if told else "OK")
 
 
 def _status(error: Exception, media_type: str) -> int:

@@ -4,8 +4,8 @@ import asyncio
 import math
 import signal
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 
 import structlog
 import typer
@@ -18,6 +18,7 @@ from graphql_api.cli.database import Place, opened, place_of
 from graphql_api.cli.failures import Refused, refusing
 from graphql_api.cli.options import DatabaseUrl, DataDir, Host, Port, command_app, settings_of
 from graphql_api.cli.readiness import prepare
+from graphql_api.metrics import Metrics, served
 
 app = command_app()
 log = structlog.stdlib.get_logger(__name__)
@@ -71,7 +72,9 @@ async def require_servable(settings: Settings, place: Place) -> None:
 def run(settings: Settings, place: Place, listener: socket.socket, announce: Callable[[str], None]) -> None:
     """Serves until the process is told to stop; `announce` gets the URL once clients can connect."""
     with refusing(ValueError), refusing(OSError, saying=f"{variable('jwt_key_file')}: "):
-        application = create_app(settings, place.url, place.admin_url if place.admin_url != place.url else None)
+        metrics = Metrics()
+        admin_url = place.admin_url if place.admin_url != place.url else None
+        application = create_app(settings, place.url, admin_url, metrics)
     config = uvicorn.Config(
         application,
         loop="uvloop",
@@ -83,9 +86,17 @@ def run(settings: Settings, place: Place, listener: socket.socket, announce: Cal
         server_header=False,
         timeout_graceful_shutdown=math.ceil(settings.shutdown_grace_seconds),
     )
-    with suppress(KeyboardInterrupt):  # what uvicorn ends with when it has stopped as asked
+    with _scraped(settings, metrics), suppress(KeyboardInterrupt):  # what uvicorn ends with when stopped as asked
         _Server(config, lambda: announce(_url(settings.host, listener))).run(sockets=[listener])
     log.info("stopped")
+
+
+@contextmanager
+def _scraped(settings: Settings, metrics: Metrics) -> Iterator[None]:
+    with ExitStack() as serving:
+        with refusing(OSError, saying=f"{settings.metrics_host}:{settings.metrics_port}: "):
+            serving.enter_context(served(metrics, settings.metrics_host, settings.metrics_port))
+        yield
 
 
 class _Server(uvicorn.Server):

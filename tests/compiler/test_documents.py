@@ -99,7 +99,8 @@ def test_what_is_known_is_not_prepared_again_and_the_known_are_bounded(documents
     assert [documents.operation(text, None) for text in texts[:3]] == first
     assert documents.operation(texts[0], None) is first[0]
     documents.operation(texts[3], None)
-    assert documents.operation(texts[0], None) is not first[0]
+    assert documents.operation(texts[0], None) is first[0], "used last but one"
+    assert documents.operation(texts[1], None) is not first[1], "not used for longest"
 
 
 def test_introspection_can_be_refused(schema: GraphQLSchema) -> None:

@@ -1,0 +1,73 @@
+"""What a Prometheus scraper is told of this process. Nothing of it names an organization, a label, a type or a person.
+
+Even so the figures tell how busy others are, so they are served from an address of their own (`serve` opens it).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from fabric.db import Database
+from graphql_api.caches import CacheCounts
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics(Collector):
+    """The figures of one application. A scrape comes in another thread, and only reads."""
+
+    def __init__(self) -> None:
+        self.caches = CacheCounts()
+        self.database: Database | None = None
+        self.registry = CollectorRegistry()
+        self.registry.register(self)
+        self._requests = Counter(
+            "fabric_requests", "GraphQL requests answered, by the code of their first error.", ["outcome"],
+            registry=self.registry,
+        )  # fmt: skip
+        self._seconds = Histogram(
+            "fabric_request_seconds", "From a request's headers to its answer.", buckets=_SECONDS,
+            registry=self.registry,
+        )  # fmt: skip
+
+    def answered(self, outcome: str, seconds: float) -> None:
+        """`outcome` is OK or one of the documented codes, so there are few of them."""
+        self._requests.labels(outcome).inc()
+        self._seconds.observe(seconds)
+
+    def collect(self) -> Iterator[Metric]:
+        """What is counted elsewhere, as it stands at a scrape."""
+        lookups = CounterMetricFamily(
+            "fabric_cache_lookups", "Look-ups of schemas, documents and plans.", labels=["cache", "result"]
+        )
+        evictions = CounterMetricFamily("fabric_cache_evictions", "What caches had no room for.", labels=["cache"])
+        kinds = {"schemas": self.caches.schemas, "documents": self.caches.documents, "plans": self.caches.plans}
+        for name, seen in kinds.items():
+            lookups.add_metric([name, "hit"], seen.hits)
+            lookups.add_metric([name, "miss"], seen.misses)
+            evictions.add_metric([name], seen.evictions)
+        yield lookups
+        yield evictions
+        if self.database is not None:
+            connections = GaugeMetricFamily("fabric_connections", "Database connections of the pool.", labels=["state"])
+            for state, number in self.database.connections().items():
+                connections.add_metric([state], number)
+            yield connections
+
+
+@contextmanager
+def served(metrics: Metrics, host: str, port: int) -> Iterator[None]:
+    """Answers scrapes at this address while the block runs; port 0 answers none. OSError where it cannot listen."""
+    if not port:
+        yield
+        return
+    server, thread = start_http_server(port, host, metrics.registry)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
