@@ -33,7 +33,7 @@ TEXT_KEYS = frozenset(
 )
 """Keys whose text is shown. Names of things belong here; what users store, send or search for does not."""
 
-_PLAIN_SPOKEN = frozenset({"uvicorn.error", "alembic.runtime.migration"})
+PLAIN_SPOKEN = frozenset({"uvicorn.error", "alembic.runtime.migration"})
 """Loggers of libraries whose messages tell of addresses, processes and revisions only."""
 
 _REDACTED = "[redacted]"
@@ -75,7 +75,7 @@ def configure(log_format: str, log_level: str, stream: TextIO | None = None) -> 
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi"):  # it brings handlers of its own
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True
-    for name in _PLAIN_SPOKEN:
+    for name in PLAIN_SPOKEN:
         logging.getLogger(name).setLevel(max(logging.INFO, logging.getLevelName(log_level.upper())))
     structlog.configure(
         processors=[
@@ -128,7 +128,7 @@ def _library_message(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """A library's first line, the values in it only from libraries that fill in nothing of ours."""
     values = event.pop("positional_args", None)
     text = str(event["event"])
-    if values and event["_record"].name in _PLAIN_SPOKEN:
+    if values and event["_record"].name in PLAIN_SPOKEN:
         text %= values
     event["event"] = text.partition("\n")[0]
     return event

@@ -9,6 +9,7 @@ Async tests are marked `pytest.mark.anyio`, most simply with `pytestmark = pytes
 
 import asyncio
 import fcntl
+import logging
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from databases import COMPARTMENTS, POLICY, MakeSubject, run_sql, url_of
 from hypothesis import settings
 
@@ -24,6 +26,7 @@ from fabric.db import Database
 from fabric.embedded import DATABASE, EmbeddedPostgres
 from fabric.labels import Label
 from fabric.links import Links
+from fabric.log import OURS, PLAIN_SPOKEN
 from fabric.migration import migrate
 from fabric.objects import Objects
 from fabric.organizations import Directory, Organization, establish
@@ -52,6 +55,19 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         shutil.rmtree(config.stash[_FOLDER])
+
+
+@pytest.fixture
+def untouched_log() -> Iterator[None]:
+    """Undoes what `fabric.log.configure` does to the whole process."""
+    root = logging.getLogger()
+    handlers = root.handlers[:]
+    levels = {name: logging.getLogger(name).level for name in ("", *OURS, *PLAIN_SPOKEN)}
+    yield
+    root.handlers[:] = handlers
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 import os
 import re
 import shlex
@@ -23,7 +22,6 @@ import asyncpg
 import httpx
 import jwt
 import pytest
-import structlog
 from databases import run_sql
 from stix_bundles import id_of, item, relationship
 from typer.main import get_command
@@ -61,16 +59,11 @@ Run = Callable[..., Outcome]
 
 
 @pytest.fixture
-def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """No settings from outside, and the log as it was before."""
+def environment(monkeypatch: pytest.MonkeyPatch, untouched_log: None) -> pytest.MonkeyPatch:
+    """No settings from outside, and the log afterwards as it was before."""
     for name in [name for name in os.environ if name.startswith("FABRIC_")]:
         monkeypatch.delenv(name)
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield monkeypatch
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+    return monkeypatch
 
 
 @pytest.fixture

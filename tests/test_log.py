@@ -5,7 +5,6 @@ import logging
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +36,8 @@ class Recorder:
 
 
 @pytest.fixture
-def recorder() -> Iterator[Recorder]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield Recorder()
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+def recorder(untouched_log: None) -> Recorder:
+    return Recorder()
 
 
 def ours() -> Any:
