@@ -33,6 +33,7 @@ from graphql_api.authentication import Gate
 from graphql_api.context import Services
 from graphql_api.http import GraphQLOverHTTP
 from graphql_api.metrics import Metrics
+from graphql_api.pipeline import Pipeline
 from graphql_api.responses import format_errors
 from graphql_api.surfaces import Surfaces
 
@@ -80,7 +81,7 @@ def create_app(
             app.state.database = database
             measured.database = database
             surfaces = Surfaces(settings, measured.caches)
-            app.state.graphql = GraphQLOverHTTP(services, gate, surfaces, measured)
+            app.state.graphql = GraphQLOverHTTP(Pipeline(services, gate, surfaces), measured)
             async with _following_types(database, types, admin_url):
                 yield
 

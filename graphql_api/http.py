@@ -6,7 +6,7 @@ POST with JSON, GET for queries only. `application/graphql-response+json` gets 4
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -16,13 +16,11 @@ from starlette.responses import Response
 from fabric.errors import BadInput, FabricError, Internal, RateLimited, TimedOut, TooComplex, Unauthenticated
 from fabric.organizations import Organization
 from fabric.subject import SESSION_LABEL_HEADER, Subject
-from graphql_api.authentication import Gate
-from graphql_api.compiler import OperationReader, Outcome
-from graphql_api.context import Context, Services
+from graphql_api.compiler import Outcome
 from graphql_api.documents import Invalid
 from graphql_api.metrics import Metrics
+from graphql_api.pipeline import Asked, Pipeline
 from graphql_api.responses import body, format_errors
-from graphql_api.surfaces import Surfaces
 
 JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
@@ -40,15 +38,6 @@ class NotGraphQL(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """The parameters of a GraphQL request."""
-
-    query: str
-    operation_name: str | None = None
-    variables: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Answer:
     """A response, and the code of its first error; `OK` where it has none."""
 
@@ -59,10 +48,8 @@ class Answer:
 class GraphQLOverHTTP:
     """The endpoint."""
 
-    def __init__(self, services: Services, gate: Gate, surfaces: Surfaces, metrics: Metrics) -> None:
-        self._services = services
-        self._gate = gate
-        self._surfaces = surfaces
+    def __init__(self, pipeline: Pipeline, metrics: Metrics) -> None:
+        self._pipeline = pipeline
         self._metrics = metrics
 
     async def __call__(self, request: Request) -> Response:
@@ -94,20 +81,16 @@ class GraphQLOverHTTP:
         if len(headers.getlist(SESSION_LABEL_HEADER)) > 1:
             raise NotGraphQL(400, BadInput("send one session label", (SESSION_LABEL_HEADER,)))
         try:
-            return await self._gate.admit(headers.get("authorization"), headers.get(SESSION_LABEL_HEADER))
+            return await self._pipeline.gate.admit(headers.get("authorization"), headers.get(SESSION_LABEL_HEADER))
         except BadInput as error:
             raise NotGraphQL(400, error) from None
 
     async def _run(self, request: Request, asked: Asked, subject: Subject, organization: Organization) -> Outcome:
-        catalogue = await self._services.types.catalogue(subject.session)
-        compiler = await self._surfaces.compiler(subject.organization_id, catalogue)
-        operation = compiler.operation(asked.query, asked.operation_name)
-        if request.method != "POST" and not operation.is_query:
+        prepared = await self._pipeline.prepare(asked, subject)
+        if request.method != "POST" and not prepared.operation.is_query:
             raise NotGraphQL(405, "GET is for queries; send mutations by POST", {"allow": "POST"})
-        variables = compiler.variables(operation, asked.variables)
-        reader = OperationReader(compiler, operation)
-        context = Context(self._services, subject, organization, request.state.request_id, reader, variables)
-        return await compiler.run(context, operation, asked.variables)
+        services = self._pipeline.services
+        return await prepared.run(prepared.context(services, subject, organization, request.state.request_id))
 
     async def _asked(self, request: Request) -> Asked:
         if request.method != "POST":  # HEAD is a GET whose answer stays unsaid
@@ -128,7 +111,7 @@ class GraphQLOverHTTP:
 
     async def _body(self, request: Request) -> bytes:
         """The body, never more of it in memory than is allowed."""
-        limit = self._services.settings.max_body_bytes
+        limit = self._pipeline.services.settings.max_body_bytes
         too_large = NotGraphQL(413, f"the body is larger than {limit:,} bytes")
         if int(request.headers.get("content-length") or 0) > limit:
             raise too_large
@@ -152,16 +135,10 @@ def _parsed(text: bytes) -> Any:
 
 
 def _checked(given: dict[str, Any]) -> Asked:
-    query, name, variables = given.get("query"), given.get("operationName"), given.get("variables")
-    if not isinstance(query, str) or not query:
-        raise NotGraphQL(400, "query is missing: the text of a GraphQL document")
-    if name is not None and not isinstance(name, str):
-        raise NotGraphQL(400, "operationName is a string")
-    if variables is not None and not isinstance(variables, dict) and variables != "":
-        raise NotGraphQL(400, "variables is an object")
-    if given.get("extensions") not in (None, "") and not isinstance(given["extensions"], dict):
-        raise NotGraphQL(400, "extensions is an object")
-    return Asked(query, name or None, variables or {})
+    try:
+        return Asked.read(given)
+    except BadInput as error:
+        raise NotGraphQL(400, error) from None
 
 
 def _negotiated(accept: str | None) -> str:
