@@ -16,7 +16,7 @@ import orjson
 from fabric.definitions import Field, LinkField
 from fabric.kinds import Kind
 from fabric.labels import dominates, rank
-from fabric.names import generated_names, names_generated_twice, plural
+from fabric.names import generated_names, link_aggregate, names_generated_twice, plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,17 @@ class Catalogue:
             for link in object_type.own_links.values():
                 found.setdefault(link.relation, []).append((object_type.name, link))
         return {name: _relation(name, declared) for name, declared in sorted(found.items())}
+
+    def has_aggregate(self, object_type: ObjectType, link: str) -> bool:
+        """Whether the link field of the type has a field beside it that counts and sums over what it leads to.
+
+        Not where a member of the type's relatives has that name already: a relative must not lack what its parent has.
+        """
+        lineage = [self.types[n] for n in (object_type.name, *object_type.ancestors)]
+        owner = next(t for t in reversed(lineage) if link in t.own_links)
+        name = link_aggregate(link)
+        relatives = (self.types[n] for n in owner.family)
+        return owner.links[link].many and not any(name in t.fields or name in t.links for t in relatives)
 
     def is_a(self, name: str, ancestor: str) -> bool:
         return ancestor in self.types and name in self.types[ancestor].family

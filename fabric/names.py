@@ -29,6 +29,19 @@ def plural(name: str) -> str:
     return name + ("es" if re.search(r"(s|x|z|ch|sh)\Z", name, re.IGNORECASE) else "s")
 
 
+AGGREGATE = "Aggregate"
+
+
+def link_aggregate(link: str) -> str:
+    """The field that counts and sums over a link field: `sensors` → `sensorsAggregate`."""
+    return link + AGGREGATE
+
+
+def aggregated_link(field: str) -> str:
+    """The link field that `link_aggregate` made this name of; the empty name for any other."""
+    return field.removesuffix(AGGREGATE) if field.endswith(AGGREGATE) else ""
+
+
 def generated_names(type_name: str, plural_name: str, enums: Iterable[str], links: Iterable[str]) -> set[str]:
     """Every name that one type brings into the schema: `type:` names, and fields of `query:` and `mutation:`."""
     return set(_generated(type_name, plural_name, enums, links))
@@ -44,7 +57,7 @@ def _generated(type_name: str, plural_name: str, enums: Iterable[str], links: It
     types = [single, *(single + suffix for suffix in TYPE_SUFFIXES)]
     types += [single + pascal(name) + suffix for name in enums for suffix in ("", "Where", "ListWhere")]
     types += [single + pascal(link) + suffix for link in links for suffix in ("Connection", "Edge", "Link")]
-    queries = [camel(single), camel(single) + "ByKey", camel(many), camel(many) + "Aggregate"]
+    queries = [camel(single), camel(single) + "ByKey", camel(many), camel(many) + AGGREGATE]
     mutations = [verb + noun for verb in ("create", "update", "upsert", "delete") for noun in (single, many)]
     return [
         *(f"type:{name}" for name in types),

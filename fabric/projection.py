@@ -9,7 +9,13 @@ from fabric.definitions import Document, Faults, Field, LinkField
 from fabric.evolution import keeps_values
 from fabric.kinds import Kind
 from fabric.labels import Label, Lattice, dominates
-from fabric.names import RESERVED_NAMES, generated_names, names_generated_twice
+from fabric.names import (
+    RESERVED_NAMES,
+    aggregated_link,
+    generated_names,
+    link_aggregate,
+    names_generated_twice,
+)
 
 NOT_DOMINATED = "a label must be one that your session label dominates"
 
@@ -189,6 +195,7 @@ def _check_document(document: Document, after: Catalogue, faults: Faults) -> Non
     _check_parent(document, after, faults)
     for descendant in (after.types[name] for name in new.family[1:]):
         _check_apart(document, descendant.name, {**descendant.own_fields, **descendant.own_links}, faults)
+    _check_aggregates(document, after, faults)
     for link in document.links.values():
         target = after.types.get(link.target)
         if target is None or target.domain != "object":
@@ -221,6 +228,20 @@ def _check_apart(document: Document, relative: str, members: Mapping[str, Field 
     for group, own in (("fields", document.fields), ("links", document.links)):
         for name in own.keys() & members.keys():
             faults.add(f"{relative} has a member of this name already", group, name)
+
+
+def _check_aggregates(document: Document, after: Catalogue, faults: Faults) -> None:
+    """No member of a type or its relatives has the name of the aggregate beside a link to many."""
+    new = after.types[document.name]
+    relatives = [after.types[name] for name in (*new.ancestors, *new.family)]
+    named = {name for t in relatives for name in (*t.fields, *t.links)}
+    many = {name for t in relatives for name, link in t.links.items() if link.many}
+    for group, own in (("fields", document.fields), ("links", document.links)):
+        for name in own:
+            if (link := aggregated_link(name)) in many:
+                faults.add(f"{name} is what counts and sums over the link {link}", group, name)
+            elif group == "links" and name in many and link_aggregate(name) in named:
+                faults.add(f"{link_aggregate(name)}, which would count and sum over it, is there already", group, name)
 
 
 def _check_relations(after: Catalogue, led: Mapping[str, Faults], faults: Faults) -> None:

@@ -16,7 +16,7 @@ class AggregateWriter:
     aggregate: p.Aggregate
     say: Callable[[p.Parameter], str]
     alias: Callable[[str], str]
-    objects: Callable[[tuple[str, ...], p.Condition, str], str]
+    objects: Callable[[str], str]
     condition: Callable[[p.Condition, str], str]
 
     def sql(self) -> str:
@@ -65,7 +65,7 @@ class AggregateWriter:
         grouped = ", ".join(str(i) for i, _ in enumerate(keys, start=1))
         # Without keys all objects are one group, even where there is none; an aggregate says so by itself.
         by = f" group by {grouped or '()'}" if keys or not columns else ""
-        return f"select {made} from {self.objects(self.aggregate.types, self.aggregate.condition, o)}{by}"
+        return f"select {made} from {self.objects(o)}{by}"
 
     def _listed(self, lists: list[str], groups: str, *, more: bool) -> str:
         """One row: j1… (JSON lists of groups) and, where asked for, whether there are `more` groups than these."""

@@ -72,7 +72,10 @@ class AggregateTypes:
         self._made: dict[str, Any] = {}
 
     def field(self, t: ObjectType) -> GraphQLField:
-        """The field of Query."""
+        """The field of Query, and of the links that lead to the type."""
+        return cast(GraphQLField, self._once(f"field:{t.name}", lambda _: self._made_field(t)))
+
+    def _made_field(self, t: ObjectType) -> GraphQLField:
         args = {
             "where": GraphQLArgument(self._inputs.where(t)),
             "groupBy": GraphQLArgument(GraphQLList(GraphQLNonNull(self._group_by(t)))),

@@ -32,15 +32,19 @@ def _of_root(root: p.Root) -> Iterator[tuple[int, ...]]:
         case p.Page():
             yield from _of_page(root, ())
         case p.Aggregate():
-            yield ()
-            if any(isinstance(output, p.Groups) for _, output in root.outputs):
-                yield (root.grouping.limit.index,)
+            yield from _of_aggregate(root, ())
         case p.ById():
             yield ()
             yield from _of_row(root.row, ())
         case p.ByIds():
             yield (root.ids.index,)
             yield from _of_row(root.row, (root.ids.index,))
+
+
+def _of_aggregate(aggregate: p.Aggregate, around: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    yield around
+    if any(isinstance(output, p.Groups) for _, output in aggregate.outputs):
+        yield (*around, aggregate.grouping.limit.index)
 
 
 def _of_page(page: p.Page, around: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
@@ -65,6 +69,8 @@ def _of_row(row: p.Row, around: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
 def _of_output(output: p.Output, around: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
     if isinstance(output, p.Many):
         yield from _of_page(output.page, around)
+    elif isinstance(output, p.Summary):
+        yield from _of_aggregate(output.aggregate, around)
     elif isinstance(output, p.One):
         yield around
         yield from _of_row(output.row, around)

@@ -71,6 +71,7 @@ class Inputs:
         self._enums: dict[str, GraphQLEnumType] = {}
         self._data_fields: dict[tuple[str, str, bool], GraphQLInputField] = {}
         self._filter_fields: dict[str, GraphQLInputField] = {}
+        self._order_fields: dict[str, GraphQLInputField] = {}
 
     # Leaves
 
@@ -156,9 +157,18 @@ class Inputs:
         return self._object(target.name + "LinkWhere", fields)
 
     def order_by(self, object_type: ObjectType) -> GraphQLInputObjectType:
-        names = ["id", "createdAt", "updatedAt", "revision"]
-        names += [name for name, field in object_type.fields.items() if orderable(field)]
-        return self._object(object_type.name + "OrderBy", lambda: dict.fromkeys(names, _DIRECTION))
+        def fields() -> GraphQLInputFieldMap:
+            names = ["id", "createdAt", "updatedAt", "revision"]
+            names += [name for name, field in object_type.fields.items() if orderable(field)]
+            made = dict.fromkeys(names, _DIRECTION)
+            ones = {name: link for name, link in object_type.links.items() if not link.many}
+            return made | {name: self._order_over(self._catalogue.types[link.target]) for name, link in ones.items()}
+
+        return self._object(object_type.name + "OrderBy", fields)
+
+    def _order_over(self, target: ObjectType) -> GraphQLInputField:
+        """The orderings of what a one-to-one link leads to."""
+        return self._order_fields.setdefault(target.name, GraphQLInputField(self.order_by(target)))
 
     # What mutations take
 

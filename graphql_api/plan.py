@@ -90,12 +90,13 @@ class Hop:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key of an ordering. `nullable` values can be missing."""
+    """One key of an ordering: a value of the row, or of the object over `hops`. `nullable` values can be missing."""
 
     access: Access
     descending: bool
     nulls_first: bool
     nullable: bool
+    hops: tuple["Hop", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,15 @@ class Many:
     page: "Page"
 
 
-Output: TypeAlias = "Constant | Data | Column | TypeName | One | Many"
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """An aggregate over the objects that a hop leads to, each as often as links lead to it."""
+
+    hop: Hop
+    aggregate: "Aggregate"
+
+
+Output: TypeAlias = "Constant | Data | Column | TypeName | One | Many | Summary"
 Outputs: TypeAlias = tuple[tuple[str, Output], ...]
 """By response key, in the order of the selection."""
 
@@ -187,7 +196,10 @@ class Total:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a connection. `limit` rows in the ordering, from its end when `backward`."""
+    """One page of a connection. `limit` rows in the ordering, from its end when `backward`.
+
+    `ranged`: an index holds the rows in ranges by the first key.
+    """
 
     types: tuple[str, ...]
     condition: Condition
@@ -197,6 +209,7 @@ class Page:
     after: Keyset | None
     before: Keyset | None
     cursor_pads: tuple[Parameter, Parameter] | None
+    ranged: bool
     outputs: tuple[tuple[str, "Nodes | Edges | PageInfo | Total | Constant"], ...]
 
 
@@ -252,7 +265,7 @@ class Grouping:
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:
-    """Aggregates over all objects of the types (`columns`, by their names), and over groups of them."""
+    """Aggregates over objects of the types (`columns`, by their names), and over groups of them."""
 
     types: tuple[str, ...]
     condition: Condition

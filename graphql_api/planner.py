@@ -11,34 +11,21 @@ from uuid import UUID
 from graphql import GraphQLField, SelectionSetNode
 
 from fabric import ids
-from fabric.access import CREATED, ID, LINK_ID, LINK_SOURCE, LINK_TARGET, REVISION, UPDATED, value_of
 from fabric.catalogue import ObjectType
 from fabric.definitions import LinkField
 from fabric.errors import BadInput, TooComplex
-from fabric.names import pascal
+from fabric.names import aggregated_link, pascal
 from graphql_api import plan as p
 from graphql_api.aggregate_plans import AggregatePlanner
 from graphql_api.arguments import Leaf, Tree, Variables, read_arguments
 from graphql_api.conditions import Conditions
 from graphql_api.cursors import BadCursor, CursorKey, cursor_key, shape
+from graphql_api.orderings import Orderings
 from graphql_api.schema import TYPE_KEY, RootField, Surface, concrete_name, is_interface
 from graphql_api.selection import Selected, Spreader
 
-_DIRECTIONS = {
-    "ASC": (False, False),
-    "DESC": (True, True),
-    "ASC_NULLS_FIRST": (False, True),
-    "DESC_NULLS_LAST": (True, False),
-}
-"""(descending, nulls first)"""
-
-_ORDER_COLUMNS = {"id": ID, "createdAt": CREATED, "updatedAt": UPDATED, "revision": REVISION}
-
-
 MAX_PARAMETERS = 2_000
 """Values that one statement takes; a list is one."""
-
-MAX_ORDERING = 16
 
 OBJECT_IDS = "@objects"
 """Not a name that a document's variable can have."""
@@ -63,6 +50,7 @@ class Planner:
         self._binders: list[p.Binder] = []
         self.permissions = {"object:read"}
         self._conditions = Conditions(surface.catalogue, self._add, self.permissions)
+        self._orderings = Orderings(self._types, self.permissions)
         self._names: p.Parameter | None = None
         self._named = False
 
@@ -98,8 +86,7 @@ class Planner:
             return self._page(field, trees, object_type, object_type.name, [object_type.name], None, (field.key,))
         if root.kind == "aggregate":
             assert root.type_name is not None
-            planner = AggregatePlanner(self._types[root.type_name], self._conditions, self._collect, self._compartments)
-            return planner.plan(field, trees, self._limit(trees.get("first"), (field.key,), "first"))
+            return self._aggregate(field, trees, self._types[root.type_name])
         row = self._row(field.sets, types)
         match root.kind:
             case "nodes":
@@ -174,6 +161,8 @@ class Planner:
             return p.Data(t.fields[name])
         if name in t.links:
             return self._link(field, t, t.links[name])
+        if (link := t.links.get(aggregated_link(name))) is not None:
+            return self._summary(field, t, link)
         return self._column(name, "{o}")
 
     def _column(self, name: str, row: str) -> p.Output:
@@ -207,6 +196,16 @@ class Planner:
         trees = read_arguments(self._definition(t, link.name), field.node, self._variables)
         return p.Many(hop, self._page(field, trees, target, name, [owner, link.name], link, (field.key,)))
 
+    def _summary(self, field: Selected, t: ObjectType, link: LinkField) -> p.Summary:
+        self.permissions.add("link:read")
+        target = self._types[link.target]
+        trees = read_arguments(self._definition(t, field.name), field.node, self._variables)
+        return p.Summary(p.Hop(link.relation, link.outgoing, target.family), self._aggregate(field, trees, target))
+
+    def _aggregate(self, field: Selected, trees: dict[str, Tree], t: ObjectType) -> p.Aggregate:
+        planner = AggregatePlanner(t, self._conditions, self._collect, self._compartments)
+        return planner.plan(field, trees, self._limit(trees.get("first"), (field.key,), "first"))
+
     def _definition(self, t: ObjectType, name: str) -> GraphQLField:
         definition: GraphQLField = self._surface.schema.type_map[concrete_name(t)].fields[name]  # type: ignore[attr-defined]
         return definition
@@ -218,20 +217,22 @@ class Planner:
         link: LinkField | None, path: tuple[str | int, ...],
     ) -> p.Page:  # fmt: skip
         """`name` is what its GraphQL types are named after; `listed` what its cursors belong to."""
-        keys, ordering = self._ordering(trees.get("orderBy"), target, link, path)
+        ordering = self._orderings.read(trees.get("orderBy"), target, link, (*path, "orderBy"))
+        sealed = [*listed, *ordering.names]
         if trees.get("first") is not None and trees.get("last") is not None:
             raise BadInput("first and last cannot be combined", path)
         backward = trees.get("last") is not None
-        pads = self._pads([*listed, *ordering])
+        pads = self._pads(sealed)
         return p.Page(
             types=target.family,
             condition=self._conditions.where(target, trees.get("where"), (*path, "where")),
-            keys=keys,
+            keys=ordering.keys,
             limit=self._limit(trees.get("last" if backward else "first"), path, "last" if backward else "first"),
             backward=backward,
-            after=self._keyset(trees.get("after"), len(keys), [*listed, *ordering], (*path, "after")),
-            before=self._keyset(trees.get("before"), len(keys), [*listed, *ordering], (*path, "before")),
+            after=self._keyset(trees.get("after"), len(ordering.keys), sealed, (*path, "after")),
+            before=self._keyset(trees.get("before"), len(ordering.keys), sealed, (*path, "before")),
             cursor_pads=pads,
+            ranged=ordering.ranged,
             outputs=tuple((f.key, self._page_output(f, target, name)) for f in self._collect(field.sets)),
         )
 
@@ -291,36 +292,6 @@ class Planner:
 
         return self._add(bind)
 
-    def _ordering(
-        self, tree: Tree, target: ObjectType, link: LinkField | None, path: tuple[str | int, ...]
-    ) -> tuple[tuple[p.Key, ...], list[str]]:
-        """The keys, ending in the ids that make them unique, and their names for the cursor's seal."""
-        keys: list[p.Key] = []
-        ordering: list[str] = []
-        if isinstance(tree, list) and len(tree) > MAX_ORDERING:
-            raise BadInput(f"an ordering has {MAX_ORDERING} keys at most", (*path, "orderBy"))
-        for i, each in enumerate(tree if isinstance(tree, list) else []):
-            given = [(name, leaf) for name, leaf in each.items() if leaf is not None]  # type: ignore[union-attr]
-            if len(given) != 1:
-                raise BadInput("each item names one field; list them in the order that counts", (*path, "orderBy", i))
-            name, leaf = given[0]
-            assert isinstance(leaf, Leaf)
-            descending, nulls_first = _DIRECTIONS[leaf.now]
-            column = _ORDER_COLUMNS.get(name)
-            access = column or value_of(target.fields[name])
-            keys.append(
-                p.Key(access, descending, nulls_first, nullable=column is None and not target.fields[name].non_null)
-            )
-            # The key says more than the name: a field of another kind by the same name has another one.
-            ordering += [name if column else target.fields[name].key, leaf.now]
-        last = keys[-1].descending if keys else False
-        if link is None:
-            return (*keys, p.Key(ID, last, last, nullable=False)), ordering
-        # The object's id as its link has it: in this order an index on links gives them.
-        far = p.Key(LINK_TARGET if link.outgoing else LINK_SOURCE, last, last, nullable=False)
-        keys += [far, p.Key(LINK_ID, last, last, nullable=False)]
-        return tuple(keys), ordering
-
     def _pads(self, ordering: list[str]) -> tuple[p.Parameter, p.Parameter]:
         def key(request: p.Request) -> CursorKey:
             return cursor_key(request.organization, request.subject.label, ordering)
@@ -356,7 +327,7 @@ def _alike(types: Sequence[ObjectType], names: Sequence[str]) -> list[list[Objec
     """The types in groups for which the selected names mean the same."""
     groups: dict[str, list[ObjectType]] = {}
     for t in types:
-        meaning = repr([(t.fields.get(n), t.links.get(n)) for n in names])
+        meaning = repr([(t.fields.get(n), t.links.get(n), t.links.get(aggregated_link(n))) for n in names])
         groups.setdefault(meaning, []).append(t)
     return list(groups.values())
 

@@ -37,7 +37,7 @@ from graphql import (
 
 from fabric.catalogue import Catalogue, ObjectType
 from fabric.definitions import LinkField
-from fabric.names import camel, pascal
+from fabric.names import AGGREGATE, camel, link_aggregate, pascal
 from graphql_api.aggregate_types import AggregateTypes
 from graphql_api.context import Info
 from graphql_api.fixed import FIXED
@@ -192,8 +192,8 @@ class _Builder:
             roots[single] = RootField("id", name)
             fields[many] = _field(_required(self._connection(t)), self._page_arguments(t), t.description)
             roots[many] = RootField("list", name)
-            fields[f"{many}Aggregate"] = self._aggregates.field(t)
-            roots[f"{many}Aggregate"] = RootField("aggregate", name)
+            fields[many + AGGREGATE] = self._aggregates.field(t)
+            roots[many + AGGREGATE] = RootField("aggregate", name)
             if t.natural_key:
                 keys = {k: GraphQLArgument(_required(self._inputs.value(t, t.fields[k]))) for k in t.natural_key}
                 fields[f"{single}ByKey"] = _field(self._shape(t), keys)
@@ -253,6 +253,8 @@ class _Builder:
             if link.many:
                 type_ = _required(self._link_connection(self._inputs_owner(t, name), link))
                 members[name] = _field(type_, self._page_arguments(target), link.description)
+                if self._catalogue.has_aggregate(t, name):
+                    members[link_aggregate(name)] = self._aggregates.field(target)
             else:
                 members[name] = _field(self._shape(target), description=link.description)
         return members

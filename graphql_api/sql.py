@@ -5,7 +5,7 @@ names.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
 from fabric.access import json_of, literal
@@ -13,7 +13,7 @@ from fabric.db import READ
 from graphql_api import plan as p
 from graphql_api.aggregate_sql import AggregateWriter
 from graphql_api.json_text import json_object
-from graphql_api.keysets import Directed, beyond, conjunction, reached
+from graphql_api.keysets import Directed, Range, all_ranges, beyond, conjunction, is_row_comparison, order_by, ranges
 
 FIRST_PARAMETER = 3
 """`$1` and `$2` are the session's, see `READ`."""
@@ -55,7 +55,7 @@ class _Writer:
             case p.Page():
                 return self._page(root, None, None)
             case p.Aggregate():
-                return AggregateWriter(root, self.say, self._alias, self._objects, self._condition).sql()
+                return self._aggregate(root, lambda o: self._objects(root.types, root.condition, o))
             case p.ById():
                 return f"coalesce({self._by_id(root.types, self.say(root.id) + '::uuid', root.row)}, 'null')"
             case p.ByIds():
@@ -63,6 +63,9 @@ class _Writer:
                 listed = f"string_agg(coalesce({each}, 'null'), ',' order by i.n)"
                 ids = f"unnest({self.say(root.ids)}::uuid[]) with ordinality as i(id, n)"
                 return f"(select '[' || coalesce({listed}, '') || ']' from {ids})"
+
+    def _aggregate(self, aggregate: p.Aggregate, objects: Callable[[str], str]) -> str:
+        return AggregateWriter(aggregate, self.say, self._alias, objects, self._condition).sql()
 
     def _alias(self, letter: str) -> str:
         return f"{letter}{next(self._numbers)}"
@@ -112,12 +115,29 @@ class _Writer:
                 return f"coalesce({self._one(output, o)}, 'null')"
             case p.Many():
                 return self._page(output.page, output.hop, o)
+            case p.Summary():
+                return self._aggregate(output.aggregate, lambda t: self._over(output, o, t))
 
     def _one(self, one: p.One, o: str) -> str:
         """Of several links the one with the highest label, which may cover a lower one."""
+        return self._of_one(one.hop, o, lambda t, link: self._row(one.row, t, link))
+
+    def _of_one(self, hop: p.Hop, o: str, value: Callable[[str, str], str]) -> str:
         t, link = self._alias("o"), self._alias("l")
         order = f"{link}.label >> 60 desc, bit_count({link}.label::bit(64)) desc, {link}.label desc, {link}.link_id"
-        return f"(select {self._row(one.row, t, link)} from {self._hop(one.hop, o, t, link)} order by {order} limit 1)"
+        return f"(select {value(t, link)} from {self._hop(hop, o, t, link)} order by {order} limit 1)"
+
+    def _over(self, summary: p.Summary, o: str, t: str) -> str:
+        """FROM and WHERE of the objects that are aggregated."""
+        rows = self._hop(summary.hop, o, t, self._alias("l"))
+        return conjunction([rows, self._condition(summary.aggregate.condition, t)])
+
+    def _key(self, key: p.Key, o: str, link: str | None) -> str:
+        """The value that a row is sorted by."""
+        if not key.hops:
+            return key.access.sql.format(o=o, l=link)
+        below = replace(key, hops=key.hops[1:])
+        return self._of_one(key.hops[0], o, lambda t, _: self._key(below, t, None))
 
     def _hop(self, hop: p.Hop, o: str, t: str, link: str) -> str:
         """FROM and WHERE of the objects over a hop, but for further conditions."""
@@ -250,10 +270,15 @@ class _PageWriter:
         return f"(exists (select from {self._source()} and {beyond}))::text"
 
     def _beyond(self, keys: list[Directed], keyset: p.Keyset, *, inclusive: bool = False) -> str:
-        values = [
+        return beyond(keys, self._xs(keys), self._values(keys, keyset), inclusive=inclusive)
+
+    def _xs(self, keys: list[Directed]) -> list[str]:
+        return [self._writer._key(k.key, self._t, self._link) for k in keys]
+
+    def _values(self, keys: list[Directed], keyset: p.Keyset) -> list[str | None]:
+        return [
             k.key.access.parameter(self._writer.say(v)) if v else None for k, v in zip(keys, keyset.values, strict=True)
         ]
-        return beyond(keys, values, self._t, self._link, inclusive=inclusive)
 
     def _keys(self, *, reverse: bool) -> list[Directed]:
         return [Directed(k, k.descending != reverse, k.nulls_first != reverse) for k in self._page.keys]
@@ -261,34 +286,68 @@ class _PageWriter:
     def _cursor(self) -> str:
         assert self._page.cursor_pads is not None
         inner, outer = map(self._writer.say, self._page.cursor_pads)
-        keys = ", ".join(k.access.key.format(reached(k.access, self._t, self._link)) for k in self._page.keys)
+        keys = ", ".join(k.access.key.format(self._writer._key(k, self._t, self._link)) for k in self._page.keys)
         return f"fabric.cursor({inner}::bytea, {outer}::bytea, jsonb_build_array({keys}))"
 
     def _made(self, columns: list[str]) -> str:
         """Rows `p`: j1… (JSON); where asked for, n (from 1, in reading direction), c and m (cursor and number)."""
-        page, t, link = self._page, self._t, self._link
+        t, link = self._t, self._link
         made = [f"{json} as j{i}" for i, json in enumerate(columns, start=1)]
         if self._numbered:
             made.append("row_number() over () as n")
         if {"startCursor", "endCursor"} & self._infos:
             # The number of rows, since an ordered aggregate for the last would reorder what the others take.
             made += [f"{self._cursor()} as c", "count(*) over () as m"]
-        direction = self._keys(reverse=page.backward)
-        order = ", ".join(d.order(t, link) for d in direction)
-        bounds = [self._source()]
-        if page.after:
-            bounds.append(self._beyond(self._keys(reverse=False), page.after))
-        if page.before:
-            bounds.append(self._beyond(self._keys(reverse=True), page.before))
-        columns = [f"{t}.{c}" for c in _OBJECT_COLUMNS] + [f"{link}.{c} as l_{c}" for c in _LINK_COLUMNS if link]
-        limit = f"{self._limit()}{self._extra}"
-        inner = f"select {', '.join(columns)} from {' and '.join(bounds)} order by {order} limit {limit}"
+        inner = self._taken()
         lateral = ""
         if link:
             renamed = ", ".join(f"{t}.l_{c} as {c}" for c in _LINK_COLUMNS)
             lateral = f" cross join lateral (select {renamed}) {link}"
         return f"select {', '.join(made)} from ({inner}) {t}{lateral}"
 
+
+    def _taken(self) -> str:
+        """The page's rows in reading order.
+
+        Where an index holds the rows in ranges, those beyond a cursor are taken range by range, each no further than
+        the page can reach: as one condition they would all be read, back to the first.
+        """
+        page, t = self._page, self._t
+        direction = self._keys(reverse=page.backward)
+        start, end = (page.before, page.after) if page.backward else (page.after, page.before)
+
+        def taken(part: Range) -> str:
+            bounds = [self._source(), part.condition]
+            if end:
+                bounds.append(self._beyond(self._keys(reverse=not page.backward), end))
+            return f"select {self._columns()} from {conjunction(bounds)} {ending(part.decided)}"
+
+        def ending(decided: int) -> str:
+            order = order_by(direction, self._xs(direction), decided=decided)
+            return f"order by {order} limit {self._limit()}{self._extra}"
+
+        parts = self._ranges(direction, start)
+        if len(parts) == 1:
+            return taken(parts[0])
+        return f"select {t}.* from ({' union all '.join(f'({taken(part)})' for part in parts)}) {t} {ending(0)}"
+
+    def _ranges(self, direction: list[Directed], start: p.Keyset | None) -> list[Range]:
+        if start is None:
+            return all_ranges(direction, self._xs(direction)) if self._page.ranged else [Range("true", 0)]
+        values = self._values(direction, start)
+        if self._page.ranged and not is_row_comparison(direction, values):
+            found = ranges(direction, self._xs(direction), values)
+            if 0 < len(found) <= MAX_RANGES:
+                return found
+        return [Range(self._beyond(direction, start), 0)]
+
+    def _columns(self) -> str:
+        links = [f"{self._link}.{c} as l_{c}" for c in _LINK_COLUMNS] if self._link else []
+        return ", ".join([*(f"{self._t}.{c}" for c in _OBJECT_COLUMNS), *links])
+
+
+MAX_RANGES = 8
+"""Of one page. More would make the statement longer than they save."""
 
 _OBJECT_COLUMNS = ("object_id", "label", "type_name", "data", "revision", "created_at", "updated_at")
 _LINK_COLUMNS = (

@@ -16,6 +16,7 @@ from fabric.type_documents import as_document
 
 LATTICE = Lattice(COMPARTMENTS)
 STRING: Mapping[str, Any] = {"type": "string"}
+PARTS = {"relation": "has_part", "target": "Thing"}
 
 
 def code(label: str) -> int:
@@ -225,6 +226,34 @@ def test_names_that_another_type_generates_are_taken(world: World) -> None:
 )
 def test_a_type_does_not_generate_one_name_twice(world: World, document: dict[str, Any]) -> None:
     assert set(refused_in(world, document)) == {(0, "typeName")}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        thing(fields={"partsAggregate": STRING}, links={"parts": PARTS}),
+        thing(links={"parts": PARTS, "partsAggregate": PARTS | {"relation": "s"}}),
+    ],
+)
+def test_the_name_of_a_links_aggregate_is_taken(world: World, document: dict[str, Any]) -> None:
+    refused = refused_in(world, document)
+    assert {path[1] for path in refused} <= {"fields", "links"}
+    assert all("partsAggregate" in message for message in refused.values())
+
+
+def test_the_name_of_a_links_aggregate_is_taken_in_the_whole_family(world: World) -> None:
+    world.define(thing("Base"), thing("Part", extends="Base", fields={"partsAggregate": STRING}))
+    assert list(refused_in(world, thing("Base", links={"parts": PARTS | {"target": "Base"}}))) == [(0, "links", "parts")]
+    world.define(thing("Base", links={"parts": PARTS | {"target": "Base", "cardinality": "one"}}))
+
+
+def test_a_hidden_member_of_an_aggregates_name_takes_the_aggregate_away_from_who_sees_both(world: World) -> None:
+    world.define(thing("A"))
+    world.define(thing("B", extends="A", fields={"partsAggregate": STRING}), at="SECRET")
+    world.define(thing("A", links={"parts": PARTS | {"target": "A"}}))
+    for label, has in (("UNCLASSIFIED", True), ("SECRET", False)):
+        catalogue = world.seen(label)
+        assert catalogue.has_aggregate(catalogue.types["A"], "parts") is has
 
 
 def test_a_link_needs_a_target_and_its_label_dominates_the_targets(world: World) -> None:

@@ -38,7 +38,7 @@ class Ground:
     lattice: ClassVar[Lattice] = Lattice(COMPARTMENTS)
 
     def __init__(self, admin_url: str, server_url: str) -> None:
-        self._admin_url = admin_url
+        self.admin_url = admin_url
         self._server_url = server_url
         self._runner = asyncio.Runner()
         self._names = count(1)
@@ -55,7 +55,7 @@ class Ground:
 
     async def _open(self) -> None:
         self.database = await Database.connect(self._server_url)
-        self.admin = await asyncpg.connect(self._admin_url)
+        self.admin = await asyncpg.connect(self.admin_url)
         await self.admin.set_type_codec("jsonb", schema="pg_catalog", encoder=_json, decoder=orjson.loads)
         self.types = Types(self.database)
         self.objects = Objects(self.types)
@@ -72,7 +72,7 @@ class Ground:
     async def organization(self) -> Organization:
         """A new one."""
         name = f"org-{next(self._names)}"
-        await establish(self._admin_url, name, COMPARTMENTS)
+        await establish(self.admin_url, name, COMPARTMENTS)
         found = await Directory(self.database).find(name)
         assert found is not None
         return found

@@ -114,7 +114,7 @@ class Interpreter:
                 places = [Place(r) for r in self._objects.values() if r["type_name"] in t.family]
                 return self._connection(places, t, t.name, nodes, arguments)
             if name == camel(t.plural) + "Aggregate":
-                return self._aggregate(t, nodes, arguments)
+                return self._summary([r for r in self._objects.values() if r["type_name"] in t.family], t, nodes)
         raise AssertionError(name)
 
     def _find(self, id: str, types: Iterable[str]) -> Row | None:
@@ -128,8 +128,8 @@ class Interpreter:
         assert len(found) <= 1
         return found[0] if found else None
 
-    def _aggregate(self, t: ObjectType, nodes: list[FieldNode], arguments: Mapping[str, Any]) -> dict[str, Any]:
-        rows = [r for r in self._objects.values() if r["type_name"] in t.family]
+    def _summary(self, rows: list[Row], t: ObjectType, nodes: list[FieldNode]) -> dict[str, Any]:
+        arguments = self._arguments(nodes[0])
         rows = [r for r in rows if self._passes(r, t, arguments.get("where"))]
         return Aggregates(t, self._lattice, self._members, self._page_size).answer(rows, nodes, arguments)
 
@@ -150,6 +150,9 @@ class Interpreter:
             return _leaf(t.fields[name], row["data"])
         if name in t.links:
             return self._linked(row, t, t.links[name], nodes)
+        if name.endswith("Aggregate"):
+            link = t.links[name.removesuffix("Aggregate")]
+            return self._summary([p.row for p in self._over(row, link)], self._types[link.target], nodes)
         return self._column(row, name, "object_id")
 
     def _column(self, row: Row, name: str, id: str) -> Any:
@@ -181,9 +184,7 @@ class Interpreter:
         if link.many:
             owner = [n for n in (t.name, *t.ancestors) if link.name in self._types[n].own_links][-1]
             return self._connection(places, target, owner + pascal(link.name), nodes, self._arguments(nodes[0]))
-        # The highest label covers the lower ones; the link's id decides between equals.
-        places.sort(key=lambda p: (*(-part for part in rank(_link(p)["label"])), _link(p)["link_id"]))
-        return self._object(places[0].row if places else None, nodes)
+        return self._object(_first(places), nodes)
 
     # Connections
 
@@ -245,11 +246,11 @@ class Interpreter:
         return self._column(link, member, "link_id")
 
     def _order(self, t: ObjectType, order_by: Any) -> Callable[[Place, Place], int]:
-        keys = [next(iter(each.items())) for each in listed(order_by or [])]
+        keys = [_order_key(each) for each in listed(order_by or [])]
 
         def compare(a: Place, b: Place) -> int:
-            for name, direction in keys:
-                x, y = self._sort_value(a.row, t, name), self._sort_value(b.row, t, name)
+            for names, direction in keys:
+                x, y = self._sort_value(a.row, t, names), self._sort_value(b.row, t, names)
                 if (x is None) != (y is None):
                     nulls_first = direction in ("DESC", "ASC_NULLS_FIRST")
                     return -1 if (x is None) == nulls_first else 1
@@ -260,7 +261,12 @@ class Interpreter:
 
         return compare
 
-    def _sort_value(self, row: Row, t: ObjectType, name: str) -> Any:
+    def _sort_value(self, row: Row, t: ObjectType, names: Sequence[str]) -> Any:
+        """The value at the end of the names, of which all but the last are links."""
+        name, *further = names
+        if further:
+            target = _first(self._over(row, t.links[name]))
+            return None if target is None else self._sort_value(target, self._types[t.links[name].target], further)
         if name in t.fields:
             value = row["data"].get(t.fields[name].key)
             return None if value is None else comparable(t.fields[name].kind, value)
@@ -373,6 +379,22 @@ def _page_info(name: str, page: list[Place], before: bool, after: bool) -> Any:
 
 def _sets(nodes: Iterable[FieldNode]) -> list[SelectionSetNode]:
     return [n.selection_set for n in nodes if n.selection_set is not None]
+
+
+def _first(places: list[Place]) -> Row | None:
+    """Of several links the highest label's covers the lower ones; the link's id decides between equals."""
+    places = sorted(places, key=lambda p: (*(-part for part in rank(_link(p)["label"])), _link(p)["link_id"]))
+    return places[0].row if places else None
+
+
+def _order_key(item: Mapping[str, Any]) -> tuple[list[str], str]:
+    """The names on the way to the direction, and the direction."""
+    names: list[str] = []
+    inner: Any = item
+    while isinstance(inner, Mapping):
+        [(name, inner)] = [(n, v) for n, v in inner.items() if v is not None]
+        names.append(name)
+    return names, inner
 
 
 def _link(place: Place) -> Row:

@@ -102,7 +102,7 @@ class Values:
     def _object(self, type_: GraphQLInputObjectType, depth: int) -> dict[str, Any]:
         names = list(type_.fields)
         if type_.name.endswith("OrderBy"):
-            names = [self._random.choice(names)]
+            names = [self._random.choice([n for n in names if depth > 0 or not _is_order(type_, n)])]
         elif depth <= 0 and "and" in names:
             names = [n for n in names if n not in ("and", "or", "not") and not _is_link(type_, n)]
         chosen = self._random.sample(names, min(len(names), self._random.choice([0, 1, 1, 1, 2, 3])))
@@ -115,7 +115,7 @@ class Values:
             if nullable and self._chance(0.1):
                 made[name] = None
             else:
-                made[name] = self.made(get_nullable_type(inner), depth - (name in _NESTING))
+                made[name] = self.made(get_nullable_type(inner), depth - (name in _NESTING or _is_order(type_, name)))
         return made
 
 
@@ -215,6 +215,11 @@ class Question(Values):
         if field.endswith("ByKey") and str(argument.type) == "String!":
             return self._said(self._random.choice(self._keys), argument.type)
         return self.value(argument.type, 2)
+
+
+def _is_order(type_: GraphQLInputObjectType, name: str) -> bool:
+    """Whether the member orders by what a link leads to."""
+    return str(get_named_type(type_.fields[name].type)).endswith("OrderBy")
 
 
 def _is_link(type_: GraphQLInputObjectType, name: str) -> bool:

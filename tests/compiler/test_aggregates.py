@@ -245,9 +245,46 @@ def test_an_aggregate_takes_the_permissions_of_a_list(house: House) -> None:
         assert caught.value.code == "FORBIDDEN"
 
 
+def test_what_a_link_leads_to_is_counted_and_summed_for_each_object(house: House) -> None:
+    text = """{ sites(orderBy: [{code: ASC}]) { nodes { code equipmentAggregate {
+        count fields { rating { sum max } } } equipment { totalCount } } } }"""
+
+    def seen(label: str) -> dict[str, Any]:
+        return {n["code"]: n["equipmentAggregate"] for n in house.ask(text, label=label)["sites"]["nodes"]}
+
+    nothing = {"count": 0, "fields": {"rating": {"sum": None, "max": None}}}
+    assert seen(LOW) == {"N": {"count": 2, "fields": {"rating": {"sum": 3.5, "max": 4.5}}}, "S": nothing}
+    # Both of the pump's links are there for a reader of both labels, and its version above.
+    assert seen(MIDDLE)["S"] == {"count": 1, "fields": {"rating": {"sum": 99.5, "max": 99.5}}}
+
+
+def test_the_aggregate_of_a_link_filters_groups_and_has_having(house: House) -> None:
+    text = """{ equipment(id: "%s") { sensorsAggregate(where: {name: {ne: "Hot"}}, groupBy: [{unit: VALUE}],
+        having: {count: {gte: 1}}, first: 1) { count groups { key { unit } count } hasMoreGroups } } }"""
+    found = house.ask(text % IDS["valve"])["equipment"]["sensorsAggregate"]
+    assert found == {"count": 1, "groups": [{"key": {"unit": "°C"}, "count": 1}], "hasMoreGroups": False}
+    found = house.ask(text % IDS["valve"], label=MIDDLE)["equipment"]["sensorsAggregate"]
+    assert (found["count"], found["hasMoreGroups"]) == (2, True)
+
+
+def test_the_aggregate_of_a_link_takes_the_permission_to_read_links(house: House) -> None:
+    with pytest.raises(FabricError) as caught:
+        house.outcome("{ sites { nodes { equipmentAggregate { count } } } }", permissions={"object:read"})
+    assert caught.value.code == "FORBIDDEN"
+
+
 def test_an_aggregate_costs_its_groups_and_one_row_more() -> None:
     grouping = p.Grouping((), (), p.All(()), p.Parameter(0))
     for outputs, rows in (((), 1), ((("groups", p.Groups(())),), 8)):
         plan = p.Plan((("a", p.Aggregate((), p.All(()), (), grouping, outputs)),), (lambda _: 7,))
         request: Any = None
         assert cost(terms(plan), plan, request) == rows
+
+
+def test_the_aggregate_of_a_link_costs_as_often_as_there_are_objects() -> None:
+    grouping = p.Grouping((), (), p.All(()), p.Parameter(1))
+    summary = p.Summary(p.Hop("r", True, ()), p.Aggregate((), p.All(()), (), grouping, (("groups", p.Groups(())),)))
+    page = p.ByIds((), p.Parameter(0), p.Row(((("T",), (("a", summary),)),)))
+    plan = p.Plan((("nodes", page),), (lambda _: [None] * 5, lambda _: 7))
+    request: Any = None
+    assert cost(terms(plan), plan, request) == 5 + 5 + 5 * 7

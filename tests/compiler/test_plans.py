@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from compiler.ground import Ground
+from fabric import indexes
 from fabric.links import LinkChange
 from fabric.objects import Change
 from fabric.organizations import Organization
@@ -27,7 +28,7 @@ _DEFINITIONS: list[dict[str, Any]] = [
         "typeName": "Part",
         "label": "UNCLASSIFIED",
         "naturalKey": ["code"],
-        "fields": {"code": {"type": "string", "required": True}, "size": {"type": "integer"}},
+        "fields": {"code": {"type": "string", "required": True}, "size": {"type": "integer", "indexed": True}},
         "links": {
             "parts": {"relation": "contains", "target": "Part"},
             "whole": {"relation": "contains", "target": "Part", "direction": "in"},
@@ -90,6 +91,7 @@ async def _fill(ground: Ground) -> _Store:
     await ground.objects.write(high, organization, [Change("update", "Part", {"size": -1}, id) for id in ids[::10]])
     ends = [(ids[i], ids[(i + j) % ROWS]) for i in range(ROWS) for j in range(1, LINKS + 1)]
     await ground.links.write(low, organization, [LinkChange("link", "contains", *each) for each in ends])
+    await indexes.reconcile(ground.admin_url, minimum=ROWS)
     await ground.admin.execute("analyze fabric.objects; analyze fabric.links")
     return _Store(ground, organization, ids)
 
@@ -137,6 +139,23 @@ def test_a_page_far_on_costs_what_the_first_costs(store: _Store, label: str) -> 
     [read] = _reads(store.explained(text, {"n": 20, "c": page["parts"]["pageInfo"]["endCursor"]}, label), "objects")
     assert read.index == "objects_by_type"
     assert read.rows <= 30
+
+
+@pytest.mark.parametrize("label", _LABELS)
+@pytest.mark.parametrize("direction", ["ASC", "DESC", "ASC_NULLS_FIRST", "DESC_NULLS_LAST"])
+@pytest.mark.parametrize("backward", [False, True])
+def test_a_page_far_on_in_the_order_of_a_field_that_may_be_missing_reads_no_more_than_the_first(
+    store: _Store, label: str, direction: str, *, backward: bool
+) -> None:
+    subject = store.ground.subject(store.organization, label, ("reader",))
+    text = """query($f: Int, $l: Int, $a: String, $b: String) { parts(orderBy: [{size: %s}], first: $f, last: $l,
+        after: $a, before: $b) { nodes { code } pageInfo { startCursor endCursor } } }"""
+    size, cursor, end = ("l", "b", "startCursor") if backward else ("f", "a", "endCursor")
+    page = store.ground.run(store.ground.ask(store.organization, subject, text % direction, {size: 1000}))
+    variables = {size: 20, cursor: page["parts"]["pageInfo"][end]}
+    reads = _reads(store.explained(text % direction, variables, label), "objects")
+    assert all((s.index or "").startswith(indexes.PREFIX) for s in reads)
+    assert sum(s.rows for s in reads) <= 3 * 30
 
 
 @pytest.mark.parametrize("label", _LABELS)

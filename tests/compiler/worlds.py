@@ -220,6 +220,8 @@ def _document(random: Random, name: str, made: Mapping[str, dict[str, Any]]) -> 
             each["values"] = random.sample(["HIGH", "LOW", "mid", "A"], random.randint(1, 4))
         if random.random() < 0.2:
             each["required"] = True
+        if random.random() < 0.5 and not many and kind is not Kind.JSON:
+            each["indexed"] = True
         document["fields"][f"{kind}_{initial}" + ("s" if many else "")] = each
     return document
 

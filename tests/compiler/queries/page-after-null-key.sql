@@ -7,7 +7,7 @@ from
 (select format('{"name":%s}', coalesce(o1.data->'name', 'null')) as j1
 from
 (select o1.object_id, o1.label, o1.type_name, o1.data, o1.revision, o1.created_at, o1.updated_at from fabric.objects o1
-where o1.organization_id = s.org and not o1.tombstone and o1.type_name in ('Equipment', 'Booster', 'Pump') and (fabric.float8(fabric.field(o1.data, 'rating#f')) is not null or fabric.float8(fabric.field(o1.data, 'rating#f')) is null and o1.object_id < $3::text::uuid)
+where o1.organization_id = s.org and not o1.tombstone and o1.type_name in ('Equipment', 'Booster', 'Pump') and (fabric.float8(fabric.field(o1.data, 'rating#f')) is null and o1.object_id < $3::text::uuid or fabric.float8(fabric.field(o1.data, 'rating#f')) is not null)
 order by fabric.float8(fabric.field(o1.data, 'rating#f')) desc, o1.object_id desc
 limit $4::bigint) o1) p2)), 'UTF8')) r(v)
 -- $3: '00000000-0000-4000-8000-000000000003'
