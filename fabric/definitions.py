@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from fabric.errors import BadInput, FabricError, Several
+from fabric.errors import BadInput, FabricError, raise_any
 from fabric.kinds import Kind
 from fabric.labels import Label
 from fabric.names import GRAPHQL_NAME
@@ -100,10 +100,7 @@ class Faults:
         return led
 
     def raise_any(self) -> None:
-        if len(self.errors) == 1:
-            raise self.errors[0]
-        if self.errors:
-            raise Several(self.errors)
+        raise_any(self.errors)
 
 
 def read_document(value: object) -> Document:

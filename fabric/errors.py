@@ -80,3 +80,9 @@ class Several(FabricError):
 
     def under(self, *prefix: str | int) -> "Several":
         return Several([error.under(*prefix) for error in self.errors])
+
+
+def raise_any(errors: Sequence[FabricError]) -> None:
+    """Raises the one error, or Several for more; nothing for none."""
+    if errors:
+        raise errors[0] if len(errors) == 1 else Several(errors)

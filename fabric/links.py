@@ -10,11 +10,11 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from fabric import ids, journal, versions
+from fabric import cardinality, ids, journal, versions
 from fabric.catalogue import Catalogue, Relation
 from fabric.db import Transaction, retried
 from fabric.definitions import Faults
-from fabric.errors import BadInput, Conflict, FabricError, NotFound, Several
+from fabric.errors import BadInput, FabricError, NotFound, Several, raise_any
 from fabric.journal import Entry, Position
 from fabric.kinds import Kind, KindError, canonical
 from fabric.names import camel
@@ -47,7 +47,7 @@ TABLE = VersionTable(
     fixed=frozenset({"relation", "source_id", "target_id", "link_key"}),
 )
 
-_PERMISSIONS: Mapping[Action, tuple[str, ...]] = {
+PERMISSIONS: Mapping[Action, tuple[str, ...]] = {
     "link": ("link:create",),
     "update": ("link:update",),
     "upsert": ("link:create", "link:update"),
@@ -77,6 +77,10 @@ class LinkChange:
     values: Mapping[str, Any] = field(default_factory=dict)
     expected_revision: int | None = None
     path: tuple[str | int, ...] = ()
+    ends: tuple[str, str] = ("from", "to")
+    """What the caller's input calls the source and the target."""
+    among: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The types that an end, by what the input calls it, must be of: a link field leads to nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,7 @@ class Links:
         request_id: str | None = None,
     ) -> tuple[list[WrittenLink], Position | None]:
         """Does all changes or none; raises as `Objects.write` does."""
-        for permission in sorted({p for c in changes for p in _PERMISSIONS[c.action]}):
+        for permission in sorted({p for c in changes for p in PERMISSIONS[c.action]}):
             subject.require(permission)
 
         async def attempt() -> tuple[list[WrittenLink], Position | None]:
@@ -117,15 +121,44 @@ async def _write(
     transaction: Transaction, subject: Subject, organization: Organization, catalogue: Catalogue,
     changes: Sequence[LinkChange], request_id: str | None,
 ) -> tuple[list[WrittenLink], Position | None]:  # fmt: skip
+    planned = await plan(transaction, organization, catalogue, changes)
+    raise_any(planned.errors)
+    if not planned.changed:
+        return planned.written, None
+    entries = await store(transaction, catalogue, planned)
+    return planned.written, await journal.append(transaction, subject.subject, entries, request_id=request_id)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedLinks:
+    """What changes of links come to, before any of it is stored. `paths` are the changes', by their links' ids."""
+
+    before: Mapping[UUID, Version]
+    changed: Mapping[UUID, Version]
+    written: list[WrittenLink]
+    errors: list[FabricError]
+    end_types: Mapping[UUID, str]
+    paths: Mapping[UUID, tuple[str | int, ...]]
+
+
+async def plan(
+    transaction: Transaction, organization: Organization, catalogue: Catalogue, changes: Sequence[LinkChange],
+    coming: Mapping[UUID, str | None] | None = None,
+) -> PlannedLinks:  # fmt: skip
+    """`coming` are the types of objects as this transaction will leave them, None for one that will be gone.
+
+    BadInput for a change that names no link; other faults are among the `errors`.
+    """
     named = [(change, _identify(organization, change)) for change in changes]
     before = await TABLE.read(transaction, {id for _, id in named})
     end_types = await _types_of_ends(transaction, changes, before.values())
+    end_types = {id: t for id, t in (end_types | dict(coming or {})).items() if t is not None}
     now: dict[UUID, Version] = dict(before)
     written: list[WrittenLink] = []
     errors: list[FabricError] = []
     for change, id in named:
         try:
-            version = _apply(change, id, now.get(id), subject.label, catalogue, end_types)
+            version = _apply(change, id, now.get(id), transaction.session.label, catalogue, end_types)
         except FabricError as error:
             prefixed = error.under(*change.path)
             errors += prefixed.errors if isinstance(prefixed, Several) else [prefixed]
@@ -134,16 +167,17 @@ async def _write(
         created = not version.tombstone and (old is None or old.tombstone)
         written.append(WrittenLink(id, version is not old, created))
         now[id] = version
-    if errors:
-        raise errors[0] if len(errors) == 1 else Several(errors)
     changed = {id: v for id, v in now.items() if v is not before.get(id) and (id in before or not v.tombstone)}
-    if not changed:
-        return written, None
-    await TABLE.store(transaction, before, changed)
-    paths = {id: change.path for change, id in named}
-    await _check_cardinality(transaction, catalogue, end_types, changed.values(), paths)
-    entries = [_entry(before.get(id), version) for id, version in changed.items()]
-    return written, await journal.append(transaction, subject.subject, entries, request_id=request_id)
+    return PlannedLinks(before, changed, written, errors, end_types, {id: change.path for change, id in named})
+
+
+async def store(transaction: Transaction, catalogue: Catalogue, planned: PlannedLinks) -> list[Entry]:
+    """Stores what changed; what tells of it. Conflict, or Several, for links beyond the one that may be there."""
+    await TABLE.store(transaction, planned.before, planned.changed)
+    raise_any(
+        await cardinality.check(transaction, catalogue, planned.end_types, planned.changed.values(), planned.paths)
+    )
+    return [_entry(planned.before.get(id), version) for id, version in planned.changed.items()]
 
 
 def _identify(organization: Organization, change: LinkChange) -> UUID:
@@ -177,6 +211,7 @@ def _apply(
         # Seen from here an end is gone, and with it the link: only a new one, once the end is back, can take its place.
         winner = Version(winner.id, winner.label, winner.content, winner.revision, tombstone=True)
     if change.action == "unlink":
+        _check_named(change, end_types)
         return versions.deleted(winner, label, change.expected_revision)
     if change.action == "update" or (change.action == "upsert" and winner is not None and not winner.tombstone):
         current = versions.alive(winner)
@@ -199,18 +234,26 @@ def _both_ends(link: Version, end_types: Mapping[UUID, str]) -> bool:
 
 
 def _check_ends(change: LinkChange, relation: Relation, catalogue: Catalogue, end_types: Mapping[UUID, str]) -> None:
-    missing = [BadInput("not found", (side,)) for side, end in _ends(change) if end not in end_types]
-    if missing:
-        raise NotFound(missing[0].message, missing[0].path)
+    for name, end in _ends(change):
+        if end not in end_types:
+            raise NotFound("not found", (name,))
+    _check_named(change, end_types)
     source, target = (end_types[end] for _, end in _ends(change))
     if not any(catalogue.is_a(source, s) and catalogue.is_a(target, t) for s, t in relation.ends):
         raise BadInput(f"{relation.name} does not lead from {source} to {target}", ("relation",))
 
 
+def _check_named(change: LinkChange, end_types: Mapping[UUID, str]) -> None:
+    """What is named through a link field and is of another type is not found there."""
+    for name, end in _ends(change) if change.among else ():
+        if name in change.among and end_types.get(end) not in change.among[name]:
+            raise NotFound("not found", (name,))
+
+
 def _ends(change: LinkChange) -> list[tuple[str, UUID]]:
     assert change.source_id is not None
     assert change.target_id is not None
-    return [("from", change.source_id), ("to", change.target_id)]
+    return list(zip(change.ends, (change.source_id, change.target_id), strict=True))
 
 
 def _changed(content: Content, change: LinkChange, relation: Relation) -> Content:
@@ -243,52 +286,6 @@ def _canonical(change: LinkChange, faults: Faults) -> dict[str, Any]:
         faults.add("properties are an object, by name", "properties")
         del given["properties"]
     return given
-
-
-async def _check_cardinality(
-    transaction: Transaction, catalogue: Catalogue, end_types: Mapping[UUID, str], stored: Iterable[Version],
-    paths: Mapping[UUID, tuple[str | int, ...]],
-) -> None:  # fmt: skip
-    """Of cardinality one an object has one link at each label: a higher one covers a lower, it does not contradict it.
-
-    Several Conflicts, led by `paths`, for the links beyond the first; for all stored now where one was there before.
-    """
-    checked: dict[tuple[str, str, str, str], dict[UUID, list[UUID]]] = {}
-    for link in stored:
-        relation = catalogue.relations.get(link.content["relation"])
-        if link.tombstone or relation is None:
-            continue
-        ends = end_types.get(link.content["source_id"], ""), end_types.get(link.content["target_id"], "")
-        for side, pairs in (("source_id", relation.one_target), ("target_id", relation.one_source)):
-            for source, target in pairs:
-                if catalogue.is_a(ends[0], source) and catalogue.is_a(ends[1], target):
-                    by_end = checked.setdefault((relation.name, side, source, target), {})
-                    by_end.setdefault(link.content[side], []).append(link.id)
-    errors: list[FabricError] = []
-    for (name, side, source, target), by_end in checked.items():
-        families = list(catalogue.types[source].family), list(catalogue.types[target].family)
-        label = transaction.session.label
-        await transaction.fetch(_TAKE_TURNS, f"{transaction.session.organization_id} {label} {name}", list(by_end))
-        for end, count in await transaction.fetch(_SEVERAL.format(side=side), name, list(by_end), label, *families):
-            extra = by_end[end][0 if count > len(by_end[end]) else 1 :]
-            message = f"an object has one link {name} of this kind; unlink the other first"
-            errors += [Conflict(message, paths[id]) for id in extra]
-    if errors:
-        raise errors[0] if len(errors) == 1 else Several(errors)
-
-
-# Those who link one object wait for each other: each must see the other's link. Nobody waits for another label.
-_TAKE_TURNS = """
-    select pg_advisory_xact_lock(k) from (
-        select distinct hashtextextended($1::text || id::text, 0) k from unnest($2::uuid[]) id order by k) locks"""
-
-_SEVERAL = """
-    select l.{side} as id, count(*) from fabric.links l
-    join fabric.objects s on s.organization_id = l.organization_id and s.object_id = l.source_id
-    join fabric.objects t on t.organization_id = l.organization_id and t.object_id = l.target_id
-    where l.relation = $1 and l.{side} = any($2) and l.label = $3 and not l.tombstone
-      and s.type_name = any($4) and not s.tombstone and t.type_name = any($5) and not t.tombstone
-    group by l.{side} having count(*) > 1"""
 
 
 async def withdraw(transaction: Transaction, gone: Sequence[UUID]) -> list[Entry]:

@@ -68,6 +68,7 @@ def _generated(type_name: str, plural_name: str, enums: Iterable[str], links: It
 
 TYPE_SUFFIXES = (
     "Object Where LinkWhere OrderBy Connection Edge CreateInput UpdateInput UpsertInput KeyInput BulkUpdateInput "
+    "LinkInput UnlinkInput LinksInput UnlinksInput "
     "Payload BulkPayload DeletePayload BulkDeletePayload "
     "Aggregate AggregateFields AggregateGroup AggregateKey GroupBy Having HavingFields"
 ).split()

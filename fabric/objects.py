@@ -5,7 +5,7 @@ Reading is compiled (see graphql_api).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from uuid import UUID
 
@@ -13,8 +13,10 @@ from fabric import ids, journal, links, versions
 from fabric.catalogue import Catalogue, ObjectType
 from fabric.db import LostRace, Transaction, retried
 from fabric.definitions import Faults
-from fabric.errors import FabricError, NotFound, Several
+from fabric.errors import FabricError, NotFound, Several, raise_any
 from fabric.journal import Entry, Position
+from fabric.links import LinkChange
+from fabric.nested_links import NestedLink, resolved
 from fabric.organizations import Organization
 from fabric.subject import Subject
 from fabric.types import Types
@@ -44,11 +46,13 @@ class Change:
     expected_revision: int | None = None
     path: tuple[str | int, ...] = ()
     """Leads to `data` in the caller's input."""
+    links: tuple[NestedLink, ...] = ()
+    """What is made and taken away with it, in this order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The outcome of one change: which object, and whether anything differs from before."""
+    """The outcome of one change: which object, and whether anything of it or of its nested links differs."""
 
     object_id: UUID
     type_name: str
@@ -63,6 +67,7 @@ class _Prepared:
     object_type: ObjectType
     object_id: UUID
     data: Stored
+    links: list[LinkChange]
 
 
 class Objects:
@@ -78,7 +83,9 @@ class Objects:
 
         Raises the first fault's FabricError, or Several with each fault's path, led on from the change's `path`.
         """
-        for permission in sorted({p for c in changes for p in _PERMISSIONS[c.action]}):
+        needed = {p for c in changes for p in _PERMISSIONS[c.action]}
+        needed |= {p for c in changes for nested in c.links for p in links.PERMISSIONS[nested.action]}
+        for permission in sorted(needed):
             subject.require(permission)
 
         lost = False
@@ -95,7 +102,7 @@ class Objects:
                 async with self._types.holding(subject.session, catalogue) as transaction:
                     if lost:  # a race once; now wait in line
                         await TABLE.take_turn(transaction, [p.object_id for p in prepared])
-                    return await _write(transaction, subject, catalogue, prepared, request_id)
+                    return await _write(transaction, subject, organization, catalogue, prepared, request_id)
             except LostRace:
                 lost = True
                 raise
@@ -115,7 +122,8 @@ def _prepare(organization: Organization, catalogue: Catalogue, changes: Sequence
         data = read_data(object_type.fields, change.data, faults, *change.path)
         object_id = _identify(organization, object_type, change, data, faults)
         if object_id is not None:
-            prepared.append(_Prepared(change, object_type, object_id, data))
+            wished = [resolved(organization, catalogue, object_type, object_id, n, faults) for n in change.links]
+            prepared.append(_Prepared(change, object_type, object_id, data, [w for w in wished if w is not None]))
     faults.raise_any()
     return prepared
 
@@ -144,11 +152,13 @@ def _identify(
 
 
 async def _write(
-    transaction: Transaction, subject: Subject, catalogue: Catalogue, prepared: list[_Prepared], request_id: str | None
-) -> tuple[list[Written], Position | None]:
+    transaction: Transaction, subject: Subject, organization: Organization, catalogue: Catalogue,
+    prepared: list[_Prepared], request_id: str | None,
+) -> tuple[list[Written], Position | None]:  # fmt: skip
     before = await TABLE.read(transaction, {p.object_id for p in prepared})
     now: dict[UUID, Version] = dict(before)
     written: list[Written] = []
+    nested: list[tuple[int, LinkChange]] = []
     errors: list[FabricError] = []
     for each in prepared:
         try:
@@ -158,18 +168,31 @@ async def _write(
             continue
         old = now.get(each.object_id)
         created = not version.tombstone and (old is None or old.tombstone)
+        nested += [(len(written), link) for link in each.links]
         written.append(Written(each.object_id, version.content["type_name"], version is not old, created))
         now[each.object_id] = version
-    if errors:
-        raise errors[0] if len(errors) == 1 else Several(errors)
+    coming = {id: None if v.tombstone else v.content["type_name"] for id, v in now.items()}
+    linked = await links.plan(transaction, organization, catalogue, [c for _, c in nested], coming) if nested else None
+    raise_any([*errors, *(linked.errors if linked else ())])
     changed = {id: v for id, v in now.items() if v is not before.get(id) and (id in before or not v.tombstone)}
-    if not changed:
+    entries = await _store(transaction, catalogue, before, changed) if changed else []
+    if linked and linked.changed:
+        entries += await links.store(transaction, catalogue, linked)
+        for (i, _), link in zip(nested, linked.written, strict=True):
+            written[i] = replace(written[i], changed=written[i].changed or link.changed)
+    if not entries:
         return written, None
+    return written, await journal.append(transaction, subject.subject, entries, request_id=request_id)
+
+
+async def _store(
+    transaction: Transaction, catalogue: Catalogue, before: Mapping[UUID, Version], changed: Mapping[UUID, Version]
+) -> list[Entry]:
+    """Stores the versions, and takes away the links of what is gone; what tells of it."""
     await TABLE.store(transaction, before, changed)
     gone = [id for id, version in changed.items() if version.tombstone]
     entries = await links.withdraw(transaction, gone) if gone else []
-    entries += [_entry(catalogue, before.get(id), version) for id, version in changed.items()]
-    return written, await journal.append(transaction, subject.subject, entries, request_id=request_id)
+    return entries + [_entry(catalogue, before.get(id), version) for id, version in changed.items()]
 
 
 def _apply(each: _Prepared, winner: Version | None, label: int, catalogue: Catalogue) -> Version:

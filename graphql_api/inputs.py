@@ -25,6 +25,7 @@ from fabric.catalogue import Catalogue, ObjectType
 from fabric.definitions import Field
 from fabric.kinds import Kind
 from fabric.names import pascal
+from graphql_api.link_inputs import LinkInputs
 from graphql_api.scalars import NAMES
 
 ORDER_DIRECTION = GraphQLEnumType(
@@ -72,6 +73,7 @@ class Inputs:
         self._data_fields: dict[tuple[str, str, bool], GraphQLInputField] = {}
         self._filter_fields: dict[str, GraphQLInputField] = {}
         self._order_fields: dict[str, GraphQLInputField] = {}
+        self._links = LinkInputs(catalogue, scalars, self.value, self._object)
 
     # Leaves
 
@@ -175,17 +177,22 @@ class Inputs:
     def create(self, object_type: ObjectType) -> GraphQLInputObjectType:
         def fields() -> GraphQLInputFieldMap:
             own_id = {} if object_type.natural_key else {"id": GraphQLInputField(GraphQLID)}
-            return own_id | self._data(object_type, lambda field: field.required)
+            data = self._data(object_type, lambda field: field.required)
+            return own_id | data | self._links.members(object_type, unlink=False)
 
         return self._object(object_type.name + "CreateInput", fields)
 
     def update(self, object_type: ObjectType) -> GraphQLInputObjectType:
-        return self._object(object_type.name + "UpdateInput", lambda: self._data(object_type, lambda _: False))
+        def fields() -> GraphQLInputFieldMap:
+            return self._data(object_type, lambda _: False) | self._links.members(object_type, unlink=True)
+
+        return self._object(object_type.name + "UpdateInput", fields)
 
     def upsert(self, object_type: ObjectType) -> GraphQLInputObjectType:
         def fields() -> GraphQLInputFieldMap:
             own_id = {} if object_type.natural_key else {"id": GraphQLInputField(GraphQLNonNull(GraphQLID))}
-            return own_id | self._data(object_type, lambda field: field.name in object_type.natural_key)
+            data = self._data(object_type, lambda field: field.name in object_type.natural_key)
+            return own_id | data | self._links.members(object_type, unlink=True)
 
         return self._object(object_type.name + "UpsertInput", fields)
 

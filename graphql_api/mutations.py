@@ -1,7 +1,7 @@
 """The generated mutations: from arguments to `fabric.objects`, and back to what the caller selected of the result."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from graphql import (
@@ -24,6 +24,7 @@ from fabric.objects import Change, Written
 from graphql_api.context import Context, Info
 from graphql_api.faults import beside_input
 from graphql_api.inputs import Inputs
+from graphql_api.link_inputs import nested_links
 from graphql_api.positions import position_token
 
 MAX_BULK = 1_000
@@ -58,7 +59,7 @@ def mutation_fields(object_type: ObjectType, inputs: Inputs, shape: Any) -> Grap
 
     async def update(_: Any, info: Info, id: str, input: dict[str, Any], expected_revision: int | None = None) -> Any:
         object_id = info.context.read_id(id, "id")
-        return await _one(info, Change("update", name, input, object_id, expected_revision, ("input",)))
+        return await _one(info, _update(name, object_id, input, expected_revision, "input"))
 
     async def update_many(_: Any, info: Info, inputs: list[dict[str, Any]]) -> Any:
         return await _many(info, [_bulk_update(info.context, name, x, i) for i, x in enumerate(inputs)])
@@ -89,8 +90,10 @@ def mutation_fields(object_type: ObjectType, inputs: Inputs, shape: Any) -> Grap
             all_gone, {"ids": GraphQLArgument(required(GraphQLList(required(GraphQLID))))}, delete_many
         ),
     }
-    # Of a type without fields, or none that this reader sees, there is nothing to update.
-    return made if object_type.fields else {n: field for n, field in made.items() if not n.startswith("update")}
+    # Of a type without fields and links, or none that this reader sees, there is nothing to update.
+    if not object_type.fields and not object_type.links:
+        return {n: field for n, field in made.items() if not n.startswith("update")}
+    return made
 
 
 def _mutation(payload: GraphQLObjectType, args: dict[str, GraphQLArgument], resolve: Any) -> GraphQLField:
@@ -117,10 +120,20 @@ def _payloads(object_type: ObjectType, shape: Any) -> tuple[GraphQLObjectType, .
     )
 
 
-def _given(context: Context, action: Any, name: str, input: dict[str, Any], *path: str | int) -> Change:
-    data = {k: v for k, v in input.items() if k != "id"}
+def _given(
+    context: Context, action: Literal["create", "upsert"], name: str, input: dict[str, Any], *path: str | int
+) -> Change:
     object_id = _new_id(input["id"], *path, "id") if input.get("id") is not None else None
-    return Change(action, name, data, object_id, path=path)
+    nested = nested_links(input, "link" if action == "create" else "upsert", *path)
+    return Change(action, name, _data(input), object_id, path=path, links=nested)
+
+
+def _update(name: str, object_id: UUID, input: dict[str, Any], expected: int | None, *path: str | int) -> Change:
+    return Change("update", name, _data(input), object_id, expected, path, nested_links(input, "link", *path))
+
+
+def _data(input: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in input.items() if k not in ("id", "link", "unlink")}
 
 
 def _new_id(value: str, *path: str | int) -> UUID:
@@ -133,12 +146,12 @@ def _new_id(value: str, *path: str | int) -> UUID:
 
 def _bulk_update(context: Context, name: str, input: dict[str, Any], index: int) -> Change:
     object_id = context.read_id(input["id"], "inputs", index, "id")
-    return Change("update", name, input["set"], object_id, input.get("expectedRevision"), ("inputs", index, "set"))
+    return _update(name, object_id, input["set"], input.get("expectedRevision"), "inputs", index, "set")
 
 
 async def _written(context: Context, changes: Sequence[Change]) -> tuple[list[Written], str | None]:
-    if len(changes) > MAX_BULK:
-        raise BadInput(f"one mutation takes {MAX_BULK:,} objects at most", changes[0].path[:1])
+    if sum(1 + len(change.links) for change in changes) > MAX_BULK:
+        raise BadInput(f"one mutation takes {MAX_BULK:,} objects and links at most", changes[0].path[:1])
     try:
         written, position = await context.services.objects.write(
             context.subject, context.organization, changes, request_id=context.request_id
