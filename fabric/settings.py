@@ -115,6 +115,7 @@ class Settings:
     default_page_size: int = _setting("items in a page that does not say", 50, least=1)
     schema_cache_size: int = _setting("GraphQL schemas kept in memory", 64, least=1)
     document_cache_size: int = _setting("parsed and planned documents kept in memory", 1_000, least=1)
+    console: bool = _setting("whether browsers get GraphiQL at `/graphql`", True)
     introspection: bool = _setting("whether the schema may be introspected", True)
 
     @classmethod

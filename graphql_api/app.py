@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fabric import indexes
@@ -29,6 +29,7 @@ from fabric.subject import SESSION_LABEL_HEADER
 from fabric.token_keys import verification_keys
 from fabric.tokens import Authenticator
 from fabric.types import Types
+from graphql_api import graphiql
 from graphql_api.authentication import Gate
 from graphql_api.context import Services
 from graphql_api.http import GraphQLOverHTTP
@@ -89,11 +90,13 @@ def create_app(
         lifespan=lifespan,
         routes=[
             Route("/graphql", _graphql, methods=["GET", "POST"]),
+            *([Mount(graphiql.PATH, graphiql.Assets())] if settings.console else []),
             Route("/healthz", _healthy),
             Route("/readyz", _ready),
         ],
         exception_handlers={HTTPException: _refused},
     )
+    app.state.console = settings.console
     return Identified(_sharing(app, settings))
 
 
@@ -129,6 +132,8 @@ async def _following_types(database: Database, types: Types, admin_url: str | No
 
 
 async def _graphql(request: Request) -> Response:
+    if request.app.state.console and graphiql.is_wanted(request):
+        return graphiql.page()
     endpoint: GraphQLOverHTTP = request.app.state.graphql
     return await endpoint(request)
 

@@ -5,7 +5,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import lru_cache
@@ -198,6 +198,10 @@ def _token(settings: Settings, organization: str, label: str, roles: tuple[str, 
     )
 
 
+MakeServer = Callable[..., AbstractContextManager[Server]]
+"""Starts a server over a database of its own; takes the settings that differ."""
+
+
 @dataclass
 class Tenant:
     """An organization of a server, asked over HTTP."""
@@ -266,13 +270,15 @@ class _Quiet(uvicorn.Server):
 
 
 @contextmanager
-def serving(database_url: str, admin_url: str, folder: Path, policy: str | None = None) -> Iterator[Server]:
-    """The application over this database, in a thread of its own, until the block ends."""
+def serving(
+    database_url: str, admin_url: str, folder: Path, policy: str | None = None, changed: Mapping[str, Any] | None = None
+) -> Iterator[Server]:
+    """The application over this database, in a thread of its own, until the block ends; with `changed` settings."""
     policy_file = None
     if policy is not None:
         policy_file = folder / "policy.toml"
         policy_file.write_text(policy)
-    settings = Settings(data_dir=folder, policy_file=policy_file, log_format="json")
+    settings = Settings(data_dir=folder, policy_file=policy_file, log_format="json", **(changed or {}))
     config = uvicorn.Config(
         create_app(settings, database_url), port=0, log_config=None, access_log=False, ws="none", lifespan="on"
     )
