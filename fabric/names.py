@@ -56,7 +56,7 @@ def _generated(type_name: str, plural_name: str, enums: Iterable[str], links: It
     single, many = type_name, pascal(plural_name)
     types = [single, *(single + suffix for suffix in TYPE_SUFFIXES)]
     types += [single + pascal(name) + suffix for name in enums for suffix in ("", "Where", "ListWhere")]
-    types += [single + pascal(link) + suffix for link in links for suffix in ("Connection", "Edge", "Link")]
+    types += [single + pascal(link) + suffix for link in links for suffix in ("Connection", "Edge")]
     queries = [camel(single), camel(single) + "ByKey", camel(many), camel(many) + AGGREGATE]
     mutations = [verb + noun for verb in ("create", "update", "upsert", "delete") for noun in (single, many)]
     return [

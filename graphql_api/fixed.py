@@ -80,14 +80,14 @@ class UpdateLinkInput:
 
 @strawberry.type
 class LinkPayload:
-    id: strawberry.ID
+    link_id: strawberry.ID
     changed: bool
     position: str | None
 
 
 @strawberry.type
 class RegradePayload:
-    id: strawberry.ID
+    object_id: strawberry.ID
     label: Label
     position: str | None
 
@@ -184,7 +184,7 @@ class Mutation:
             request_id=context.request_id,
         )
         token = position_token(context.organization, position)
-        return RegradePayload(id=strawberry.ID(str(object_id)), label=label, position=token)
+        return RegradePayload(object_id=strawberry.ID(str(object_id)), label=label, position=token)
 
 
 async def _catalogue(context: Context) -> Catalogue:
@@ -254,7 +254,7 @@ async def _link(context: Context, change: LinkChange) -> LinkPayload:
     except FabricError as error:
         raise beside_input(error) from None
     token = position_token(context.organization, position) if position else None
-    return LinkPayload(id=strawberry.ID(str(written[0].link_id)), changed=written[0].changed, position=token)
+    return LinkPayload(link_id=strawberry.ID(str(written[0].link_id)), changed=written[0].changed, position=token)
 
 
 FIXED = strawberry.Schema(

@@ -67,14 +67,14 @@ def mutation_fields(object_type: ObjectType, inputs: Inputs, shape: Any) -> Grap
     async def delete(_: Any, info: Info, id: str, expected_revision: int | None = None) -> Any:
         object_id = info.context.read_id(id, "id")
         _, position = await _written(info.context, [Change("delete", name, {}, object_id, expected_revision)])
-        return {"id": str(object_id), "position": position}
+        return {"deletedId": str(object_id), "position": position}
 
     async def delete_many(_: Any, info: Info, ids: list[str]) -> Any:
         context: Context = info.context
         object_ids = [context.read_id(x, "ids", i) for i, x in enumerate(ids)]
         changes = [Change("delete", name, {}, x, path=("ids", i)) for i, x in enumerate(object_ids)]
         _, position = await _written(context, changes)
-        return {"ids": list(map(str, object_ids)), "position": position}
+        return {"deletedIds": list(map(str, object_ids)), "position": position}
 
     made = {
         f"create{name}": _mutation(payload, {"input": GraphQLArgument(required(inputs.create(object_type)))}, create),
@@ -114,9 +114,9 @@ def _payloads(object_type: ObjectType, shape: Any) -> tuple[GraphQLObjectType, .
             f"{name}BulkPayload", {plural: GraphQLField(listed, resolve=_read_many), "position": _POSITION}
         ),
         GraphQLObjectType(
-            f"{name}DeletePayload", {"id": GraphQLField(GraphQLNonNull(GraphQLID)), "position": _POSITION}
+            f"{name}DeletePayload", {"deletedId": GraphQLField(GraphQLNonNull(GraphQLID)), "position": _POSITION}
         ),
-        GraphQLObjectType(f"{name}BulkDeletePayload", {"ids": GraphQLField(ids), "position": _POSITION}),
+        GraphQLObjectType(f"{name}BulkDeletePayload", {"deletedIds": GraphQLField(ids), "position": _POSITION}),
     )
 
 

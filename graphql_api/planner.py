@@ -260,14 +260,14 @@ class Planner:
             case "node":
                 return self._row(field.sets, target.family)
             case "link":
-                return tuple((f.key, self._link_member(f.name, name)) for f in self._collect(field.sets))
+                return tuple((f.key, self._link_member(f.name)) for f in self._collect(field.sets))
             case _:
                 return p.Constant(f'"{name}Edge"')
 
-    def _link_member(self, member: str, name: str) -> p.Output:
+    def _link_member(self, member: str) -> p.Output:
         match member:
             case "__typename":
-                return p.Constant(f'"{name}Link"')
+                return p.Constant('"Link"')
             case "weight":
                 return p.Column("coalesce({l}.weight::text, 'null')")
             case "properties":

@@ -106,12 +106,18 @@ PAGE_INFO = GraphQLObjectType(
 
 CONNECTION: GraphQLFieldMap = {"pageInfo": _field(_required(PAGE_INFO)), "totalCount": _field(_required(GraphQLInt))}
 
-LINK: GraphQLFieldMap = COLUMNS | {
-    "weight": _field(GraphQLFloat),
-    "properties": _field(_required(SCALARS["JSON"])),
-    "validFrom": _field(SCALARS["DateTime"]),
-    "validTo": _field(SCALARS["DateTime"]),
-}
+LINK = GraphQLObjectType(
+    "Link",
+    COLUMNS
+    | {
+        "weight": _field(GraphQLFloat),
+        "properties": _field(_required(SCALARS["JSON"])),
+        "validFrom": _field(SCALARS["DateTime"]),
+        "validTo": _field(SCALARS["DateTime"]),
+    },
+    description="The link by which a node is reached. It is the same from both of its ends.",
+)
+"""One type for all links, for clients that keep what they read by id: a link is reached from either end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +284,7 @@ class _Builder:
             return {
                 "cursor": _field(_required(GraphQLString)),
                 "node": _field(_required(self._shape(target))),
-                "link": _field(_required(self._once(name + "Link", lambda: _link_type(name + "Link")))),
+                "link": _field(_required(LINK)),
             }
 
         return self._pages(
@@ -294,10 +300,6 @@ class _Builder:
             }
 
         return self._once(name + "Connection", lambda: GraphQLObjectType(name + "Connection", fields))
-
-
-def _link_type(name: str) -> GraphQLObjectType:
-    return GraphQLObjectType(name, LINK, description="The link by which a node is reached.")
 
 
 def _extended(fixed: GraphQLObjectType, fields: GraphQLFieldMap) -> GraphQLObjectType:

@@ -231,13 +231,13 @@ class Interpreter:
             case "node":
                 return self._object(place.row, nodes)
             case "link":
-                return self._members(nodes, lambda n: self._link_member(_link(place), name, n[0].name.value))
+                return self._members(nodes, lambda n: self._link_member(_link(place), n[0].name.value))
         return name + "Edge"
 
-    def _link_member(self, link: Row, name: str, member: str) -> Any:
+    def _link_member(self, link: Row, member: str) -> Any:
         match member:
             case "__typename":
-                return name + "Link"
+                return "Link"
             case "weight" | "properties":
                 return link[member]
             case "validFrom" | "validTo":

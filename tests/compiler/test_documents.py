@@ -85,7 +85,7 @@ def test_what_does_not_fit_the_schema_is_invalid(documents: Documents, text: str
 
 
 def test_an_operation_is_found_by_its_name(documents: Documents) -> None:
-    text = "query A { sites { totalCount } } mutation B { deleteSite(id: 1) { id } }"
+    text = "query A { sites { totalCount } } mutation B { deleteSite(id: 1) { deletedId } }"
     assert documents.operation(text, "A").is_query
     assert not documents.operation(text, "B").is_query
     for name in (None, "C", ""):

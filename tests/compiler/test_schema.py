@@ -171,6 +171,14 @@ def test_all_that_the_fixed_part_defines_is_reserved() -> None:
     assert fixed <= RESERVED_NAMES
 
 
+def test_what_has_an_id_is_an_object_or_a_link() -> None:
+    """Caches of clients keep by id: two types that share one would overwrite each other there."""
+    for surface in _surfaces(_catalogue(documents(Random(7)))):
+        types = [t for t in surface.schema.type_map.values() if isinstance(t, GraphQLObjectType)]
+        identified = [t for t in types if "id" in t.fields and "Node" not in {i.name for i in t.interfaces}]
+        assert [t.name for t in identified] in ([], ["Link"])
+
+
 def test_the_names_that_a_type_brings_are_those_it_is_checked_by() -> None:
     empty = build_surface(build([])).schema
     for surface in _surfaces(_catalogue(documents(Random(7)))):
@@ -200,7 +208,7 @@ def test_a_type_that_shows_no_fields_can_be_made_but_not_updated() -> None:
 
 def test_a_member_above_the_reader_is_nowhere_in_the_schema() -> None:
     hidden = 0
-    suffixes = ("", "Where", "ListWhere", "Connection", "Edge", "Link")
+    suffixes = ("", "Where", "ListWhere", "Connection", "Edge")
     for seed in range(10):
         catalogue = _catalogue(documents(Random(seed)))
         for surface in _surfaces(catalogue):

@@ -156,7 +156,7 @@ def test_a_mutation_shows_its_object_as_a_query_does(ground: Ground, house: Hous
         )  # fmt: skip
         id = created["createPump"]["pump"]["id"]
         queried = await ground.ask(house.organization, subject, f'{{ pump(id: "{id}") {_SHOWN} }}')
-        await ground.ask(house.organization, subject, f'mutation {{ deletePump(id: "{id}") {{ id }} }}')
+        await ground.ask(house.organization, subject, f'mutation {{ deletePump(id: "{id}") {{ deletedId }} }}')
         return created["createPump"], queried
 
     created, queried = ground.run(shown())

@@ -9,7 +9,7 @@ from http_server import Tenant, nested
 
 COUNT = "query ($w: AssetWhere) { assets(where: $w) { totalCount } }"
 CREATE = "mutation ($i: AssetCreateInput!) { createAsset(input: $i) { asset { id } } }"
-LINK = "mutation ($i: LinkInput!) { link(input: $i) { id } }"
+LINK = "mutation ($i: LinkInput!) { link(input: $i) { linkId } }"
 DEFINE = "mutation ($d: JSON!) { defineType(definition: $d) { changed } }"
 
 
@@ -171,10 +171,10 @@ def test_what_is_no_id_names_nothing(assets: Tenant, pair: tuple[str, str], bad:
     assert assets.data(COUNT, {"w": {"id": {"eq": bad}}}) == {"assets": {"totalCount": 0}}
     for query in (
         "mutation ($i: ID!) { updateAsset(id: $i, input: {rating: 1}) { changed } }",
-        "mutation ($i: ID!) { deleteAsset(id: $i) { id } }",
-        "mutation ($i: ID!) { unlink(id: $i) { id } }",
-        'mutation ($i: ID!) { regradeObject(id: $i, label: "SECRET", reason: "x") { id } }',
-        "mutation ($i: ID!) { updateLink(id: $i, input: {weight: 1}) { id } }",
+        "mutation ($i: ID!) { deleteAsset(id: $i) { deletedId } }",
+        "mutation ($i: ID!) { unlink(id: $i) { linkId } }",
+        'mutation ($i: ID!) { regradeObject(id: $i, label: "SECRET", reason: "x") { objectId } }',
+        "mutation ($i: ID!) { updateLink(id: $i, input: {weight: 1}) { linkId } }",
     ):
         assets.ask(query, {"i": bad}).refused("NOT_FOUND", path=["id"])
     assets.ask(LINK, {"i": {"relation": "has_sensor", "from": asset, "to": bad}}).refused(
@@ -227,8 +227,8 @@ def test_a_link_that_cannot_be_stored_names_what_is_wrong(
 
 @pytest.mark.parametrize("weight", ["1e400", "-1e400", str(10**400)])
 def test_a_weight_is_finite(assets: Tenant, pair: tuple[str, str], weight: str) -> None:
-    ends = f'from: "{pair[0]}", to: "{pair[1]}"'
-    assets.ask(f'mutation {{ link(input: {{relation: "has_sensor", {ends}, weight: {weight}}}) {{ id }} }}').refused()
+    input = f'relation: "has_sensor", from: "{pair[0]}", to: "{pair[1]}", weight: {weight}'
+    assets.ask(f"mutation {{ link(input: {{{input}}}) {{ linkId }} }}").refused()
 
 
 def test_a_cardinality_of_one_is_kept(assets: Tenant, pair: tuple[str, str]) -> None:
@@ -353,6 +353,6 @@ def test_a_cursor_of_a_field_that_has_another_kind_by_now_is_refused(organizatio
     ]
     listed = "query ($c: String) { things(orderBy: {size: ASC}, after: $c) { pageInfo { endCursor } } }"
     cursor = organization.data(listed)["things"]["pageInfo"]["endCursor"]
-    organization.data("mutation ($i: ID!) { deleteThing(id: $i) { id } }", {"i": id})
+    organization.data("mutation ($i: ID!) { deleteThing(id: $i) { deletedId } }", {"i": id})
     define("string")
     organization.ask(listed, {"c": cursor}).refused(status=400, path=["things", "after"])

@@ -281,7 +281,7 @@ def test_a_mutation_of_many_fields_does_each_by_itself(assets: Tenant) -> None:
     """Fields of a mutation run one after another; one that fails undoes itself, not those before it."""
     id = str(uuid4())
     answer = assets.ask(
-        f'mutation {{ a: createAsset(input: {{name: "a"}}) {{ changed }} b: deleteAsset(id: "{id}") {{ id }} }}'
+        f'mutation {{ a: createAsset(input: {{name: "a"}}) {{ changed }} b: deleteAsset(id: "{id}") {{ deletedId }} }}'
     )
     assert answer.error["path"] == ["b"]
     assert assets.data("{ assets { nodes { name } } }") == {"assets": {"nodes": [{"name": "a"}]}}

@@ -191,7 +191,7 @@ def test_a_cursor_holds_its_place_when_its_row_is_gone(server: Server) -> None:
     create = "mutation ($i: [AssetCreateInput!]!) { createAssets(inputs: $i) { assets { id } } }"
     ids = tenant.data(create, {"i": [{"name": n} for n in "acdf"]})["createAssets"]["assets"]
     found = page(tenant, first=2, o=[{"name": "ASC"}])
-    tenant.data("mutation ($i: ID!) { deleteAsset(id: $i) { id } }", {"i": ids[1]["id"]})
+    tenant.data("mutation ($i: ID!) { deleteAsset(id: $i) { deletedId } }", {"i": ids[1]["id"]})
     tenant.data(create, {"i": [{"name": n} for n in "be"]})
     assert names(page(tenant, first=9, after=found["pageInfo"]["endCursor"], o=[{"name": "ASC"}])) == ["d", "e", "f"]
     assert names(page(tenant, last=9, before=found["pageInfo"]["endCursor"], o=[{"name": "ASC"}])) == ["a", "b"]
@@ -293,7 +293,7 @@ def network(server: Server) -> Tenant:
     plants, assets, sensors = (
         [node["id"] for node in made[f"create{kind}s"][f"{kind.lower()}s"]] for kind in ("Plant", "Asset", "Sensor")
     )
-    link = "mutation ($i: LinkInput!) { link(input: $i) { id } }"
+    link = "mutation ($i: LinkInput!) { link(input: $i) { linkId } }"
     for n, asset in enumerate(assets):
         tenant.data(link, {"i": {"relation": "contains", "from": plants[n // 4], "to": asset}})
         for k in range(n % 4 + 1):
@@ -392,7 +392,7 @@ def test_typename_is_everywhere(network: Tenant) -> None:
         "plants": {"__typename": "PlantConnection", "nodes": [{"__typename": "Plant", "assets": {
             "__typename": "PlantAssetsConnection", "pageInfo": {"__typename": "PageInfo"},
             "edges": [{
-                "__typename": "PlantAssetsEdge", "link": {"__typename": "PlantAssetsLink"},
+                "__typename": "PlantAssetsEdge", "link": {"__typename": "Link"},
                 "node": {"__typename": "Asset"},
             }],
         }}]},

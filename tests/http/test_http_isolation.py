@@ -13,8 +13,8 @@ HIGH, ALPHA, BRAVO, BOTH = "SECRET", "SECRET/ALPHA", "SECRET/BRAVO", "SECRET/ALP
 
 ASSETS = "query ($w: AssetWhere) { assets(where: $w, orderBy: {name: ASC}) { totalCount nodes { name rating } } }"
 UPDATE = "mutation ($i: ID!, $d: AssetUpdateInput!) { updateAsset(id: $i, input: $d) { changed asset { label } } }"
-DELETE = "mutation ($i: ID!) { deleteAsset(id: $i) { id } }"
-LINK = "mutation ($r: String!, $f: ID!, $t: ID!) { link(input: {relation: $r, from: $f, to: $t}) { id changed } }"
+DELETE = "mutation ($i: ID!) { deleteAsset(id: $i) { deletedId } }"
+LINK = "mutation ($r: String!, $f: ID!, $t: ID!) { link(input: {relation: $r, from: $f, to: $t}) { linkId changed } }"
 
 
 def create(tenant: Tenant, name: str, label: str = "UNCLASSIFIED", **data: Any) -> str:
@@ -31,7 +31,7 @@ def sensor(tenant: Tenant, name: str, label: str = "UNCLASSIFIED") -> str:
 
 
 def link(tenant: Tenant, source: str, target: str, label: str = "UNCLASSIFIED", relation: str = "has_sensor") -> str:
-    found: str = tenant.data(LINK, {"r": relation, "f": source, "t": target}, label=label)["link"]["id"]
+    found: str = tenant.data(LINK, {"r": relation, "f": source, "t": target}, label=label)["link"]["linkId"]
     return found
 
 
@@ -110,21 +110,21 @@ CHANGES = {
         " } }"
     ),
     "delete": DELETE,
-    "delete at a revision": "mutation ($i: ID!) { deleteAsset(id: $i, expectedRevision: 7) { id } }",
-    "delete many": "mutation ($i: ID!) { deleteAssets(ids: [$i]) { ids } }",
-    "delete as another type": "mutation ($i: ID!) { deleteSensor(id: $i) { id } }",
+    "delete at a revision": "mutation ($i: ID!) { deleteAsset(id: $i, expectedRevision: 7) { deletedId } }",
+    "delete many": "mutation ($i: ID!) { deleteAssets(ids: [$i]) { deletedIds } }",
+    "delete as another type": "mutation ($i: ID!) { deleteSensor(id: $i) { deletedId } }",
     "update as another type": "mutation ($i: ID!) { updatePlant(id: $i, input: {rank: 1}) { changed } }",
-    "link from": 'mutation ($i: ID!, $s: ID!) { link(input: {relation: "has_sensor", from: $i, to: $s}) { id } }',
-    "link to": 'mutation ($i: ID!, $a: ID!) { link(input: {relation: "has_sensor", from: $a, to: $i}) { id } }',
+    "link from": 'mutation ($i: ID!, $s: ID!) { link(input: {relation: "has_sensor", from: $i, to: $s}) { linkId } }',
+    "link to": 'mutation ($i: ID!, $a: ID!) { link(input: {relation: "has_sensor", from: $a, to: $i}) { linkId } }',
     "link by a relation that does not fit": (
-        'mutation ($i: ID!, $a: ID!) { link(input: {relation: "contains", from: $i, to: $a}) { id } }'
+        'mutation ($i: ID!, $a: ID!) { link(input: {relation: "contains", from: $i, to: $a}) { linkId } }'
     ),
-    "link to itself": 'mutation ($i: ID!) { link(input: {relation: "has_sensor", from: $i, to: $i}) { id } }',
-    "unlink": "mutation ($i: ID!) { unlink(id: $i) { id } }",
-    "unlink at a revision": "mutation ($i: ID!) { unlink(id: $i, expectedRevision: 7) { id } }",
-    "update link": "mutation ($i: ID!) { updateLink(id: $i, input: {weight: 1}) { id } }",
-    "regrade": 'mutation ($i: ID!) { regradeObject(id: $i, label: "UNCLASSIFIED", reason: "x") { id } }',
-    "regrade up": 'mutation ($i: ID!) { regradeObject(id: $i, label: "SECRET", reason: "x") { id } }',
+    "link to itself": 'mutation ($i: ID!) { link(input: {relation: "has_sensor", from: $i, to: $i}) { linkId } }',
+    "unlink": "mutation ($i: ID!) { unlink(id: $i) { linkId } }",
+    "unlink at a revision": "mutation ($i: ID!) { unlink(id: $i, expectedRevision: 7) { linkId } }",
+    "update link": "mutation ($i: ID!) { updateLink(id: $i, input: {weight: 1}) { linkId } }",
+    "regrade": 'mutation ($i: ID!) { regradeObject(id: $i, label: "UNCLASSIFIED", reason: "x") { objectId } }',
+    "regrade up": 'mutation ($i: ID!) { regradeObject(id: $i, label: "SECRET", reason: "x") { objectId } }',
     "read": READ_BY_ID,
     "list": "query ($i: ID!) { assets(where: {id: {eq: $i}}) { totalCount nodes { id } pageInfo { hasNextPage } } }",
     "list of others": "query ($i: ID!) { assets(where: {id: {ne: $i}}) { totalCount nodes { name } } }",
@@ -409,7 +409,7 @@ def test_a_hidden_link_or_end_is_not_there(assets: Tenant) -> None:
 def test_a_link_to_a_deleted_end_is_gone_for_those_who_see_the_deletion(assets: Tenant) -> None:
     pump, dial = create(assets, "pump"), sensor(assets, "dial")
     link(assets, pump, dial)
-    assets.data("mutation ($i: ID!) { deleteSensor(id: $i) { id } }", {"i": dial}, label=HIGH)
+    assets.data("mutation ($i: ID!) { deleteSensor(id: $i) { deletedId } }", {"i": dial}, label=HIGH)
     query = "{ assets { nodes { sensors { totalCount } } } }"
     assert assets.data(query)["assets"]["nodes"] == [{"sensors": {"totalCount": 1}}]
     assert assets.data(query, label=HIGH)["assets"]["nodes"] == [{"sensors": {"totalCount": 0}}]
@@ -477,7 +477,7 @@ def test_a_filter_on_an_unknown_compartment_is_as_one_on_a_lacked_one(assets: Te
 
 def test_regrading_to_an_unknown_compartment_is_as_to_a_lacked_one(assets: Tenant) -> None:
     id = create(assets, "pump")
-    query = 'mutation ($i: ID!, $l: Label!) { regradeObject(id: $i, label: $l, reason: "x") { id } }'
+    query = 'mutation ($i: ID!, $l: Label!) { regradeObject(id: $i, label: $l, reason: "x") { objectId } }'
     answers = {
         assets.ask(query, {"i": id, "l": label}, label="SECRET").content for label in ("SECRET/ALPHA", "SECRET/NOWHERE")
     }
@@ -607,7 +607,7 @@ def test_plans_shared_by_many_readers_mix_nothing(assets: Tenant) -> None:
         ("{ assets { nodes { sensors { totalCount } } } }", "link:read"),
         ("{ typeDefinitions { typeName } }", "type:read"),
         ('mutation { createAsset(input: {name: "a"}) { changed } }', "object:create"),
-        ('mutation { link(input: {relation: "x", from: "x", to: "x"}) { id } }', None),
+        ('mutation { link(input: {relation: "x", from: "x", to: "x"}) { linkId } }', None),
         ('mutation { retireType(typeName: "Nope") { typeName } }', "type:retire"),
         ("mutation { defineType(definition: {}) { changed } }", "type:define"),
     ],
@@ -645,7 +645,7 @@ def test_who_may_write_but_not_read_writes_without_being_shown(assets: Tenant) -
     assert assets.data(query.format(""), roles=("clerk",)) == {"createAsset": {"changed": True}}
 
 
-REGRADE = 'mutation ($i: ID!) { regradeObject(id: $i, label: "UNCLASSIFIED", reason: "x") { id } }'
+REGRADE = 'mutation ($i: ID!) { regradeObject(id: $i, label: "UNCLASSIFIED", reason: "x") { objectId } }'
 
 
 @pytest.mark.parametrize("ask", [

@@ -217,12 +217,12 @@ def test_nested_links_leave_what_separate_mutations_leave(assets: Tenant) -> Non
     wishes = [{"id": sensor, "weight": n, "properties": {"channel": n}} for n, sensor in enumerate(sensors)]
     asked(assets, "update", {"link": {"sensors": wishes}}, id=at_once)
     asked(assets, "update", {"unlink": {"sensors": [{"id": sensors[0]}]}}, id=at_once)
-    link = "mutation ($i: LinkInput!) { link(input: $i) { id } }"
+    link = "mutation ($i: LinkInput!) { link(input: $i) { linkId } }"
     ids = []
     for n, sensor in enumerate(sensors):
         input = {"relation": "has_sensor", "from": one_by_one, "to": sensor, "weight": n, "properties": {"channel": n}}
-        ids.append(assets.data(link, {"i": input})["link"]["id"])
-    assets.data("mutation ($i: ID!) { unlink(id: $i) { id } }", {"i": ids[0]})
+        ids.append(assets.data(link, {"i": input})["link"]["linkId"])
+    assets.data("mutation ($i: ID!) { unlink(id: $i) { linkId } }", {"i": ids[0]})
     shown = """query ($i: ID!) { asset(id: $i) { sensors(orderBy: [{name: ASC}]) {
         edges { node { name } link { weight properties revision label } } } } }"""
     assert assets.data(shown, {"i": at_once}) == assets.data(shown, {"i": one_by_one})

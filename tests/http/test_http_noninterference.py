@@ -70,24 +70,27 @@ WRITES = st.one_of(
         f" updateAsset(id: $i, input: $d, expectedRevision: $n) {{ {SHOWN} }} }}",
         i=anything, d=data, n=revision,
     ),
-    request("mutation ($i: ID!, $n: Int) { deleteAsset(id: $i, expectedRevision: $n) { id } }", i=anything, n=revision),
+    request(
+        "mutation ($i: ID!, $n: Int) { deleteAsset(id: $i, expectedRevision: $n) { deletedId } }",
+        i=anything, n=revision,
+    ),
     request(
         "mutation ($d: [AssetUpsertInput!]!) { upsertAssets(inputs: $d) { assets { name revision } } }",
         d=st.lists(named, max_size=3),
     ),
-    request("mutation ($i: [ID!]!) { deleteAssets(ids: $i) { ids } }", i=st.lists(anything, max_size=2)),
+    request("mutation ($i: [ID!]!) { deleteAssets(ids: $i) { deletedIds } }", i=st.lists(anything, max_size=2)),
     request(
         "mutation ($d: SensorUpsertInput!) { upsertSensor(input: $d) { changed sensor { name revision } } }",
         d=st.fixed_dictionaries({"name": st.sampled_from("xy"), "kind": st.sampled_from(["HOT", "COLD"])}),
     ),
-    request("mutation ($i: ID!) { deleteSensor(id: $i) { id } }", i=sensor),
+    request("mutation ($i: ID!) { deleteSensor(id: $i) { deletedId } }", i=sensor),
     request(
         "mutation ($d: PlantUpsertInput!) { upsertPlant(input: $d) { changed plant { title assets { totalCount } } } }",
         d=st.fixed_dictionaries({"id": plant, "title": st.sampled_from("pq")}),
     ),
-    request("mutation ($i: ID!) { deletePlant(id: $i) { id } }", i=plant),
-    request("mutation ($d: LinkInput!) { link(input: $d) { id changed } }", d=st.one_of(has_sensor, contains)),
-    request("mutation ($i: ID!, $n: Int) { unlink(id: $i, expectedRevision: $n) { id } }", i=link, n=revision),
+    request("mutation ($i: ID!) { deletePlant(id: $i) { deletedId } }", i=plant),
+    request("mutation ($d: LinkInput!) { link(input: $d) { linkId changed } }", d=st.one_of(has_sensor, contains)),
+    request("mutation ($i: ID!, $n: Int) { unlink(id: $i, expectedRevision: $n) { linkId } }", i=link, n=revision),
     request(
         "mutation ($i: ID!, $d: UpdateLinkInput!) { updateLink(id: $i, input: $d) { changed } }",
         i=link, d=st.fixed_dictionaries({"weight": rating}),
@@ -194,7 +197,7 @@ def begin(server: Server) -> Tenant:
     tenant = Tenant(server, ORGANIZATION.name)
     tenant.define(*TYPES)
     tenant.data(BEGINNING, {"p": [{"id": PLANTS[0], "title": "p"}]})
-    join = "mutation ($i: LinkInput!) { link(input: $i) { id } }"
+    join = "mutation ($i: LinkInput!) { link(input: $i) { linkId } }"
     tenant.data(join, {"i": {"relation": "has_sensor", "from": ASSETS[0], "to": SENSORS[0]}})
     tenant.data(join, {"i": {"relation": "contains", "from": PLANTS[0], "to": ASSETS[1]}})
     return tenant

@@ -116,7 +116,7 @@ def test_a_natural_key_names_one_object(assets: Tenant) -> None:
     assert upserted == {"changed": True, "asset": {"id": id, "rating": 3.0}}
     renamed = assets.ask(f'mutation {{ updateAsset(id: "{id}", input: {{name: "other"}}) {{ changed }} }}')
     renamed.refused(path=["input", "name"])
-    mutate(assets, "delete", "Asset", {"id": id}, "id")
+    mutate(assets, "delete", "Asset", {"id": id}, "deletedId")
     assert create(assets, name="pump") == id
 
 
@@ -140,10 +140,11 @@ def test_an_upsert_creates_what_is_not_there(assets: Tenant) -> None:
 
 def test_a_deleted_object_is_gone(assets: Tenant) -> None:
     id = create(assets, name="a")
-    assert mutate(assets, "delete", "Asset", {"id": id.upper()}, "id") == {"id": id}
+    assert mutate(assets, "delete", "Asset", {"id": id.upper()}, "deletedId") == {"deletedId": id}
     assert names(assets) == []
     for again in (id, str(uuid4())):
-        assets.ask("mutation ($i: ID!) { deleteAsset(id: $i) { id } }", {"i": again}).refused("NOT_FOUND", path=["id"])
+        answer = assets.ask("mutation ($i: ID!) { deleteAsset(id: $i) { deletedId } }", {"i": again})
+        answer.refused("NOT_FOUND", path=["id"])
 
 
 @pytest.mark.parametrize("action", ["update", "delete"])
@@ -205,8 +206,8 @@ def test_a_single_one_is_taken_as_a_list_of_one(assets: Tenant) -> None:
 
 def test_none_at_all_is_nothing(assets: Tenant) -> None:
     assert assets.data(CREATE_MANY, {"i": []}) == {"createAssets": {"position": None, "assets": []}}
-    assert assets.data("mutation { deleteAssets(ids: []) { ids position } }") == {
-        "deleteAssets": {"ids": [], "position": None}
+    assert assets.data("mutation { deleteAssets(ids: []) { deletedIds position } }") == {
+        "deleteAssets": {"deletedIds": [], "position": None}
     }
 
 
@@ -260,11 +261,11 @@ def test_one_object_can_be_changed_twice_in_one_go(assets: Tenant) -> None:
 
 def test_many_are_deleted_all_or_none(assets: Tenant) -> None:
     ids = [create(assets, name=n) for n in "abc"]
-    query = "mutation ($i: [ID!]!) { deleteAssets(ids: $i) { ids } }"
+    query = "mutation ($i: [ID!]!) { deleteAssets(ids: $i) { deletedIds } }"
     refused = assets.ask(query, {"i": [ids[0], str(uuid4()), ids[1], "x"]}).refused("NOT_FOUND")
     assert refused.errors[0]["extensions"]["inputPath"] in (["ids", 1], ["ids", 3])
     assert names(assets) == ["a", "b", "c"]
-    assert assets.data(query, {"i": ids[:2]}) == {"deleteAssets": {"ids": ids[:2]}}
+    assert assets.data(query, {"i": ids[:2]}) == {"deleteAssets": {"deletedIds": ids[:2]}}
     assert names(assets) == ["c"]
 
 
@@ -279,7 +280,7 @@ def test_a_thousand_are_made_in_time(assets: Tenant) -> None:
 
 def test_a_deletion_above_leaves_what_is_below(assets: Tenant) -> None:
     id = create(assets, name="a", rating=1)
-    mutate(assets, "delete", "Asset", {"id": id}, "id", label=HIGH)
+    mutate(assets, "delete", "Asset", {"id": id}, "deletedId", label=HIGH)
     seen = {label: names(assets, label=label) for label in ("UNCLASSIFIED", "CONFIDENTIAL", HIGH, ALPHA)}
     assert seen == {"UNCLASSIFIED": ["a"], "CONFIDENTIAL": ["a"], HIGH: [], ALPHA: []}
     made = mutate(assets, "create", "Asset", {"input": {"name": "a"}}, "asset { id rating label }", label=HIGH)
@@ -290,21 +291,21 @@ def test_a_deletion_above_leaves_what_is_below(assets: Tenant) -> None:
 def test_a_deleted_cover_shows_what_it_covered_no_more(assets: Tenant) -> None:
     id = create(assets, name="a", rating=1)
     mutate(assets, "update", "Asset", {"id": id, "input": {"rating": 2}}, "changed", label=HIGH)
-    mutate(assets, "delete", "Asset", {"id": id}, "id", label=HIGH)
+    mutate(assets, "delete", "Asset", {"id": id}, "deletedId", label=HIGH)
     assert names(assets, label=HIGH) == []
-    mutate(assets, "delete", "Asset", {"id": id}, "id")
+    mutate(assets, "delete", "Asset", {"id": id}, "deletedId")
     assert names(assets) == []
 
 
 def test_a_regraded_object_moves(assets: Tenant) -> None:
     id = create(assets, name="a", rating=1)
     query = (
-        "mutation ($i: ID!, $l: Label!, $r: String!) { regradeObject(id: $i, label: $l, reason: $r) { id label"
+        "mutation ($i: ID!, $l: Label!, $r: String!) { regradeObject(id: $i, label: $l, reason: $r) { objectId label"
         " position } }"
     )
     given = {"i": id, "l": "SECRET/ALPHA", "r": "found to be more"}
     up = assets.data(query, given, label=ALPHA, session_label="UNCLASSIFIED")["regradeObject"]
-    assert (up["id"], up["label"]) == (id, ALPHA)
+    assert (up["objectId"], up["label"]) == (id, ALPHA)
     assert [names(assets), names(assets, label=HIGH), names(assets, label=ALPHA)] == [[], [], ["a"]]
     assets.ask(query, given | {"l": "TOP_SECRET"}, label=ALPHA).refused(path=["label"])
     assets.ask(query, given, label=ALPHA).refused(path=["label"])
@@ -316,7 +317,7 @@ def test_a_regraded_object_moves(assets: Tenant) -> None:
 
 # Links
 
-LINK = "mutation ($i: LinkInput!) { link(input: $i) { id changed position } }"
+LINK = "mutation ($i: LinkInput!) { link(input: $i) { linkId changed position } }"
 MEMBERS = "id weight properties validFrom validTo revision label"
 READ_LINKS = (
     f"{{ assets(orderBy: {{name: ASC}}) {{ nodes {{ sensors {{ totalCount edges {{ link {{ {MEMBERS} }} node {{"
@@ -341,7 +342,7 @@ def test_a_link_keeps_what_it_is_given(assets: Tenant, pair: tuple[str, str]) ->
     assert edges(assets) == [
         {
             "link": {
-                "id": made["id"], "weight": 0.25, "properties": {"note": "left", "channel": 3}, "revision": 1,
+                "id": made["linkId"], "weight": 0.25, "properties": {"note": "left", "channel": 3}, "revision": 1,
                 "validFrom": "2024-01-01T00:00:00.000000Z", "validTo": "2025-01-01T00:00:00.000000Z",
                 "label": "UNCLASSIFIED",
             },
@@ -354,32 +355,30 @@ def test_a_link_keeps_what_it_is_given(assets: Tenant, pair: tuple[str, str]) ->
 def test_a_link_is_changed_and_taken_away(assets: Tenant, pair: tuple[str, str]) -> None:
     given: dict[str, Any] = {"relation": "has_sensor", "from": pair[0], "to": pair[1], "weight": 1}
     given["properties"] = {"note": "a", "channel": 1}
-    id = assets.data(LINK, {"i": given})["link"]["id"]
+    id = assets.data(LINK, {"i": given})["link"]["linkId"]
     query = (
         "mutation ($i: ID!, $d: UpdateLinkInput!, $n: Int) { updateLink(id: $i, input: $d, expectedRevision: $n)"
-        " { id changed } }"
+        " { linkId changed } }"
     )
     change = {"weight": None, "properties": {"note": None, "channel": 2}, "validFrom": "2024-01-01T00:00:00Z"}
-    assert assets.data(query, {"i": id, "d": change})["updateLink"] == {"id": id, "changed": True}
-    assert assets.data(query, {"i": id, "d": change})["updateLink"] == {"id": id, "changed": False}
+    assert assets.data(query, {"i": id, "d": change})["updateLink"] == {"linkId": id, "changed": True}
+    assert assets.data(query, {"i": id, "d": change})["updateLink"] == {"linkId": id, "changed": False}
     link = edges(assets)[0]["link"]
     assert (link["weight"], link["properties"], link["revision"]) == (None, {"channel": 2}, 2)
     assets.ask(query, {"i": id, "d": {"weight": 3}, "n": 1}).refused("CONFLICT", path=["expectedRevision"])
     assets.ask(query, {"i": id, "d": {"validTo": "2023-01-01T00:00:00Z"}}).refused(path=["input", "validTo"])
     assets.ask(query, {"i": id, "d": {"properties": {"nope": 1}}}).refused(path=["input", "properties", "nope"])
-    unlink = "mutation ($i: ID!, $n: Int) { unlink(id: $i, expectedRevision: $n) { id } }"
+    unlink = "mutation ($i: ID!, $n: Int) { unlink(id: $i, expectedRevision: $n) { linkId } }"
     assets.ask(unlink, {"i": id, "n": 9}).refused("CONFLICT", path=["expectedRevision"])
-    assert assets.data(unlink, {"i": id, "n": 2}) == {"unlink": {"id": id}}
+    assert assets.data(unlink, {"i": id, "n": 2}) == {"unlink": {"linkId": id}}
     assert edges(assets) == []
     assets.ask(unlink, {"i": id}).refused("NOT_FOUND", path=["id"])
 
 
 def test_parallel_links_are_told_apart_by_their_key(assets: Tenant, pair: tuple[str, str]) -> None:
     keys: Sequence[str | None] = (None, "a", "b", "")
-    made = {
-        assets.data(LINK, {"i": {"relation": "has_sensor", "from": pair[0], "to": pair[1], "key": key}})["link"]["id"]
-        for key in keys
-    }
+    given = {"relation": "has_sensor", "from": pair[0], "to": pair[1]}
+    made = {assets.data(LINK, {"i": given | {"key": key}})["link"]["linkId"] for key in keys}
     assert len(made) == 4
     assert {edge["link"]["id"] for edge in edges(assets)} == made
 
@@ -387,7 +386,7 @@ def test_parallel_links_are_told_apart_by_their_key(assets: Tenant, pair: tuple[
 def test_a_deleted_end_takes_its_links_along(assets: Tenant, pair: tuple[str, str]) -> None:
     given = {"i": {"relation": "has_sensor", "from": pair[0], "to": pair[1]}}
     assets.data(LINK, given)
-    mutate(assets, "delete", "Sensor", {"id": pair[1]}, "id")
+    mutate(assets, "delete", "Sensor", {"id": pair[1]}, "deletedId")
     assert edges(assets) == []
     create(assets, "Sensor", name="dial")
     assert edges(assets) == []

@@ -153,7 +153,7 @@ def test_a_hidden_field_in_a_variable_is_as_one_that_is_not_there(
 
 
 def test_a_hidden_relation_is_as_one_that_is_not_there(layered: Tenant) -> None:
-    query = "mutation ($r: String!, $i: ID!) { link(input: {relation: $r, from: $i, to: $i}) { id } }"
+    query = "mutation ($r: String!, $i: ID!) { link(input: {relation: $r, from: $i, to: $i}) { linkId } }"
     made = layered.data('mutation { createAsset(input: {name: "a"}) { asset { id } } }')
     id = made["createAsset"]["asset"]["id"]
     assert layered.ask(query, {"r": "known_as", "i": id}).content == layered.ask(query, {"r": "nope", "i": id}).content
@@ -231,7 +231,7 @@ def test_a_definition_shows_at_once_without_a_restart(organization: Tenant) -> N
 
     id = organization.data("{ things { nodes { id } } }")["things"]["nodes"][0]["id"]
     organization.ask(RETIRE, {"n": "Thing"}).refused("CONFLICT")
-    organization.data("mutation ($i: ID!) { deleteThing(id: $i) { id } }", {"i": id})
+    organization.data("mutation ($i: ID!) { deleteThing(id: $i) { deletedId } }", {"i": id})
     assert organization.data(RETIRE, {"n": "Thing"}) == {"retireType": {"typeName": "Thing"}}
     organization.ask("{ things { totalCount } }").refused(status=400)
     organization.ask(RETIRE, {"n": "Thing"}).refused("NOT_FOUND", path=["typeName"])
@@ -347,7 +347,7 @@ def link_all(tenant: Tenant) -> dict[str, str]:
     """e → m → p → v → e; the ids by tag."""
     nodes = tenant.data("{ equipments { nodes { id tag } } }")["equipments"]["nodes"]
     ids = {node["tag"]: node["id"] for node in nodes}
-    query = 'mutation ($f: ID!, $t: ID!) { link(input: {relation: "feeds", from: $f, to: $t}) { id } }'
+    query = 'mutation ($f: ID!, $t: ID!) { link(input: {relation: "feeds", from: $f, to: $t}) { linkId } }'
     for source, target in ("em", "mp", "pv", "ve"):
         tenant.data(query, {"f": ids[source], "t": ids[target]})
     return ids
