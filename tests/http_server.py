@@ -161,9 +161,10 @@ class Answer:
 
 @dataclass
 class Server:
-    """A running server; `admin_url` reaches its database as a superuser."""
+    """A running server, and its database as the role that serves and as a superuser."""
 
     url: str
+    database_url: str
     admin_url: str
     settings: Settings
     client: httpx.Client
@@ -199,7 +200,7 @@ def _token(settings: Settings, organization: str, label: str, roles: tuple[str, 
 
 
 MakeServer = Callable[..., AbstractContextManager[Server]]
-"""Starts a server over a database of its own; takes the settings that differ."""
+"""Starts a server over a database of its own; takes the settings that differ, and what the database is cloned from."""
 
 
 @dataclass
@@ -294,7 +295,7 @@ def serving(
         port = server.servers[0].sockets[0].getsockname()[1]
         url = f"http://127.0.0.1:{port}"
         with httpx.Client(base_url=url, timeout=30) as client:
-            yield Server(url, admin_url, settings, client)
+            yield Server(url, database_url, admin_url, settings, client)
     finally:
         server.should_exit = True
         thread.join(15)

@@ -1,6 +1,5 @@
 """The documents hold what they promise: links lead somewhere, examples run and answer as shown, nothing is left out."""
 
-import asyncio
 import json
 import os
 import re
@@ -12,7 +11,6 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from databases import run_sql, url_of
 from graphql import build_client_schema, get_introspection_query, parse, print_ast, validate
 from graphql.language import (
     FieldDefinitionNode,
@@ -20,24 +18,16 @@ from graphql.language import (
     ObjectTypeDefinitionNode,
 )
 from graphql.type import GraphQLSchema
-from http_server import Tenant, serving
+from http_server import MakeServer, Tenant
 
 from fabric import demo
-from fabric.db import Database
 from fabric.definitions import _FIELD_KEYS as FIELD_KEYS
 from fabric.definitions import _LINK_KEYS as LINK_KEYS
 from fabric.definitions import _TYPE_KEYS as TYPE_KEYS
 from fabric.definitions import RESERVED_FIELDS, read_document
-from fabric.embedded import DATABASE, EmbeddedPostgres
-from fabric.labels import Label
-from fabric.loader import Loader
 from fabric.names import RESERVED_NAMES
-from fabric.organizations import Directory, establish
 from fabric.policy import PERMISSIONS
-from fabric.records import Record
 from fabric.settings import Settings, variable
-from fabric.subject import Subject
-from fabric.types import Types
 from graphql_api.cli import COMMANDS
 
 ROOT = Path(__file__).parent.parent
@@ -46,7 +36,6 @@ DOCUMENTS = sorted([README, CHANGELOG, *ROOT.glob("docs/**/*.md")])
 RUN = [README, *sorted(ROOT.glob("docs/*.md"))]
 TEXT_FILES = frozenset(".py .md .toml .yaml .yml .mako .ini .graphql .sql .json .txt .html .js .css .hcl".split())
 NOT_OURS = frozenset(".git .venv .data build dist node_modules __pycache__ semantic_fabric.egg-info".split())
-WHOLE = "TOP_SECRET/CISTERN,HALYARD,LANTERN"
 
 
 # Blocks
@@ -262,41 +251,11 @@ class Shown:
                 assert actual == shown, f"{place}: {actual!r}"
 
 
-async def load_demo(admin_url: str, server_url: str) -> None:
-    await establish(admin_url, demo.ORGANIZATION, demo.COMPARTMENTS)
-    async with await Database.connect(server_url) as database:
-        organization = await Directory(database).find(demo.ORGANIZATION)
-        assert organization is not None
-        operator = Subject(
-            organization_id=organization.organization_id,
-            organization=organization.name,
-            subject="loader",
-            roles=frozenset(),
-            permissions=frozenset(PERMISSIONS),
-            clearance=organization.lattice.encode(Label.parse(WHOLE)),
-            label=organization.lattice.encode(Label.parse(WHOLE)),
-            expires_at=4e9,
-        )
-        records = [Record(f"record {number}", body) for number, body in enumerate(demo.records())]
-        parts = [[r for r in records if kind in r.body] for kind in ("define", "type", "link")]
-        loader = Loader(database, Types(database), organization, operator, strict=True)
-        summary = await loader.load(parts[0], parts[1], parts[2])
-        assert not summary.problems
-
-
 @pytest.fixture(scope="module")
-def organization(postgres: EmbeddedPostgres, worker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
+def organization(new_server: MakeServer, demo_template: str) -> Iterator[Tenant]:
     """The demo organization on a running server, for all documents: each makes what it changes."""
-    name = f"{worker}_docs"
-    maintenance = url_of(postgres.admin_url, "postgres")
-    asyncio.run(run_sql(maintenance, f"create database {name} template {DATABASE}"))
-    admin_url, server_url = url_of(postgres.admin_url, name), url_of(postgres.url, name)
-    try:
-        asyncio.run(load_demo(admin_url, server_url))
-        with serving(server_url, admin_url, tmp_path_factory.mktemp(name)) as server:
-            yield Tenant(server, demo.ORGANIZATION)
-    finally:
-        asyncio.run(run_sql(maintenance, f"drop database {name} with (force)"))
+    with new_server(template=demo_template) as server:
+        yield Tenant(server, demo.ORGANIZATION)
 
 
 def ask(organization: Tenant, query: str, variables: Any, asker: str, session_label: str | None) -> Any:

@@ -1,48 +1,9 @@
 """One server for each worker, an organization of its own for each test."""
 
-import asyncio
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from itertools import count
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
-from databases import run_sql, url_of
-from http_server import TYPES, MakeServer, Server, Tenant, serving
-
-from fabric.embedded import DATABASE, EmbeddedPostgres
-from fabric.policy import DEFAULT_POLICY
-
-ROLES = """
-[roles.objects_only]
-permissions = ["object:read"]
-
-[roles.clerk]
-permissions = ["object:create", "object:update", "object:delete"]
-"""
-"""Beside those that come along: one who may not see links, one who may write but not read."""
-
-
-@pytest.fixture(scope="session")
-def new_server(postgres: EmbeddedPostgres, worker: str, tmp_path_factory: pytest.TempPathFactory) -> MakeServer:
-    """Starts a server over a migrated database of its own."""
-    numbers = count(1)
-    maintenance = url_of(postgres.admin_url, "postgres")
-    policy = DEFAULT_POLICY.read_text("utf-8") + ROLES
-
-    @contextmanager
-    def make(changed: Mapping[str, Any] | None = None) -> Iterator[Server]:
-        name = f"{worker}_http_{next(numbers)}"
-        asyncio.run(run_sql(maintenance, f"create database {name} template {DATABASE}"))
-        try:
-            folder = tmp_path_factory.mktemp(name)
-            urls = url_of(postgres.url, name), url_of(postgres.admin_url, name)
-            with serving(*urls, folder, policy, changed) as server:
-                yield server
-        finally:
-            asyncio.run(run_sql(maintenance, f"drop database {name} with (force)"))
-
-    return make
+from http_server import TYPES, MakeServer, Server, Tenant
 
 
 @pytest.fixture(scope="session")
