@@ -19,6 +19,7 @@ from graphql.language import (
 )
 from graphql.type import GraphQLSchema
 from http_server import MakeServer, Tenant
+from text_blocks import Block, blocks
 
 from fabric import demo
 from fabric.definitions import _FIELD_KEYS as FIELD_KEYS
@@ -36,40 +37,6 @@ DOCUMENTS = sorted([README, CHANGELOG, *ROOT.glob("docs/**/*.md")])
 RUN = [README, *sorted(ROOT.glob("docs/*.md"))]
 TEXT_FILES = frozenset(".py .md .toml .yaml .yml .mako .ini .graphql .sql .json .txt .html .js .css .hcl".split())
 NOT_OURS = frozenset(".git .venv .data build dist node_modules __pycache__ semantic_fabric.egg-info".split())
-
-
-# Blocks
-
-
-@dataclass(frozen=True)
-class Block:
-    """One fenced block. `info` are the words after the fence: the language, and what the block is for."""
-
-    info: tuple[str, ...]
-    text: str
-    line: int
-
-    @property
-    def language(self) -> str:
-        return self.info[0] if self.info else ""
-
-    @property
-    def purpose(self) -> str:
-        return self.info[1] if len(self.info) > 1 else ""
-
-
-def blocks(document: Path) -> Iterator[Block]:
-    info, text, start = None, [""], 0
-    for number, line in enumerate(document.read_text("utf-8").splitlines(), start=1):
-        fence = re.match(r"```(.*)", line)
-        if fence and info is None:
-            info, text, start = tuple(fence[1].split()), [], number
-        elif fence and info is not None:
-            yield Block(info, "\n".join(text), start)
-            info = None
-        else:
-            text.append(line)
-    assert info is None, f"{document.name}:{start}: a block that does not end"
 
 
 def prose(document: Path) -> str:
