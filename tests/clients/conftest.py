@@ -1,11 +1,13 @@
 """One server for each worker, over the demo organization."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from http_server import MakeServer, Server, Tenant
-from workshop import Workshop
+from workshop import SECONDS, Workshop
 
 from fabric.demo import ORGANIZATION
 
@@ -29,4 +31,7 @@ def workshop(demo: Tenant, tmp_path: Path) -> Workshop:
 @pytest.fixture(scope="session")
 def schema_text(demo: Tenant) -> str:
     """What `semantic-fabric schema` prints for the lowest clearance."""
-    return Workshop.schema(demo)
+    place = [f"--data-dir={demo.server.settings.data_dir}", f"--database-url={demo.server.database_url}"]
+    reader = [f"--organization={demo.name}", "--clearance=UNCLASSIFIED"]
+    command = [sys.executable, "-m", "graphql_api.cli", "schema", *place, *reader]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=SECONDS).stdout

@@ -23,15 +23,19 @@ def generated(workshop: Workshop) -> dict[str, str]:
     return {p.name: re.sub(r" */\*\*.*?\*/\n", "", p.read_text("utf-8"), flags=re.DOTALL) for p in folder.iterdir()}
 
 
-def change(workshop: Workshop, file: str, old: str, new: str) -> None:
-    path = workshop.folder / "codegen" / file
-    text = path.read_text("utf-8")
-    assert text.count(old) == 1
-    path.write_text(text.replace(old, new), "utf-8")
+def changed(workshop: Workshop, file: str, *changes: tuple[str, str]) -> str:
+    """The file's text with each of these replaced, which stand in it once."""
+    text = (workshop.folder / "codegen" / file).read_text("utf-8")
+    for old, new in changes:
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    return text
 
 
-@pytest.fixture
-def client_code(workshop: Workshop) -> Workshop:
+@pytest.fixture(scope="module")
+def client_code(demo: Tenant, tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    """With the client generated, which tests leave as it is."""
+    workshop = Workshop.furnish(tmp_path_factory.mktemp("codegen"), demo)
     generate(workshop)
     return workshop
 
@@ -53,19 +57,19 @@ def test_a_typed_client_compiles_and_is_answered_as_its_types_say(client_code: W
     assert told["refused"] == ["NOT_FOUND"]
 
 
-def test_the_printed_schema_gives_the_same_client(client_code: Workshop, schema_text: str) -> None:
-    introspected = generated(client_code)
-    file = client_code.folder / "schema.graphql"
+def test_the_printed_schema_gives_the_same_client(client_code: Workshop, workshop: Workshop, schema_text: str) -> None:
+    file = workshop.folder / "schema.graphql"
     file.write_text(schema_text, "utf-8")
-    generate(client_code, file)
-    assert introspected.keys() == {"operations.ts", "schema.ts"}
-    assert generated(client_code) == introspected
+    generate(workshop, file)
+    assert generated(workshop).keys() == {"operations.ts", "schema.ts"}
+    assert generated(workshop) == generated(client_code)
 
 
 def test_an_operation_with_a_field_that_is_not_there_gives_no_client(workshop: Workshop) -> None:
     """The second is there above this reader."""
     wrong = ("nonesuch", "reservedVolume")
-    change(workshop, "operations.graphql", "    volume\n", "    {}\n    {}\n".format(*wrong))
+    operations = changed(workshop, "operations.graphql", ("    volume\n", "    {}\n    {}\n".format(*wrong)))
+    (workshop.folder / "codegen" / "operations.graphql").write_text(operations, "utf-8")
     refused = workshop.run("graphql-codegen", "--config", "codegen.ts", within="codegen")
     assert refused.returncode != 0
     for name in wrong:
@@ -82,9 +86,11 @@ MISTAKES = [
 
 
 def test_a_program_that_takes_answers_for_something_else_does_not_compile(client_code: Workshop) -> None:
-    for right, wrong, _ in MISTAKES:
-        change(client_code, "program.ts", right, wrong)
-    refused = client_code.run("tsc", "--project", ".", "--noEmit", within="codegen")
+    folder = client_code.folder / "codegen"
+    program = changed(client_code, "program.ts", *((right, wrong) for right, wrong, _ in MISTAKES))
+    (folder / "mistaken.ts").write_text(program, "utf-8")
+    (folder / "mistaken.json").write_text('{"extends": "./tsconfig.json", "files": ["mistaken.ts"]}', "utf-8")
+    refused = client_code.run("tsc", "--project", "mistaken.json", "--noEmit", within="codegen")
     assert refused.returncode != 0
     for _, _, complaint in MISTAKES:
         assert complaint in refused.stdout

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,15 +72,3 @@ class Workshop:
     def ask(self, script: str, given: Any = None) -> Any:
         """What the script tells of this."""
         return json.loads(self.succeed("node", script, json.dumps(given)))
-
-    @staticmethod
-    def schema(tenant: Tenant) -> str:
-        done = subprocess.run(
-            [
-                sys.executable, "-m", "graphql_api.cli", "schema", "--organization", tenant.name,
-                "--clearance", "UNCLASSIFIED", "--data-dir", str(tenant.server.settings.data_dir),
-                "--database-url", tenant.server.database_url,
-            ],
-            capture_output=True, text=True, check=True, timeout=SECONDS,
-        )  # fmt: skip
-        return done.stdout
