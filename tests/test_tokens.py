@@ -305,9 +305,11 @@ def test_an_unknown_critical_header_is_refused() -> None:
     assert refusal(f"Bearer {forged({'alg': 'HS256', 'crit': ['x'], 'x': 1}, payload())}") == NOT_ACCEPTED
 
 
-TOKENS = {"HS256": (authenticator(), signed())} | {
-    name: (by_public_key(name, private=private), signed(private, name)) for name, private in PRIVATE.items()
+LATER = int(time.time()) + 86_400
+TOKENS = {"HS256": (authenticator(), signed(exp=LATER))} | {
+    name: (by_public_key(name, private=private), signed(private, name, exp=LATER)) for name, private in PRIVATE.items()
 }
+"""Made while tests are collected, and still good when the last of them runs."""
 
 
 @settings(max_examples=300)
