@@ -25,6 +25,9 @@ READ = (
 """Wraps a query of one value. The query refers to `s.org`, which makes the session run first; were the order ever
 wrong, the settings would be empty and row security would show nothing."""
 
+FOLLOWER = "semantic_fabric_follower"
+"""The role that reads every label of one organization (see migrations/versions/0003_events.py)."""
+
 T = TypeVar("T")
 
 RETRIES = 10
@@ -238,6 +241,23 @@ class Database:
         opening = (_BEGIN_SNAPSHOT if snapshot else _BEGIN) + _set(session)
         if holding is not None:
             opening += f"; select fabric.hold_types('{session.organization_id}', {holding:d})"
+        async with self._opened(opening, session) as transaction:
+            yield transaction
+
+    @asynccontextmanager
+    async def following(self, organization_id: UUID, *, snapshot: bool = False) -> AsyncIterator[Transaction]:
+        """A transaction that reads what an organization has at every label; it cannot write.
+
+        For what the server keeps of an organization, never for what it answers: that must be seen by a reader's session
+        or be checked against its label.
+        """
+        session = Session(organization_id, 0)
+        opening = (_BEGIN_SNAPSHOT if snapshot else _BEGIN) + f"set local role {FOLLOWER}; {_set(session)}"
+        async with self._opened(opening, session) as transaction:
+            yield transaction
+
+    @asynccontextmanager
+    async def _opened(self, opening: str, session: Session) -> AsyncIterator[Transaction]:
         try:
             async with self._pool.acquire() as connection:
                 try:

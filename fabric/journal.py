@@ -7,33 +7,57 @@ from uuid import UUID
 
 from fabric.db import Transaction
 
-_APPEND = """
-with e as (
-    insert into fabric.events (organization_id, label, topic, entity_table, entity_id, entity_type, actor, data)
-    select $1, $2, topic, entity_table, entity_id, entity_type, $7, data
-    from unnest($3::text[], $4::text[], $5::uuid[], $6::text[], $8::jsonb[])
-        as t(topic, entity_table, entity_id, entity_type, data)
+_OBJECT = """
+    select jsonb_strip_nulls(jsonb_build_object(
+        'type_name', o.type_name, 'revision', o.revision, 'tombstone', nullif(o.tombstone, false),
+        'created_at', o.created_at, 'updated_at', o.updated_at)) || jsonb_build_object('data', o.data)
+    from fabric.objects o where o.object_id = t.entity_id and o.label = $2"""
+
+_LINK = """
+    select jsonb_strip_nulls(jsonb_build_object(
+        'relation', l.relation, 'source_id', l.source_id, 'target_id', l.target_id, 'link_key', l.link_key,
+        'weight', l.weight, 'valid_from', l.valid_from, 'valid_to', l.valid_to,
+        'semantic_namespace', l.semantic_namespace, 'semantic_predicate', l.semantic_predicate,
+        'revision', l.revision, 'tombstone', nullif(l.tombstone, false),
+        'created_at', l.created_at, 'updated_at', l.updated_at)) || jsonb_build_object('properties', l.properties)
+    from fabric.links l where l.link_id = t.entity_id and l.label = $2"""
+
+_APPEND = f"""
+with t as (
+    select * from unnest($3::text[], $4::text[], $5::uuid[], $6::text[], $8::jsonb[], $11::uuid[], $12::uuid[])
+        with ordinality as t(topic, entity_table, entity_id, entity_type, data, source_id, target_id, n)
+), e as (
+    insert into fabric.events (organization_id, label, topic, entity_table, entity_id, entity_type, actor, data,
+                               source_id, target_id, version)
+    select $1, $2, topic, entity_table, entity_id, entity_type, $7, data, source_id, target_id,
+           case entity_table when 'objects' then ({_OBJECT}) when 'links' then ({_LINK}) end
+    from t order by n
     returning position
 ), a as (
     insert into fabric.audit_log (organization_id, label, actor, action, outcome, entity_id, reason, request_id, detail)
-    select $1, $2, $7, action, 'done', entity_id, $9, $10, jsonb_build_object('type', entity_type)
-    from unnest($3::text[], $5::uuid[], $6::text[]) as t(action, entity_id, entity_type)
+    select $1, $2, $7, topic, 'done', entity_id, $9, $10, jsonb_build_object('type', entity_type)
+    from t order by n
 )
 select pg_current_xact_id()::text::bigint as transaction_id, max(position) as position from e"""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One change: `topic` such as ``object.created``, and the difference by field name, ``{"before", "after"}``."""
+    """One change: `topic` such as ``object.created``, and the difference by field name, ``{"before", "after"}``.
+
+    The event also keeps the version of the object or link as it is stored by then, so that what was can be read later.
+    """
 
     topic: str
     entity_table: str
     entity_id: UUID | None
     entity_type: str
     data: Mapping[str, Any]
+    ends: tuple[UUID | None, UUID | None] = (None, None)
+    """A link's source and target."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Position:
     """A place in the organization's events. Ordered as followers read: by transaction, then by position."""
 
@@ -49,7 +73,10 @@ async def append(
     reason: str | None = None,
     request_id: str | None = None,
 ) -> Position:
-    """Writes the entries' events and audit records at the transaction's label; the position of the last one."""
+    """Writes the entries' events and audit records at the transaction's label; the position of the last one.
+
+    What the entries tell of has been stored before, or taken away.
+    """
     session = transaction.session
     row = await transaction.fetchrow(
         _APPEND,
@@ -63,6 +90,8 @@ async def append(
         [dict(e.data) for e in entries],
         reason,
         request_id,
+        [e.ends[0] for e in entries],
+        [e.ends[1] for e in entries],
     )
     assert row is not None
     return Position(row["transaction_id"], row["position"] or 0)

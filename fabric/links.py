@@ -311,13 +311,12 @@ def _entry(before: Version | None, after: Version) -> Entry:
     topic = "deleted" if after.tombstone else "created" if before is None or before.tombstone else "updated"
     content = after.content
     data = {
-        "from": str(content["source_id"]),
-        "to": str(content["target_id"]),
         "revision": after.revision,
         "before": _plain(before.content) if before is not None and not before.tombstone else {},
         "after": {} if after.tombstone else _plain(content),
     }
-    return Entry(f"link.{topic}", "links", after.id, content["relation"], data)
+    ends = content["source_id"], content["target_id"]
+    return Entry(f"link.{topic}", "links", after.id, content["relation"], data, ends)
 
 
 def _plain(content: Content) -> dict[str, Any]:

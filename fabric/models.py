@@ -148,6 +148,13 @@ class Event(Base):
     __table_args__ = (
         Index("events_in_order", "organization_id", "transaction_id", "position"),
         Index("events_by_entity", "organization_id", "entity_id", "transaction_id", "position"),
+        *(
+            Index(
+                f"events_by_{end}", "organization_id", f"{end}_id", "transaction_id", "position",
+                postgresql_where=text(f"{end}_id is not null"),
+            )
+            for end in ("source", "target")
+        ),
     )
     organization_id: Mapped[UUID] = mapped_column(primary_key=True)
     position: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
@@ -160,6 +167,9 @@ class Event(Base):
     actor: Mapped[str]
     data: Mapped[dict[str, Any]] = _json()
     occurred_at: Mapped[datetime] = _now()
+    version: Mapped[dict[str, Any] | None] = mapped_column(JSONB())  # as the change left it; null where it took it away
+    source_id: Mapped[UUID | None]  # the ends of a link
+    target_id: Mapped[UUID | None]
 
 
 class Embedding(Base):

@@ -453,10 +453,13 @@ async def test_each_change_leaves_an_event_at_its_label(ground: Ground) -> None:
     await ground.update(id, weight=1.0)  # nothing differs
     await ground.unlink(id)
     assert await ground.events() == [("link.created", id, 0), ("link.updated", id, 3), ("link.deleted", id, 0)]
-    rows = await run_sql(ground.admin_url, "select data, position from fabric.events where topic = 'link.updated'")
+    rows = await run_sql(
+        ground.admin_url,
+        "select data, position, source_id, target_id from fabric.events where topic = 'link.updated'",
+    )
     assert position is not None
     assert position.position == rows[0]["position"]
+    assert (rows[0]["source_id"], rows[0]["target_id"]) == (site, pump)
     assert rows[0]["data"] == (
-        f'{{"to": "{pump}", "from": "{site}", "after": {{"weight": 2.0, "properties": {{}}}},'
-        f' "before": {{"weight": 1.0, "properties": {{}}}}, "revision": 2}}'
+        '{"after": {"weight": 2.0, "properties": {}}, "before": {"weight": 1.0, "properties": {}}, "revision": 2}'
     )

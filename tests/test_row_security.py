@@ -21,7 +21,7 @@ from fabric.subject import Session
 
 pytestmark = pytest.mark.anyio
 
-OWNER, SERVER = "semantic_fabric_owner", "semantic_fabric_server"
+OWNER, SERVER, FOLLOWER = "semantic_fabric_owner", "semantic_fabric_server", "semantic_fabric_follower"
 UNLABELLED = {"organizations", "compartments"}
 LOW, MIDDLE, HIGH, ASIDE = 0, 1 << 60, 3 << 60 | 1, 3 << 60 | 2
 """UNCLASSIFIED, CONFIDENTIAL, SECRET/ALPHA, SECRET/BRAVO."""
@@ -123,6 +123,9 @@ async def test_every_policy_of_the_server_names_organization_and_clearance(admin
     for table, policy, roles, condition in rows:
         if roles == [OWNER]:
             continue
+        if roles == [FOLLOWER]:
+            assert "fabric.organization" in condition, (table, policy)
+            continue
         assert roles == [SERVER], (table, policy)
         assert "fabric.organization" in condition, (table, policy)
         assert "fabric.clearance" in condition or (table, policy) == ("organizations", "own"), (table, policy)
@@ -141,16 +144,49 @@ async def test_every_table_of_ours_keeps_its_organization_first(admin_url: str) 
     }
 
 
-async def test_the_server_owns_nothing_and_can_become_nobody(admin_url: str) -> None:
+@pytest.mark.parametrize(("role", "becomes"), [(SERVER, [FOLLOWER]), (FOLLOWER, None)])
+async def test_the_server_owns_nothing_and_can_become_the_follower_only(
+    admin_url: str, role: str, becomes: list[str] | None
+) -> None:
     rows = await run_sql(
         admin_url,
         """select rolsuper or rolbypassrls or rolcreaterole or rolcreatedb or rolreplication,
                   (select count(*) from pg_shdepend where refobjid = r.oid and deptype = 'o'),
-                  (select count(*) from pg_auth_members where member = r.oid)
+                  (select array_agg(roleid::regrole::text) from pg_auth_members where member = r.oid)
            from pg_roles r where rolname = $1""",
-        SERVER,
+        role,
     )
-    assert tuple(rows[0]) == (False, 0, 0)
+    assert tuple(rows[0]) == (False, 0, becomes)
+
+
+async def test_the_follower_only_reads(admin_url: str) -> None:
+    rows = await run_sql(
+        admin_url,
+        """select table_name::text, column_name::text, privilege_type::text from information_schema.column_privileges
+           where grantee = $1 order by 1, 2""",
+        FOLLOWER,
+    )
+    assert {row[2] for row in rows} == {"SELECT"}
+    assert {row[0] for row in rows} == {"objects", "links", "events"}
+    assert not {row[1] for row in rows} & {"over1", "over2", "over_rest"}
+
+
+async def test_the_follower_sees_all_labels_of_one_organization(
+    admin_url: str, database: Database, organization: Organization
+) -> None:
+    other = uuid4()
+    connection = await asyncpg.connect(admin_url)
+    try:
+        for organization_id, label in product((organization.organization_id, other), (LOW, HIGH)):
+            await insert(connection, "objects", organization_id=organization_id, label=label)
+    finally:
+        await connection.close()
+    async with database.following(organization.organization_id) as transaction:
+        seen = await transaction.fetch("select organization_id, label from fabric.objects order by label")
+        assert [tuple(row) for row in seen] == [(organization.organization_id, x) for x in (LOW, HIGH)]
+    async with database.transaction(Session(organization.organization_id, LOW)) as transaction:
+        assert await transaction.fetchval("select current_user::text") == SERVER
+        assert await transaction.fetchval("select count(*) from fabric.objects") == 1
 
 
 async def test_functions_that_run_as_the_owner_are_few_and_fixed(admin_url: str) -> None:

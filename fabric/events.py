@@ -1,0 +1,92 @@
+"""Events as followers read them: in commit order, each once its transaction can no longer be overtaken.
+
+A later position can commit before an earlier one. An event is ready once its transaction id is below the oldest
+transaction that still runs; in the order of (transaction id, position) nothing then ever comes in between. So a reader
+who remembers one place misses nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from fabric.db import Transaction
+from fabric.journal import Position
+
+BEGINNING = Position(0, 0)
+_LAST = 2**63 - 1
+
+COLUMNS = """transaction_id::text::bigint as transaction_id, position, label, topic, entity_table, entity_id,
+    entity_type, actor, data, version, source_id, target_id, occurred_at"""
+
+# The oldest transaction that still runs.
+_OLDEST = "(select pg_snapshot_xmin(pg_current_snapshot()))"
+
+_READ = f"""
+select {COLUMNS} from fabric.events
+where (transaction_id, position) > ($1::bigint::text::xid8, $2) and transaction_id < {_OLDEST}
+order by fabric.events.transaction_id, position limit $3"""
+
+_HORIZON = f"""
+select {_OLDEST}::text::bigint as oldest,
+       (select transaction_id from fabric.events order by transaction_id desc, position desc limit 1)
+       >= {_OLDEST} as waiting"""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change as it was told. `version` is what it left of the object or link, None where it took it away."""
+
+    position: Position
+    label: int
+    topic: str
+    entity_table: str
+    entity_id: UUID | None
+    entity_type: str
+    actor: str
+    data: Mapping[str, Any]
+    version: Mapping[str, Any] | None
+    source_id: UUID | None
+    target_id: UUID | None
+    occurred_at: datetime
+
+    @classmethod
+    def of(cls, row: asyncpg.Record) -> "Event":
+        """Of a row with `COLUMNS`."""
+        return cls(
+            Position(row["transaction_id"], row["position"]),
+            *(row[name] for name in cls.__dataclass_fields__ if name != "position"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some events in order. Everything that stands at or before `end` is complete, and was read by then."""
+
+    events: list[Event]
+    end: Position
+    waiting: bool
+    """Whether there are more already, or some are held back by a transaction that still runs."""
+
+
+async def read_page(transaction: Transaction, after: Position, limit: int = 1000) -> Page:
+    """The next ready events that the transaction's session sees, and how far they reach."""
+    # The horizon first: the events of a later snapshot reach at least as far.
+    horizon = await transaction.fetchrow(_HORIZON)
+    assert horizon is not None
+    rows = await transaction.fetch(_READ, after.transaction_id, after.position, limit)
+    events = [Event.of(row) for row in rows]
+    if len(events) == limit:
+        return Page(events, events[-1].position, True)
+    reached = Position(horizon["oldest"] - 1, _LAST)
+    return Page(events, max(reached, after, *(e.position for e in events[-1:])), bool(horizon["waiting"]))
+
+
+async def read_now(transaction: Transaction) -> Position:
+    """The place that everything committed so far stands before, unless a transaction still runs that began earlier."""
+    horizon = await transaction.fetchrow(_HORIZON)
+    assert horizon is not None
+    return Position(horizon["oldest"] - 1, _LAST)

@@ -1,0 +1,64 @@
+"""What was: the versions of objects and links at a place in the events, and what a reader saw of them there.
+
+Each event keeps the version that its change left. So what was at any place is the last event of each label by then, and
+nothing need be computed from the beginning.
+"""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from fabric.db import Transaction
+from fabric.events import Event
+from fabric.journal import Position
+from fabric.labels import dominates, rank
+
+Version = Mapping[str, Any]
+"""The content of one version as an event keeps it (see fabric/journal.py); a tombstone has ``tombstone``."""
+
+Versions = Mapping[int, Version]
+"""All versions of one object or link, by label."""
+
+_STATES = """
+select distinct on (entity_id, label) entity_id, label, version from fabric.events
+where entity_table = $1 and entity_id = any($2) and (transaction_id, position) <= ($3::bigint::text::xid8, $4)
+order by entity_id, label, transaction_id desc, position desc"""
+
+_AT = """
+select transaction_id::text::bigint as transaction_id, position from fabric.events
+where occurred_at <= $1 order by fabric.events.transaction_id desc, position desc limit 1"""
+
+
+async def versions_at(
+    transaction: Transaction, table: str, ids: Collection[UUID], position: Position
+) -> dict[UUID, dict[int, Version]]:
+    """The versions that the transaction's session sees events of, as they stood right after the position."""
+    found: dict[UUID, dict[int, Version]] = {id: {} for id in ids}
+    rows = await transaction.fetch(_STATES, table, list(ids), position.transaction_id, position.position)
+    for row in rows:
+        if row["version"] is not None:
+            found[row["entity_id"]][row["label"]] = row["version"]
+    return found
+
+
+async def position_at(transaction: Transaction, moment: datetime) -> Position:
+    """The last of the events that the session sees whose transaction had begun by then."""
+    row = await transaction.fetchrow(_AT, moment)
+    return Position(row["transaction_id"], row["position"]) if row else Position(0, 0)
+
+
+def after(versions: Versions, event: Event) -> dict[int, Version]:
+    """The versions once the event, which is of them, has happened."""
+    changed = {label: version for label, version in versions.items() if label != event.label}
+    return changed if event.version is None else changed | {event.label: event.version}
+
+
+def seen(versions: Versions, clearance: int) -> tuple[int, Version] | None:
+    """The label and content of the version that this clearance sees; None where there is none, or a tombstone."""
+    visible = [label for label in versions if dominates(clearance, label)]
+    if not visible:
+        return None
+    label = max(visible, key=rank)
+    version = versions[label]
+    return None if version.get("tombstone") else (label, version)
