@@ -15,14 +15,15 @@ from uuid import UUID
 
 import structlog
 
+from fabric.chronicle import Told, tell
 from fabric.db import Database
 from fabric.errors import FabricError
-from fabric.events import Event, Page, read_now, read_page
+from fabric.events import read_now, read_page
 from fabric.journal import Position
 from fabric.log import Outline
 
 CHANNEL = "fabric_events"
-KEPT = 10_000
+KEPT = 2_000
 """Events of an organization that are kept for those who follow it."""
 
 HEARTBEAT = 5.0
@@ -36,6 +37,16 @@ _AFTER_FAILURE = 1.0
 log = structlog.stdlib.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class News:
+    """What comes next after some place, in order. Everything that stands at or before `end` is complete."""
+
+    told: list[Told]
+    end: Position
+    waiting: bool = False
+    """Whether there is more already."""
+
+
 class Tail:
     """The newest events of one organization, at all labels. Made by `Feed`."""
 
@@ -44,7 +55,7 @@ class Tail:
         self.end = now
         """Everything at or before it is complete, and has been read."""
         self._start = now
-        self._events: list[Event] = []
+        self._kept: list[Told] = []
         self._database = database
         self._woken = asyncio.Event()
         self._grown = asyncio.Condition()
@@ -52,25 +63,25 @@ class Tail:
     def wake(self) -> None:
         self._woken.set()
 
-    async def page(self, after: Position, limit: int = 1000) -> Page:
+    async def page(self, after: Position, limit: int = 1000) -> News:
         """What comes after a place, at once; perhaps nothing."""
         if after < self._start:
-            async with self._database.following(self.organization_id) as transaction:
-                return await read_page(transaction, after, limit)
-        first = bisect_right(self._events, after, key=lambda event: event.position)
-        events = self._events[first : first + limit]
-        full = len(events) == limit
-        return Page(events, events[-1].position if full else max(after, self.end), full)
+            return await self._read(after, limit)
+        first = bisect_right(self._kept, after, key=lambda told: told.position)
+        told = self._kept[first : first + limit]
+        full = len(told) == limit
+        return News(told, told[-1].position if full else max(after, self.end), full)
 
-    async def next(self, after: Position, limit: int = 1000) -> Page:
-        """The same, waiting until something comes; its events are never none."""
+    async def next(self, after: Position, limit: int = 1000) -> News:
+        """The same, waiting until something comes; it is never nothing."""
         while True:
-            page = await self.page(after, limit)
-            if page.events:
-                return page
-            after = page.end
+            news = await self.page(after, limit)
+            if news.told:
+                return news
+            after = news.end
             async with self._grown:
-                await self._grown.wait_for(lambda: self.end > after)
+                while self.end <= after:
+                    await self._grown.wait()
 
     async def reaches(self, position: Position) -> None:
         """Waits until all that stands at or before the position has been read."""
@@ -83,31 +94,33 @@ class Tail:
         """Reads on until it is cancelled; a database that does not answer is asked again."""
         held_back = _HELD_BACK[0]
         while True:
-            told = self._woken.is_set()
+            woken = self._woken.is_set()
             self._woken.clear()
             try:
-                page = await self._read()
+                news = await self._read(self.end)
             except FabricError as error:
                 log.warning("events could not be read", outline=Outline.of(error.__cause__ or error))
                 await asyncio.sleep(_AFTER_FAILURE)
                 continue
-            await self._take(page)
-            held_back = _HELD_BACK[0] if page.events or told else min(held_back * 2, _HELD_BACK[1])
+            await self._take(news)
+            held_back = _HELD_BACK[0] if news.told or woken else min(held_back * 2, _HELD_BACK[1])
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), held_back if page.waiting else HEARTBEAT)
+                await asyncio.wait_for(self._woken.wait(), held_back if news.waiting else HEARTBEAT)
 
-    async def _read(self) -> Page:
+    async def _read(self, after: Position, limit: int = 1000) -> News:
         async with self._database.following(self.organization_id) as transaction:
-            return await read_page(transaction, self.end)
+            page = await read_page(transaction, after, limit)
+            told = await tell(transaction, page.events, after) if page.events else []
+        return News(told, page.end, page.waiting)
 
-    async def _take(self, page: Page) -> None:
+    async def _take(self, news: News) -> None:
         async with self._grown:
-            self._events += page.events
-            self.end = page.end
-            if len(self._events) > KEPT:
-                beyond = len(self._events) - KEPT // 2
-                self._start = self._events[beyond - 1].position
-                del self._events[:beyond]
+            self._kept += news.told
+            self.end = news.end
+            if len(self._kept) > KEPT:
+                beyond = len(self._kept) - KEPT // 2
+                self._start = self._kept[beyond - 1].position
+                del self._kept[:beyond]
             self._grown.notify_all()
 
 

@@ -25,6 +25,11 @@ select distinct on (entity_id, label) entity_id, label, version from fabric.even
 where entity_table = $1 and entity_id = any($2) and (transaction_id, position) <= ($3::bigint::text::xid8, $4)
 order by entity_id, label, transaction_id desc, position desc"""
 
+_LINKED = """
+select distinct entity_id, source_id, target_id from fabric.events
+where entity_table = 'links' and (source_id = any($1) or target_id = any($1))
+  and (transaction_id, position) <= ($2::bigint::text::xid8, $3)"""
+
 _AT = """
 select transaction_id::text::bigint as transaction_id, position from fabric.events
 where occurred_at <= $1 order by fabric.events.transaction_id desc, position desc limit 1"""
@@ -40,6 +45,14 @@ async def versions_at(
         if row["version"] is not None:
             found[row["entity_id"]][row["label"]] = row["version"]
     return found
+
+
+async def links_ever_at(
+    transaction: Transaction, objects: Collection[UUID], position: Position
+) -> dict[UUID, tuple[UUID, UUID]]:
+    """The ends of every link that some of the objects had by the position, be it still there or not."""
+    rows = await transaction.fetch(_LINKED, list(objects), position.transaction_id, position.position)
+    return {row["entity_id"]: (row["source_id"], row["target_id"]) for row in rows}
 
 
 async def position_at(transaction: Transaction, moment: datetime) -> Position:

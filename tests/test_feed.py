@@ -11,8 +11,9 @@ import pytest
 from databases import run_sql
 
 from fabric import feed as feeds
+from fabric.chronicle import Told
 from fabric.db import Database
-from fabric.events import BEGINNING, Event, read_page
+from fabric.events import BEGINNING, read_page
 from fabric.feed import Feed, Tail
 from fabric.journal import Position
 from fabric.organizations import Organization
@@ -57,13 +58,13 @@ class Writer:
 
 async def topics(tail: Tail, after: Position, number: int) -> list[str]:
     """The next so many, as they come."""
-    found: list[Event] = []
+    found: list[Told] = []
     async with asyncio.timeout(20):
         while len(found) < number:
             page = await tail.next(after)
-            found += page.events
+            found += page.told
             after = page.end
-    return [event.topic for event in found]
+    return [told.event.topic for told in found]
 
 
 async def test_what_is_committed_comes(feed: Feed, organization: Organization, admin_url: str) -> None:
@@ -79,7 +80,7 @@ async def test_what_came_before_is_not_told_unless_asked_for(
 ) -> None:
     await run_sql(admin_url, INSERT, organization.organization_id, 0, "before")
     async with feed.following(organization.organization_id) as tail:
-        assert (await tail.page(tail.end)).events == []
+        assert (await tail.page(tail.end)).told == []
         assert await topics(tail, BEGINNING, 1) == ["before"]
 
 
@@ -99,7 +100,7 @@ async def test_an_earlier_transaction_that_commits_later_is_waited_for(
         following = asyncio.create_task(topics(tail, start, 3))
         await asyncio.sleep(0.2)
         assert not following.done()
-        assert (await tail.page(start)).events == []
+        assert (await tail.page(start)).told == []
         await early.commit()
         assert await following == ["early, once", "early, twice", "late"]
 
@@ -144,22 +145,21 @@ async def test_nothing_is_missed_or_doubled_or_out_of_order_under_many_writers(
                     written.extend(told)
 
     async def follow(tail: Tail, start: Position, pause: float) -> list[str]:
-        found: list[Event] = []
-        while not done.is_set() or (await tail.page(start)).events:
+        found: list[Told] = []
+        while not done.is_set() or (await tail.page(start)).told:
             page = await tail.page(start, rng.randint(1, 5))
-            found += page.events
+            found += page.told
             start = page.end
             await asyncio.sleep(rng.random() * pause)
         assert [e.position for e in found] == sorted(e.position for e in found)
-        return [e.topic for e in found]
+        return [t.event.topic for t in found]
 
     done = asyncio.Event()
     async with feed.following(organization.organization_id) as tail:
         followers = [asyncio.create_task(follow(tail, tail.end, pause)) for pause in (0.0, 0.01, 0.1)]
         await asyncio.gather(*(write(f"writer {n}") for n in range(8)))
         await run_sql(admin_url, INSERT, organization.organization_id, 0, "last")
-        while "last" not in [e.topic for e in (await tail.page(BEGINNING, 10_000)).events]:
-            await asyncio.sleep(0.01)
+        await topics(tail, BEGINNING, len(written) + 1)
         done.set()
         for told in await asyncio.gather(*followers):
             assert sorted(told) == sorted([*written, "last"])
@@ -171,7 +171,7 @@ async def test_other_organizations_are_not_told_of(feed: Feed, organization: Org
         await run_sql(admin_url, INSERT, uuid4(), 0, "theirs")
         await run_sql(admin_url, INSERT, organization.organization_id, 0, "ours")
         assert await topics(tail, start, 1) == ["ours"]
-        assert [e.topic for e in (await tail.page(BEGINNING)).events] == ["ours"]
+        assert [t.event.topic for t in (await tail.page(BEGINNING)).told] == ["ours"]
 
 
 async def test_a_place_is_reached_once_all_before_it_has_been_read(

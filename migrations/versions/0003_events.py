@@ -15,7 +15,7 @@ OWNER, SERVER, FOLLOWER = "semantic_fabric_owner", "semantic_fabric_server", "se
 
 ROLES = [
     f"""do $$ begin create role {FOLLOWER} nologin; exception when duplicate_object then null; end $$""",
-    # The roles belong to the cluster: who migrates another of its databases may find them and need not be able to grant.
+    # Roles belong to the cluster: who migrates another of its databases finds them, and need not be able to grant.
     f"""do $$ begin if not pg_has_role('{SERVER}', '{FOLLOWER}', 'member') then
             grant {FOLLOWER} to {SERVER}; end if; end $$""",
     f"grant usage on schema fabric to {FOLLOWER}",
