@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from fabric import indexes
 from fabric.db import Database
 from fabric.errors import BadInput, FabricError, NotFound
+from fabric.feed import Feed
 from fabric.links import Links
 from fabric.log import request as request_scope
 from fabric.migration import require_head
@@ -36,6 +37,7 @@ from graphql_api.http import GraphQLOverHTTP
 from graphql_api.metrics import Metrics
 from graphql_api.pipeline import Pipeline
 from graphql_api.responses import format_errors
+from graphql_api.streams import Streams
 from graphql_api.surfaces import Surfaces
 
 log = structlog.stdlib.get_logger(__name__)
@@ -77,13 +79,14 @@ def create_app(
         ) as database:
             await database.require_safe_role()
             types = Types(database)
-            services = Services(settings, database, types, Objects(types), Links(types))
+            feed = Feed(database)
+            services = Services(settings, database, types, Objects(types), Links(types), Streams(feed))
             gate = Gate(identities, Directory(database), policy)
             app.state.database = database
             measured.database = database
             surfaces = Surfaces(settings, measured.caches)
             app.state.graphql = GraphQLOverHTTP(Pipeline(services, gate, surfaces), measured)
-            async with _following_types(database, types, admin_url):
+            async with feed.running(), _following_types(database, types, admin_url):
                 yield
 
     app = Starlette(

@@ -108,6 +108,23 @@ def _constant(value: Any) -> Callable[[Variables], Any]:
     return lambda _: value
 
 
+def tree_of(value: Any, type_: GraphQLInputType) -> Tree:
+    """The tree of a value that is at hand, coerced already; its leaves need no variables."""
+    return _constants(_wrap(value, type_, ()))
+
+
+def _constants(tree: Tree) -> Tree:
+    match tree:
+        case Leaf():
+            return Leaf(_constant(tree.now), tree.now)
+        case dict():
+            return {name: _constants(sub) for name, sub in tree.items()}
+        case list():
+            return [_constants(sub) for sub in tree]
+        case _:
+            return None
+
+
 def _wrap(value: Any, type_: GraphQLInputType, path: tuple[str | int, ...]) -> Tree:
     """The tree of a variable's coerced value."""
     if value is None:

@@ -13,6 +13,7 @@ import orjson
 from graphql import (
     DocumentNode,
     ExecutionResult,
+    Executor,
     GraphQLObjectType,
     GraphQLOutputType,
     OperationDefinitionNode,
@@ -23,7 +24,7 @@ from graphql import (
 from graphql.execution.values import get_variable_values
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from fabric.errors import TooComplex
+from fabric.errors import BadInput, TooComplex
 from fabric.settings import Settings
 from graphql_api.arguments import shape
 from graphql_api.caches import CacheCounts
@@ -107,6 +108,8 @@ class Compiler:
 
     async def run(self, context: Context, operation: Operation, given: Mapping[str, Any]) -> Outcome:
         """Runs the operation; `given` are the variables as sent, `context.variables` as coerced."""
+        if operation.is_subscription:
+            raise BadInput("a subscription needs a WebSocket or an event stream")
         if not operation.is_query:
             return _outcome(await self._execute(context, operation, operation.document, given))
         prepared = self._prepared(context, operation)
@@ -148,9 +151,8 @@ class Compiler:
         key = (tuple(path), self._shape(operation, context.variables))
         compiled: Compiled | None = operation.plans.get(key)
         if compiled is None:
-            types = self.surface.catalogue.types[get_named_type(type_).name].family
             planner = self._planner(context, operation)
-            compiled = _compiled(planner, planner.plan_objects(sets, types))
+            compiled = _compiled(planner, planner.plan_objects(sets, get_named_type(type_).name))
             operation.plans.keep(key, compiled)
         return compiled
 
@@ -204,6 +206,15 @@ class Compiler:
         binders = compiled.plan.binders
         return tuple(binders[i](request) for i in compiled.statement.parameters)
 
+    def executor(self, context: Context, operation: Operation, given: Mapping[str, Any]) -> Executor[Context]:
+        """For one execution after another, each with a root value of its own; the variables are known to fit."""
+        executor = Executor.build(
+            self.surface.schema, operation.document, context_value=context, raw_variable_values=dict(given),
+            operation_name=_name(operation), hide_suggestions=True,
+        )  # fmt: skip
+        assert isinstance(executor, Executor)
+        return executor
+
     async def _execute(
         self, context: Context, operation: Operation, document: DocumentNode, given: Mapping[str, Any]
     ) -> ExecutionResult:
@@ -212,11 +223,15 @@ class Compiler:
             document,
             context_value=context,
             variable_values=dict(given),
-            operation_name=operation.node.name.value if operation.node.name else None,
+            operation_name=_name(operation),
             hide_suggestions=True,
             executor_class=StrawberryGraphQLCoreExecutionContext,
         )
         return result if isinstance(result, ExecutionResult) else await result
+
+
+def _name(operation: Operation) -> str | None:
+    return operation.node.name.value if operation.node.name else None
 
 
 def _compiled(planner: Planner, plan: Plan) -> Compiled:

@@ -15,6 +15,7 @@ from fabric.organizations import Organization
 from fabric.settings import Settings
 from fabric.subject import Subject
 from fabric.types import Types
+from graphql_api.streams import Streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Services:
     types: Types
     objects: Objects
     links: Links
+    streams: Streams
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What becomes of a request's parameters, whatever brought them: HTTP, a WebSocket or a stream of events."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from graphql_api.authentication import Gate
 from graphql_api.compiler import Compiler, OperationReader, Outcome
 from graphql_api.context import Context, Services
 from graphql_api.documents import Operation
+from graphql_api.subscriptions import Subscription
 from graphql_api.surfaces import Surfaces
 
 
@@ -50,6 +51,13 @@ class Prepared:
         variables = self.compiler.variables(self.operation, self.given)
         reader = OperationReader(self.compiler, self.operation)
         return Context(services, subject, organization, request_id, reader, variables)
+
+    def stream(self, context: Context) -> AsyncIterator[bytes]:
+        """The payloads of a subscription, each the JSON of a GraphQL response; close it to end it (`aclose`).
+
+        Raises as an operation that cannot start; in the course of it `streams.Dropped`, for a reader that is too slow.
+        """
+        return Subscription(self.compiler, self.operation, context, self.given).payloads()
 
     async def run(self, context: Context) -> Outcome:
         return await self.compiler.run(context, self.operation, self.given)

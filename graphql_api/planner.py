@@ -59,12 +59,16 @@ class Planner:
         roots = tuple((field.key, self._root(field)) for field in fields)
         return p.Plan(roots, tuple(self._binders))
 
-    def plan_objects(self, sets: Sequence[SelectionSetNode], types: Sequence[str]) -> p.Plan:
-        """The plan that reads a selection of the objects in the variable `OBJECT_IDS`, under the key `objects`."""
+    def plan_objects(self, sets: Sequence[SelectionSetNode], type_name: str) -> p.Plan:
+        """The plan that reads a selection of the objects in the variable `OBJECT_IDS`, under the key `objects`.
+
+        They are of this type, or (where it is the interface of all objects) of any.
+        """
+        types = self._types[type_name].family if type_name in self._types else self._object_types()
         wanted = self._add(lambda r: r.variables[OBJECT_IDS])
         self._named = True
         row = self._row(sets, types)
-        return p.Plan((("objects", p.ByIds(tuple(types), wanted, row)),), tuple(self._binders))
+        return p.Plan((("objects", p.ByIds(types, wanted, row)),), tuple(self._binders))
 
     def _add(self, binder: p.Binder) -> p.Parameter:
         if len(self._binders) == MAX_PARAMETERS:

@@ -4,7 +4,9 @@ Transaction ids and positions count what everybody does, hidden readers included
 """
 
 import base64
+import hmac
 import os
+from hashlib import sha256
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -18,18 +20,59 @@ _NUMBER = 8
 
 
 def position_token(organization: Organization, position: Position) -> str:
-    nonce = os.urandom(_NONCE)
-    content = position.transaction_id.to_bytes(_NUMBER, "big") + position.position.to_bytes(_NUMBER, "big")
-    sealed = AESGCM(organization.key("position")).encrypt(nonce, content, organization.organization_id.bytes)
-    return base64.urlsafe_b64encode(nonce + sealed).decode().rstrip("=")
+    """What a mutation gives, for any reader of the organization to wait for."""
+    return _seal(organization, "position", position, b"")
 
 
 def read_position(organization: Organization, token: str) -> Position:
     """BadInput for what is not a token of this organization."""
+    position = _open(organization, "position", token, b"")
+    if position is None:
+        raise BadInput("not a position that a mutation gave")
+    return position
+
+
+def event_cursor(organization: Organization, label: int, position: Position) -> str:
+    """A place in the events as a session at this label reads them."""
+    return _seal(organization, "events", position, label.to_bytes(_NUMBER, "big"))
+
+
+def read_event_cursor(organization: Organization, label: int, cursor: str) -> Position:
+    """BadInput for what is not a cursor of this organization and session label."""
+    position = _open(organization, "events", cursor, label.to_bytes(_NUMBER, "big"))
+    if position is None:
+        raise BadInput("not a cursor of these events, or one of another session label", ("after",))
+    return position
+
+
+def transaction_token(organization: Organization, position: Position) -> str:
+    """The same for all events of one transaction; it tells nothing of how many there are."""
+    number = position.transaction_id.to_bytes(_NUMBER, "big")
+    return _text(hmac.digest(organization.key("transaction"), number, sha256)[:12])
+
+
+def _seal(organization: Organization, purpose: str, position: Position, bound: bytes) -> str:
+    nonce = os.urandom(_NONCE)
+    content = position.transaction_id.to_bytes(_NUMBER, "big") + position.position.to_bytes(_NUMBER, "big")
+    return _text(nonce + _cipher(organization, purpose).encrypt(nonce, content, _place(organization, bound)))
+
+
+def _open(organization: Organization, purpose: str, token: str, bound: bytes) -> Position | None:
     try:
         raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-        cipher = AESGCM(organization.key("position"))
-        content = cipher.decrypt(raw[:_NONCE], raw[_NONCE:], organization.organization_id.bytes)
+        content = _cipher(organization, purpose).decrypt(raw[:_NONCE], raw[_NONCE:], _place(organization, bound))
     except (ValueError, InvalidTag):
-        raise BadInput("not a position that a mutation gave") from None
+        return None
     return Position(int.from_bytes(content[:_NUMBER], "big"), int.from_bytes(content[_NUMBER:], "big"))
+
+
+def _cipher(organization: Organization, purpose: str) -> AESGCM:
+    return AESGCM(organization.key(purpose))
+
+
+def _place(organization: Organization, bound: bytes) -> bytes:
+    return organization.organization_id.bytes + bound
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")

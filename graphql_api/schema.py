@@ -40,6 +40,7 @@ from fabric.definitions import LinkField
 from fabric.names import AGGREGATE, camel, link_aggregate, pascal
 from graphql_api.aggregate_types import AggregateTypes
 from graphql_api.context import Info
+from graphql_api.event_types import EventTypes
 from graphql_api.fixed import FIXED
 from graphql_api.inputs import Inputs
 from graphql_api.mutations import mutation_fields
@@ -171,12 +172,14 @@ class _Builder:
         for object_type in self._types.values():
             mutations |= mutation_fields(object_type, self._inputs, self._shape(object_type))
         concrete = [self._object(t) for t in self._types.values()]
+        subscription = GraphQLObjectType("Subscription", EventTypes(SCALARS, FABRIC_OBJECT).subscriptions())
         others = [t for t in fixed["types"] or () if t not in (_FIXED.query_type, _FIXED.mutation_type)]
         queries, mutating = _extended(_FIXED.query_type, query), _extended(_FIXED.mutation_type, mutations)
         schema = GraphQLSchema(
             query=queries,
             mutation=mutating,
-            types=_reached([*others, *concrete, queries, mutating]),
+            subscription=subscription,
+            types=_reached([*others, *concrete, queries, mutating, subscription]),
             directives=fixed["directives"],
         )
         schema._strawberry_schema = FIXED  # type: ignore[attr-defined]

@@ -36,6 +36,13 @@ def statement(plan: p.Plan) -> Statement:
     return Statement(READ.format(f"select convert_to({json_object(members)}, 'UTF8')"), tuple(writer.used))
 
 
+def matching(rows: str, given: p.Parameter, condition: p.Condition) -> Statement:
+    """A JSON array of the `n` of those rows `o` that fulfil the condition; `{}` in `rows` is the parameter's place."""
+    writer = _Writer()
+    where = conjunction([f"{rows.format(writer.say(given))} where true", writer._condition(condition, "o")])
+    return Statement(READ.format(f"select coalesce(jsonb_agg(o.n), '[]') from {where}"), tuple(writer.used))
+
+
 class _Writer:
     """Writes the parts of one statement; numbers its aliases, and its parameters by first use."""
 
