@@ -177,7 +177,7 @@ async def store(transaction: Transaction, catalogue: Catalogue, planned: Planned
     raise_any(
         await cardinality.check(transaction, catalogue, planned.end_types, planned.changed.values(), planned.paths)
     )
-    return [_entry(planned.before.get(id), version) for id, version in planned.changed.items()]
+    return [_entry(catalogue, planned.before.get(id), version) for id, version in planned.changed.items()]
 
 
 def _identify(organization: Organization, change: LinkChange) -> UUID:
@@ -288,7 +288,7 @@ def _canonical(change: LinkChange, faults: Faults) -> dict[str, Any]:
     return given
 
 
-async def withdraw(transaction: Transaction, gone: Sequence[UUID]) -> list[Entry]:
+async def withdraw(transaction: Transaction, catalogue: Catalogue, gone: Sequence[UUID]) -> list[Entry]:
     """Unlinks objects that are gone at the transaction's label, as far as they were linked at it; what tells of it.
 
     Their links at other labels stay for those who see the objects there; from here they lead nowhere.
@@ -304,21 +304,25 @@ async def withdraw(transaction: Transaction, gone: Sequence[UUID]) -> list[Entry
     before = await TABLE.read(transaction, [row["link_id"] for row in rows])
     after = {id: versions.deleted(link, label) for id, link in before.items()}
     await TABLE.store(transaction, before, after)
-    return [_entry(before[id], link) for id, link in after.items()]
+    return [_entry(catalogue, before[id], link) for id, link in after.items()]
 
 
-def _entry(before: Version | None, after: Version) -> Entry:
+def _entry(catalogue: Catalogue, before: Version | None, after: Version) -> Entry:
     topic = "deleted" if after.tombstone else "created" if before is None or before.tombstone else "updated"
     content = after.content
     data = {
         "revision": after.revision,
-        "before": _plain(before.content) if before is not None and not before.tombstone else {},
-        "after": {} if after.tombstone else _plain(content),
+        "before": _plain(catalogue, before.content) if before is not None and not before.tombstone else {},
+        "after": {} if after.tombstone else _plain(catalogue, content),
     }
     ends = content["source_id"], content["target_id"]
     return Entry(f"link.{topic}", "links", after.id, content["relation"], data, ends)
 
 
-def _plain(content: Content) -> dict[str, Any]:
-    values = {k: content[k] for k in _CHANGEABLE if content[k] is not None}
-    return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in values.items()}
+def _plain(catalogue: Catalogue, content: Content) -> dict[str, Any]:
+    """What can change of a link, by the names under which it is written."""
+    values = {camel(k): content[k] for k in _CHANGEABLE if content[k] is not None}
+    relation = catalogue.relations.get(content["relation"])
+    fields = relation.properties.values() if relation else ()
+    values["properties"] = {f.name: content["properties"][f.key] for f in fields if f.key in content["properties"]}
+    return {k: canonical(Kind.DATETIME, v.isoformat()) if isinstance(v, datetime) else v for k, v in values.items()}

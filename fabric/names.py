@@ -79,7 +79,8 @@ RESERVED_NAMES = frozenset(
         Event EventConnection EventEdge TypeDefinition TypeDefinitionField EncryptedField Position Boolean Int Float
         String ID BigInt Decimal Date DateTime Duration UUID URI JSON DefineTypePayload RetireTypePayload
         LinkPayload UnlinkPayload RegradePayload LinkInput UpdateLinkInput TypeDefinitionInput SearchHit
-        Grouping DateGrouping TimeGrouping NoticeKind LinkDirection EventNotice LinkEvent ObjectChange""".split()}
+        Grouping DateGrouping TimeGrouping NoticeKind LinkDirection EventNotice LinkEvent ObjectChange AppendEventInput
+        AppendEventPayload""".split()}
     | {f"type:{scalar}{suffix}" for suffix in ("Where", "ListWhere") for scalar in """
         ID String Int BigInt Float Decimal Boolean Date DateTime Duration UUID URI JSON Label""".split()}
     | {f"type:{values}{suffix}" for suffix in ("Aggregate", "Having") for values in """

@@ -191,7 +191,7 @@ async def _store(
     """Stores the versions, and takes away the links of what is gone; what tells of it."""
     await TABLE.store(transaction, before, changed)
     gone = [id for id, version in changed.items() if version.tombstone]
-    entries = await links.withdraw(transaction, gone) if gone else []
+    entries = await links.withdraw(transaction, catalogue, gone) if gone else []
     return entries + [_entry(catalogue, before.get(id), version) for id, version in changed.items()]
 
 

@@ -78,7 +78,7 @@ class EventTypes:
         names = GraphQLList(_required(GraphQLString))
         link_event = self._notice("LinkEvent", self._told | {"link": GraphQLField(self.link)})
         notice = self._notice("EventNotice", {"event": GraphQLField(self.event)})
-        node = GraphQLField(self._any_object, resolve=_object("objectId"))
+        node = GraphQLField(self._any_object, resolve=_object("nodeId"), description="Null once it is WITHDRAWN.")
         change = self._notice("ObjectChange", self._told | {"objectId": GraphQLField(GraphQLID), "node": node})
         return {
             "linkEvents": _told_field(

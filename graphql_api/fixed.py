@@ -1,6 +1,6 @@
 """The part of the schema that is the same for everybody, written with Strawberry. The generated part joins it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -8,8 +8,9 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import Info
 
+from fabric.appending import OwnEvent, append
 from fabric.catalogue import Catalogue
-from fabric.errors import FabricError, Several
+from fabric.errors import BadInput, FabricError, NotFound, Several
 from fabric.links import LinkChange
 from fabric.regrading import regrade
 from fabric.type_documents import as_document
@@ -92,6 +93,21 @@ class RegradePayload:
     position: str | None
 
 
+@strawberry.input(description="An event of your own: `link.triggered` of a link, or a topic of yours.")
+class AppendEventInput:
+    topic: str
+    type: str | None = strawberry.field(default=None, description="A type of the domain `event`, which data is of.")
+    data: Json | None = None
+    object_id: strawberry.ID | None = None
+    link_id: strawberry.ID | None = None
+
+
+@strawberry.type
+class AppendEventPayload:
+    topic: str
+    position: str
+
+
 @strawberry.type
 class Query:
     @strawberry.field
@@ -167,6 +183,26 @@ class Mutation:
     async def unlink(self, info: Asked, id: strawberry.ID, expected_revision: int | None = None) -> LinkPayload:
         change = LinkChange("unlink", link_id=info.context.read_id(id, "id"), expected_revision=expected_revision)
         return await _link(info.context, change)
+
+    @strawberry.mutation
+    async def append_event(self, info: Asked, input: AppendEventInput) -> AppendEventPayload:
+        context = info.context
+        if not isinstance(input.data, Mapping | None):
+            raise BadInput("data is an object, by field name", ("input", "data"))
+        event = OwnEvent(
+            input.topic,
+            input.type,
+            input.data or {},
+            context.read_id(input.object_id, "input", "objectId") if input.object_id is not None else None,
+            context.read_id(input.link_id, "input", "linkId") if input.link_id is not None else None,
+        )
+        try:
+            position = await append(
+                context.services.types, context.subject, context.organization, event, request_id=context.request_id
+            )
+        except (BadInput, NotFound, Several) as error:
+            raise error.under("input") from None
+        return AppendEventPayload(topic=event.topic, position=position_token(context.organization, position))
 
     @strawberry.mutation(
         description="Moves the version at your session label to another label your clearance dominates."

@@ -88,7 +88,7 @@ class Subscription:
 
 
 _WITHOUT: Notice = dict.fromkeys(
-    ("topic", "transactionId", "occurredAt", "actor", "label", "link", "event", "objectId")
+    ("topic", "transactionId", "occurredAt", "actor", "label", "link", "event", "objectId", "nodeId")
 )
 
 

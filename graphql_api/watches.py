@@ -216,7 +216,9 @@ class _ObjectWatch:
                 found.append([])
                 continue
             kind = "CHANGED" if before and after else "APPEARED" if after else "WITHDRAWN"
-            found.append([{"kind": kind, "objectId": str(change.id)} | self._watcher.told(each.event)])
+            shown = str(change.id) if after else None
+            notice = {"kind": kind, "objectId": str(change.id), "nodeId": shown}
+            found.append([notice | self._watcher.told(each.event)])
         return found
 
     def _of_family(self, change: Change | None) -> tuple[bool, bool]:
