@@ -190,6 +190,7 @@ class Database:
             yield
         finally:
             task.cancel()
+            await asyncio.wait([task])  # until its connection is closed
 
     async def _listen(self, channel: str, notice: Callable[[UUID | None], None]) -> None:
         while True:

@@ -13,9 +13,7 @@ from graphql import (
     GraphQLEnumType,
     GraphQLField,
     GraphQLFieldMap,
-    GraphQLFloat,
     GraphQLID,
-    GraphQLInt,
     GraphQLInterfaceType,
     GraphQLList,
     GraphQLNonNull,
@@ -26,6 +24,7 @@ from graphql import (
 )
 
 from graphql_api.context import Info
+from graphql_api.selection import Spreader
 
 NOTICE_KIND = GraphQLEnumType(
     "NoticeKind",
@@ -54,16 +53,28 @@ def _object(name: str) -> Callable[..., Any]:
     return resolve
 
 
+def _link(value: Mapping[str, Any], info: Info) -> Any:
+    """The link's values by response key, as those of a link that the compiler has read."""
+    link = value["link"]
+    if link is None:
+        return None
+    sets = [node.selection_set for node in info.field_nodes if node.selection_set]
+    selected = Spreader(info.fragments, info.context.variables).collect(sets, lambda _: True)
+    return {field.key: link[field.name] for field in selected if field.name != "__typename"}
+
+
 class EventTypes:
     """Made for each schema, since some of the fields lead to its objects."""
 
-    def __init__(self, scalars: Mapping[str, GraphQLScalarType], any_object: GraphQLInterfaceType) -> None:
+    def __init__(
+        self, scalars: Mapping[str, GraphQLScalarType], any_object: GraphQLInterfaceType, link: GraphQLObjectType
+    ) -> None:
         self._label, self._json, self._time = scalars["Label"], scalars["JSON"], scalars["DateTime"]
         self._any_object = any_object
         self.event = GraphQLObjectType(
             "Event", self._event, description="One change, told at the label of its writer, or an event of your own."
         )
-        self.link = GraphQLObjectType("Link", self._link, description="A link between two objects.")
+        self._link = link
         self._told: GraphQLFieldMap = {
             "topic": GraphQLField(GraphQLString, description="What happened, such as `link.created`."),
             "transactionId": GraphQLField(GraphQLString, description="What one transaction changed has one of these."),
@@ -76,7 +87,11 @@ class EventTypes:
         """linkEvents, events and changes."""
         after = {"after": GraphQLArgument(GraphQLString, description="A cursor: what came since is told first.")}
         names = GraphQLList(_required(GraphQLString))
-        link_event = self._notice("LinkEvent", self._told | {"link": GraphQLField(self.link)})
+        ends = {
+            end: GraphQLField(self._any_object, resolve=_object(f"{end}Id"), description="As it is now.")
+            for end in ("source", "target")
+        }
+        link_event = self._notice("LinkEvent", self._told | {"link": GraphQLField(self._link, resolve=_link)} | ends)
         notice = self._notice("EventNotice", {"event": GraphQLField(self.event)})
         node = GraphQLField(self._any_object, resolve=_object("nodeId"), description="Null once it is WITHDRAWN.")
         change = self._notice("ObjectChange", self._told | {"objectId": GraphQLField(GraphQLID), "node": node})
@@ -124,26 +139,6 @@ class EventTypes:
             "from": GraphQLField(GraphQLID, description="Of a link."),
             "to": GraphQLField(GraphQLID, description="Of a link."),
             "data": GraphQLField(_required(self._json), description="The difference, as `before` and `after`."),
-        }
-
-    def _link(self) -> GraphQLFieldMap:
-        return {
-            "id": GraphQLField(_required(GraphQLID)),
-            "relation": GraphQLField(_required(GraphQLString)),
-            "from": GraphQLField(_required(GraphQLID)),
-            "to": GraphQLField(_required(GraphQLID)),
-            "source": GraphQLField(self._any_object, resolve=_object("from")),
-            "target": GraphQLField(self._any_object, resolve=_object("to")),
-            "label": GraphQLField(_required(self._label)),
-            "revision": GraphQLField(_required(GraphQLInt)),
-            "createdAt": GraphQLField(_required(self._time)),
-            "updatedAt": GraphQLField(_required(self._time)),
-            "weight": GraphQLField(GraphQLFloat),
-            "properties": GraphQLField(_required(self._json)),
-            "validFrom": GraphQLField(self._time),
-            "validTo": GraphQLField(self._time),
-            "semanticNamespace": GraphQLField(GraphQLString),
-            "semanticPredicate": GraphQLField(GraphQLString),
         }
 
 

@@ -276,6 +276,13 @@ class Planner:
                 return p.Column("coalesce({l}.weight::text, 'null')")
             case "properties":
                 return p.Column("{l}.properties::text")
+            case "relation":
+                return p.Column("to_json({l}.relation)::text")
+            case "from" | "to":
+                return p.Column(f"'\"' || {{l}}.{'source' if member == 'from' else 'target'}_id || '\"'")
+            case "semanticNamespace" | "semanticPredicate":
+                column = "semantic_namespace" if member == "semanticNamespace" else "semantic_predicate"
+                return p.Column(f"coalesce(to_json({{l}}.{column})::text, 'null')")
             case "validFrom" | "validTo":
                 column = "valid_from" if member == "validFrom" else "valid_to"
                 return p.Column(f"coalesce('\"' || fabric.time_text({{l}}.{column}) || '\"', 'null')")

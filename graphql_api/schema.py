@@ -111,12 +111,17 @@ LINK = GraphQLObjectType(
     "Link",
     COLUMNS
     | {
+        "relation": _field(_required(GraphQLString)),
+        "from": _field(_required(GraphQLID)),
+        "to": _field(_required(GraphQLID)),
         "weight": _field(GraphQLFloat),
         "properties": _field(_required(SCALARS["JSON"])),
         "validFrom": _field(SCALARS["DateTime"]),
         "validTo": _field(SCALARS["DateTime"]),
+        "semanticNamespace": _field(GraphQLString),
+        "semanticPredicate": _field(GraphQLString),
     },
-    description="The link by which a node is reached. It is the same from both of its ends.",
+    description="A link from one object to another. It is the same from both of its ends.",
 )
 """One type for all links, for clients that keep what they read by id: a link is reached from either end."""
 
@@ -172,7 +177,7 @@ class _Builder:
         for object_type in self._types.values():
             mutations |= mutation_fields(object_type, self._inputs, self._shape(object_type))
         concrete = [self._object(t) for t in self._types.values()]
-        subscription = GraphQLObjectType("Subscription", EventTypes(SCALARS, FABRIC_OBJECT).subscriptions())
+        subscription = GraphQLObjectType("Subscription", EventTypes(SCALARS, FABRIC_OBJECT, LINK).subscriptions())
         others = [t for t in fixed["types"] or () if t not in (_FIXED.query_type, _FIXED.mutation_type)]
         queries, mutating = _extended(_FIXED.query_type, query), _extended(_FIXED.mutation_type, mutations)
         schema = GraphQLSchema(

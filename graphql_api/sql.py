@@ -358,7 +358,8 @@ MAX_RANGES = 8
 
 _OBJECT_COLUMNS = ("object_id", "label", "type_name", "data", "revision", "created_at", "updated_at")
 _LINK_COLUMNS = (
-    "link_id source_id target_id label weight properties valid_from valid_to revision created_at updated_at".split()
+    "link_id relation source_id target_id label weight properties valid_from valid_to semantic_namespace"
+    " semantic_predicate revision created_at updated_at".split()
 )
 
 

@@ -88,7 +88,7 @@ class Subscription:
 
 
 _WITHOUT: Notice = dict.fromkeys(
-    ("topic", "transactionId", "occurredAt", "actor", "label", "link", "event", "objectId", "nodeId")
+    "topic transactionId occurredAt actor label link event objectId nodeId sourceId targetId".split()
 )
 
 

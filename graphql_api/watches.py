@@ -143,7 +143,8 @@ class _LinkWatch:
         return found
 
     def _told(self, told: Told, id: UUID, label: int, version: Version) -> Notice:
-        return self._watcher.told(told.event) | {"link": self._watcher.link(id, label, version)}
+        ends = {"sourceId": version["source_id"], "targetId": version["target_id"]}
+        return self._watcher.told(told.event) | ends | {"link": self._watcher.link(id, label, version)}
 
     def _wanted(self, told: Told, version: Version) -> bool:
         if self._relations is not None and version["relation"] not in self._relations:

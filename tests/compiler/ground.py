@@ -13,6 +13,7 @@ import orjson
 
 from fabric.catalogue import Catalogue
 from fabric.db import Database
+from fabric.feed import Feed
 from fabric.labels import Label, Lattice
 from fabric.links import Links
 from fabric.objects import Objects
@@ -24,6 +25,7 @@ from fabric.types import Types
 from graphql_api.compiler import Compiler, OperationReader, Outcome
 from graphql_api.context import Context, Services
 from graphql_api.schema import build_surface
+from graphql_api.streams import Streams
 
 T = TypeVar("T")
 
@@ -60,7 +62,8 @@ class Ground:
         self.types = Types(self.database)
         self.objects = Objects(self.types)
         self.links = Links(self.types)
-        self.services = Services(SETTINGS, self.database, self.types, self.objects, self.links)
+        streams = Streams(Feed(self.database))
+        self.services = Services(SETTINGS, self.database, self.types, self.objects, self.links, streams)
 
     async def _close(self) -> None:
         await self.admin.close()
