@@ -111,6 +111,10 @@ class Transaction:
     async def fetchval(self, sql: str, *args: Any) -> Any:
         return await self._connection.fetchval(sql, *args)
 
+    async def copy(self, sql: str, receive: Callable[[bytes], Awaitable[None]], *args: Any) -> None:
+        """Gives the result's rows to `receive`, in the binary form of COPY, as they come."""
+        await self._connection.copy_from_query(sql, *args, output=receive, format="binary")
+
     async def cursor(self, sql: str, *args: Any, size: int = 1000) -> AsyncIterator[asyncpg.Record]:
         async for record in self._connection.cursor(sql, *args, prefetch=size):
             yield record

@@ -74,14 +74,21 @@ class Tail:
 
     async def next(self, after: Position, limit: int = 1000) -> News:
         """The same, waiting until something comes; it is never nothing."""
-        while True:
-            news = await self.page(after, limit)
-            if news.told:
-                return news
-            after = news.end
-            async with self._grown:
-                while self.end <= after:
-                    await self._grown.wait()
+        news = await self.page(after, limit)
+        while not news.told:
+            news = await self.beyond(news.end, limit)
+        return news
+
+    async def beyond(self, after: Position, limit: int = 1000) -> News:
+        """The same, waiting until everything up to some place beyond is complete, even if nothing came."""
+        async with self._grown:
+            while self.end <= after:
+                await self._grown.wait()
+        return await self.page(after, limit)
+
+    def number_after(self, place: Position) -> int:
+        """How many of the events that have been read, and are kept, come after a place."""
+        return len(self._kept) - bisect_right(self._kept, place, key=lambda told: told.position)
 
     async def reaches(self, position: Position) -> None:
         """Waits until all that stands at or before the position has been read."""

@@ -5,22 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from fabric import version_json
 from fabric.db import Transaction
 
-_OBJECT = """
-    select jsonb_strip_nulls(jsonb_build_object(
-        'type_name', o.type_name, 'revision', o.revision, 'tombstone', nullif(o.tombstone, false),
-        'created_at', o.created_at, 'updated_at', o.updated_at)) || jsonb_build_object('data', o.data)
-    from fabric.objects o where o.object_id = t.entity_id and o.label = $2"""
+_OBJECT = f"""
+    select {version_json.OBJECT.format(v="o")} from fabric.objects o where o.object_id = t.entity_id and o.label = $2"""
 
-_LINK = """
-    select jsonb_strip_nulls(jsonb_build_object(
-        'relation', l.relation, 'source_id', l.source_id, 'target_id', l.target_id, 'link_key', l.link_key,
-        'weight', l.weight, 'valid_from', l.valid_from, 'valid_to', l.valid_to,
-        'semantic_namespace', l.semantic_namespace, 'semantic_predicate', l.semantic_predicate,
-        'revision', l.revision, 'tombstone', nullif(l.tombstone, false),
-        'created_at', l.created_at, 'updated_at', l.updated_at)) || jsonb_build_object('properties', l.properties)
-    from fabric.links l where l.link_id = t.entity_id and l.label = $2"""
+_LINK = f"""
+    select {version_json.LINK.format(v="l")} from fabric.links l where l.link_id = t.entity_id and l.label = $2"""
 
 _APPEND = f"""
 with t as (

@@ -127,7 +127,8 @@ class Compiler:
     ) -> list[Any]:
         """See `ObjectReader`."""
         sets = [node.selection_set for node in info.field_nodes if node.selection_set]
-        compiled = self._of_objects(operation, context, info.path.as_list(), sets, info.return_type)
+        path = [step for step in info.path.as_list() if isinstance(step, str)]
+        compiled = self._of_objects(operation, context, path, sets, info.return_type)
         bound = context.variables | {OBJECT_IDS: list(object_ids)}
         rows: list[Any] = orjson.loads(await self._read(context, compiled, bound))["objects"]
         return rows
@@ -140,12 +141,12 @@ class Compiler:
         bound = context.variables | {OBJECT_IDS: [UUID(int=0)] * number}
         for field in Spreader(operation.fragments, context.variables).collect(sets, lambda _: True):
             if field.sets:
-                path = [*info.path.as_list(), field.key]
+                path = [*(step for step in info.path.as_list() if isinstance(step, str)), field.key]
                 type_ = payload.fields[field.name].type
                 self._arguments(context, self._of_objects(operation, context, path, field.sets, type_), bound)
 
     def _of_objects(
-        self, operation: Operation, context: Context, path: list[str | int], sets: Sequence[SelectionSetNode],
+        self, operation: Operation, context: Context, path: list[str], sets: Sequence[SelectionSetNode],
         type_: GraphQLOutputType,
     ) -> Compiled:  # fmt: skip
         key = (tuple(path), self._shape(operation, context.variables))

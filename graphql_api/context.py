@@ -1,7 +1,7 @@
 """What one request carries through the executor, and the services that all requests share."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 from uuid import UUID
 
@@ -40,6 +40,8 @@ class Context:
     request_id: str
     reader: "ObjectReader"
     variables: dict[str, Any]
+    batches: dict[Any, Any] = field(default_factory=dict)
+    """What `graphql_api.batches` gathers."""
 
     def read_id(self, value: str, *path: str | int) -> UUID:
         """An `ID` argument. What is no id names nothing, so it is not found."""

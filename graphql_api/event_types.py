@@ -23,8 +23,9 @@ from graphql import (
     GraphQLString,
 )
 
+from graphql_api.batches import load_object
 from graphql_api.context import Info
-from graphql_api.selection import Spreader
+from graphql_api.told_links import by_response_key
 
 NOTICE_KIND = GraphQLEnumType(
     "NoticeKind",
@@ -46,21 +47,13 @@ def _object(name: str) -> Callable[..., Any]:
     """Resolves to the object whose id stands in the value under `name`, as the reader sees it now."""
 
     async def resolve(value: Mapping[str, Any], info: Info) -> Any:
-        if value[name] is None:
-            return None
-        return (await info.context.reader.read_objects(info.context, info, [UUID(value[name])]))[0]
+        return None if value[name] is None else await load_object(info, UUID(value[name]))
 
     return resolve
 
 
 def _link(value: Mapping[str, Any], info: Info) -> Any:
-    """The link's values by response key, as those of a link that the compiler has read."""
-    link = value["link"]
-    if link is None:
-        return None
-    sets = [node.selection_set for node in info.field_nodes if node.selection_set]
-    selected = Spreader(info.fragments, info.context.variables).collect(sets, lambda _: True)
-    return {field.key: link[field.name] for field in selected if field.name != "__typename"}
+    return None if value["link"] is None else by_response_key(value["link"], info)
 
 
 class EventTypes:

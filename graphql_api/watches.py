@@ -6,7 +6,6 @@ session label and the arguments, so those who share these share the notices.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -24,9 +23,10 @@ from fabric.organizations import Organization
 from fabric.subject import Subject
 from graphql_api.arguments import tree_of
 from graphql_api.faults import MOST_TOLD
+from graphql_api.filters import StateFilter
 from graphql_api.positions import transaction_token
 from graphql_api.schema import Surface
-from graphql_api.states import Matcher
+from graphql_api.told_links import moment, told_link
 
 Notice = dict[str, Any]
 
@@ -77,30 +77,12 @@ class Watcher:
         }
 
     def link(self, id: UUID, label: int, version: Version) -> Notice:
-        relation = self.catalogue.relations.get(version["relation"])
-        fields = relation.properties.values() if relation else ()
-        stored = version["properties"]
-        return {
-            "id": str(id),
-            "relation": version["relation"],
-            "from": version["source_id"],
-            "to": version["target_id"],
-            "label": self.label(label),
-            "revision": version["revision"],
-            "weight": version.get("weight"),
-            "properties": {f.name: stored[f.key] for f in fields if f.key in stored},
-            "semanticNamespace": version.get("semantic_namespace"),
-            "semanticPredicate": version.get("semantic_predicate"),
-            **{name: _stored_moment(version.get(column)) for name, column in _MOMENTS.items()},
-        }
+        return told_link(self.organization, self.catalogue, id, label, version)
 
     def family(self, names: Iterable[str]) -> frozenset[str]:
         """The types and all that descend from them; none for what the reader does not see."""
         types = self.catalogue.types
         return frozenset(member for name in names if name in types for member in types[name].family)
-
-
-_MOMENTS = {"createdAt": "created_at", "updatedAt": "updated_at", "validFrom": "valid_from", "validTo": "valid_to"}
 
 
 def watch(watcher: Watcher, field: str, arguments: Mapping[str, Any]) -> Watch:
@@ -197,19 +179,19 @@ class _ObjectWatch:
         self._watcher = watcher
         self._family = frozenset(object_type.family)
         where = arguments.get("where")
-        self._matcher = None
+        self._filter: StateFilter | None = None
         if where is not None:
             schema_type = watcher.surface.schema.type_map[f"{object_type.name}Where"]
             assert isinstance(schema_type, GraphQLInputObjectType)
             tree = tree_of(_coerced(where, schema_type), schema_type)
-            self._matcher = Matcher(watcher.catalogue, object_type, tree, ("where",))
-            for permission in self._matcher.permissions:
+            self._filter = StateFilter(watcher.catalogue, object_type, tree, ("where",))
+            for permission in self._filter.permissions:
                 watcher.subject.require(permission)
 
     async def notices(self, told: Sequence[Told]) -> list[list[Notice]]:
         changes = [object_change(each, self._watcher.clearance) for each in told]
         inside = [self._of_family(change) for change in changes]
-        if self._matcher is not None:
+        if self._filter is not None:
             inside = await self._matching(changes, inside)
         found: list[list[Notice]] = []
         for each, change, (before, after) in zip(told, changes, inside, strict=True):
@@ -232,7 +214,7 @@ class _ObjectWatch:
     async def _matching(
         self, changes: Sequence[Change | None], inside: Sequence[tuple[bool, bool]]
     ) -> list[tuple[bool, bool]]:
-        assert self._matcher is not None
+        assert self._filter is not None
         states, places = [], []
         for i, (change, sides) in enumerate(zip(changes, inside, strict=True)):
             for side, holds in enumerate(sides):
@@ -242,7 +224,7 @@ class _ObjectWatch:
                     states.append((change.id, *state))
                     places.append((i, side))
         watcher = self._watcher
-        matching = await self._matcher.matching(watcher.database, watcher.subject, watcher.organization, states)
+        matching = await self._filter.passing(watcher.database, watcher.subject, watcher.organization, states)
         held = {place for n, place in enumerate(places) if n in matching}
         return [((i, 0) in held, (i, 1) in held) for i in range(len(changes))]
 
@@ -267,12 +249,3 @@ def _given(arguments: Mapping[str, Any], name: str) -> frozenset[str] | None:
 
 def _text(id: UUID | None) -> str | None:
     return None if id is None else str(id)
-
-
-def moment(value: datetime) -> str:
-    """As all times are told: UTC with microseconds."""
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def _stored_moment(text: str | None) -> str | None:
-    return None if text is None else moment(datetime.fromisoformat(text))

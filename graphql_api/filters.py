@@ -1,0 +1,84 @@
+"""Filters asked of given objects: of states that need not be stored any more, or of objects by their ids.
+
+The condition is the compiler's own. What it says of links is asked of the links as they are.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from fabric.catalogue import Catalogue, ObjectType
+from fabric.db import Database
+from fabric.history import Version
+from fabric.organizations import Organization
+from fabric.subject import Subject
+from graphql_api import plan as p
+from graphql_api.arguments import Tree
+from graphql_api.conditions import Conditions
+from graphql_api.sql import matching
+
+State = tuple[UUID, int, Version]
+"""An object's id, the label of its version, and the version."""
+
+_STATES = """jsonb_to_recordset({}::jsonb) as o(
+    n int, organization_id uuid, object_id uuid, label bigint, type_name text,
+    data jsonb, revision bigint, created_at timestamptz, updated_at timestamptz)"""
+
+_STORED = """(select x.*, i.n from unnest({}::uuid[]) with ordinality as i(id, n)
+    join fabric.objects x on x.organization_id = s.org and x.object_id = i.id and not x.tombstone) as o"""
+
+
+class _Filter:
+    """One where-filter of one type, asked of given rows. BadInput, its path led on from `path`, if it is none."""
+
+    def __init__(
+        self, rows: str, catalogue: Catalogue, object_type: ObjectType, tree: Tree, path: tuple[str | int, ...]
+    ) -> None:
+        self._binders: list[p.Binder] = []
+        self.permissions: set[str] = set()
+        given = self._add(lambda request: request.variables["rows"])
+        condition = Conditions(catalogue, self._add, self.permissions).where(object_type, tree, path)
+        self._statement = matching(rows, given, condition)
+
+    def _add(self, binder: p.Binder) -> p.Parameter:
+        self._binders.append(binder)
+        return p.Parameter(len(self._binders) - 1)
+
+    async def _passing(self, database: Database, subject: Subject, organization: Organization, rows: Any) -> set[int]:
+        request = p.Request(subject, organization, {"rows": rows})
+        arguments = tuple(self._binders[i](request) for i in self._statement.parameters)
+        return set(await database.read(subject.session, self._statement.text, arguments))
+
+
+class StateFilter(_Filter):
+    def __init__(
+        self, catalogue: Catalogue, object_type: ObjectType, tree: Tree, path: tuple[str | int, ...]
+    ) -> None:
+        super().__init__(_STATES, catalogue, object_type, tree, path)
+
+    async def passing(
+        self, database: Database, subject: Subject, organization: Organization, states: Sequence[State]
+    ) -> set[int]:
+        """The places in `states` of those that pass, as the subject's session sees what the filter asks of."""
+        if not states:
+            return set()
+        common = {"organization_id": str(organization.organization_id)}
+        rows = [
+            common | {"n": n, "object_id": str(id), "label": label} | dict(version)
+            for n, (id, label, version) in enumerate(states)
+        ]
+        return await self._passing(database, subject, organization, rows)
+
+
+class StoredFilter(_Filter):
+    def __init__(
+        self, catalogue: Catalogue, object_type: ObjectType, tree: Tree, path: tuple[str | int, ...]
+    ) -> None:
+        super().__init__(_STORED, catalogue, object_type, tree, path)
+
+    async def passing(
+        self, database: Database, subject: Subject, organization: Organization, ids: Sequence[UUID]
+    ) -> list[UUID]:
+        """Those of the objects that the session sees and that pass, in their order."""
+        passed = await self._passing(database, subject, organization, list(ids)) if ids else set()
+        return [id for n, id in enumerate(ids, start=1) if n in passed]
