@@ -80,6 +80,7 @@ RESERVED_NAMES = frozenset(
         String ID BigInt Decimal Date DateTime Duration UUID URI JSON DefineTypePayload RetireTypePayload
         LinkPayload UnlinkPayload RegradePayload LinkInput UpdateLinkInput TypeDefinitionInput SearchHit
         Grouping DateGrouping TimeGrouping NoticeKind LinkDirection EventNotice LinkEvent ObjectChange AppendEventInput
+        GraphPath TraversedNode Traversal Subgraph RelatedNode ConnectedComponent
         AppendEventPayload""".split()}
     | {f"type:{scalar}{suffix}" for suffix in ("Where", "ListWhere") for scalar in """
         ID String Int BigInt Float Decimal Boolean Date DateTime Duration UUID URI JSON Label""".split()}
@@ -87,7 +88,8 @@ RESERVED_NAMES = frozenset(
         String Int BigInt Float Decimal Boolean Date DateTime Duration UUID URI Enum""".split()}
     | {f"query:{name}" for name in """
         node nodes link links event events typeDefinition typeDefinitions viewer traverse shortestPath neighborhood
-        related search searchLinks context keys auditLog changed position""".split()}
+        related search searchLinks context keys auditLog changed position linkDegree
+        connectedComponent connectedComponents""".split()}
     | {f"mutation:{name}" for name in """
         link unlink updateLink defineType defineTypes retireType appendEvent unlockField unlockFields rotateKeys
         setConfig regradeObject""".split()}

@@ -113,6 +113,17 @@ class Settings:
     max_cost: int = _setting("most rows that one request may ask for, counted from its page sizes", 1_000_000, least=1)
     max_page_size: int = _setting("most items that one page may ask for", 1_000, least=1)
     default_page_size: int = _setting("items in a page that does not say", 50, least=1)
+    max_graph_depth: int = _setting("deepest that the link graph is walked", 10, least=1)
+    max_graph_links: int = _setting("most links that one walk of the graph may look at", 1_000_000, least=1)
+    graph_memory_bytes: int = _setting(
+        "memory for link graphs, in bytes; beyond it those that were not used for longest are forgotten",
+        2 * 2**30,
+        least=0,
+        shown="2 GiB",
+    )
+    graph_timeout_seconds: float = _setting(
+        "longest that a request waits for a graph to load or to catch up", 10.0, least=0.001
+    )
     schema_cache_size: int = _setting("GraphQL schemas kept in memory", 64, least=1)
     document_cache_size: int = _setting("parsed and planned documents kept in memory", 1_000, least=1)
     console: bool = _setting("whether browsers get GraphiQL at `/graphql`", True)

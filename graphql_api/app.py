@@ -18,6 +18,7 @@ from fabric import indexes
 from fabric.db import Database
 from fabric.errors import BadInput, FabricError, NotFound
 from fabric.feed import Feed
+from fabric.graphs import Graphs
 from fabric.links import Links
 from fabric.log import request as request_scope
 from fabric.migration import require_head
@@ -80,7 +81,9 @@ def create_app(
             await database.require_safe_role()
             types = Types(database)
             feed = Feed(database)
-            services = Services(settings, database, types, Objects(types), Links(types), Streams(feed))
+            graphs = Graphs(database, feed, settings.graph_memory_bytes)
+            services = Services(settings, database, types, Objects(types), Links(types), Streams(feed), graphs)
+            measured.graphs = graphs
             gate = Gate(identities, Directory(database), policy)
             app.state.database = database
             measured.database = database
@@ -88,6 +91,7 @@ def create_app(
             app.state.graphql = GraphQLOverHTTP(Pipeline(services, gate, surfaces), measured)
             async with feed.running(), _following_types(database, types, admin_url):
                 yield
+                await graphs.close()
 
     app = Starlette(
         lifespan=lifespan,

@@ -9,6 +9,7 @@ from graphql import GraphQLResolveInfo
 
 from fabric.db import Database
 from fabric.errors import NotFound
+from fabric.graphs import Graphs
 from fabric.links import Links
 from fabric.objects import Objects
 from fabric.organizations import Organization
@@ -28,6 +29,7 @@ class Services:
     objects: Objects
     links: Links
     streams: Streams
+    graphs: Graphs
 
 
 @dataclass(frozen=True, slots=True)

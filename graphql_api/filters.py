@@ -7,14 +7,19 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from graphql import GraphQLError, GraphQLInputObjectType, GraphQLSchema
+from graphql.utilities import coerce_input_value, validate_input_value
+
 from fabric.catalogue import Catalogue, ObjectType
 from fabric.db import Database
+from fabric.errors import BadInput, FabricError, raise_any
 from fabric.history import Version
 from fabric.organizations import Organization
 from fabric.subject import Subject
 from graphql_api import plan as p
-from graphql_api.arguments import Tree
+from graphql_api.arguments import Tree, tree_of
 from graphql_api.conditions import Conditions
+from graphql_api.faults import MOST_TOLD
 from graphql_api.sql import matching
 
 State = tuple[UUID, int, Version]
@@ -24,8 +29,23 @@ _STATES = """jsonb_to_recordset({}::jsonb) as o(
     n int, organization_id uuid, object_id uuid, label bigint, type_name text,
     data jsonb, revision bigint, created_at timestamptz, updated_at timestamptz)"""
 
-_STORED = """(select x.*, i.n from unnest({}::uuid[]) with ordinality as i(id, n)
-    join fabric.objects x on x.organization_id = s.org and x.object_id = i.id and not x.tombstone) as o"""
+_STORED = """unnest({}::uuid[]) with ordinality as i(id, n) cross join lateral (
+    select i.n, organization_id, object_id, label, type_name, data, revision, created_at, updated_at
+    from fabric.objects where organization_id = s.org and object_id = i.id and not tombstone) as o"""
+
+
+def filter_tree(schema: GraphQLSchema, object_type: ObjectType, value: object, path: tuple[str | int, ...]) -> Tree:
+    """The tree of a where-filter that came as JSON. BadInput or Several, with paths, for what it cannot be."""
+    type_ = schema.type_map[f"{object_type.name}Where"]
+    assert isinstance(type_, GraphQLInputObjectType)
+    faults: list[FabricError] = []
+
+    def note(error: GraphQLError, place: list[str | int]) -> None:
+        faults.append(BadInput(error.message, (*path, *place)))
+
+    validate_input_value(value, type_, note, hide_suggestions=True)
+    raise_any(faults[:MOST_TOLD])
+    return tree_of(coerce_input_value(value, type_), type_)
 
 
 class _Filter:

@@ -11,6 +11,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from fabric.db import Database
+from fabric.graphs import GraphFigures, Graphs
 from graphql_api.caches import CacheCounts
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -22,6 +23,7 @@ class Metrics(Collector):
     def __init__(self) -> None:
         self.caches = CacheCounts()
         self.database: Database | None = None
+        self.graphs: Graphs | None = None
         self.registry = CollectorRegistry()
         self.registry.register(self)
         self._requests = Counter(
@@ -56,6 +58,20 @@ class Metrics(Collector):
             for state, number in self.database.connections().items():
                 connections.add_metric([state], number)
             yield connections
+        if self.graphs is not None:
+            yield from _of_graphs(self.graphs.figures())
+
+
+def _of_graphs(figures: GraphFigures) -> Iterator[Metric]:
+    for name, meaning, value in (
+        ("count", "Link graphs in memory.", figures.graphs),
+        ("nodes", "Objects in them.", figures.nodes),
+        ("links", "Links in them.", figures.links),
+        ("bytes", "About the memory that they take.", figures.nbytes),
+        ("events_behind", "Events that have been read and that some graph has not been told yet.", figures.behind),
+        ("load_seconds", "How long the last load of a graph took.", figures.seconds),
+    ):
+        yield GaugeMetricFamily(f"fabric_graph_{name}", meaning, value=value)
 
 
 @contextmanager

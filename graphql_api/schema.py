@@ -42,6 +42,7 @@ from graphql_api.aggregate_types import AggregateTypes
 from graphql_api.context import Info
 from graphql_api.event_types import EventTypes
 from graphql_api.fixed import FIXED
+from graphql_api.graph_fields import GraphFields
 from graphql_api.inputs import Inputs
 from graphql_api.mutations import mutation_fields
 from graphql_api.scalars import GENERATED
@@ -179,6 +180,7 @@ class _Builder:
         concrete = [self._object(t) for t in self._types.values()]
         subscription = GraphQLObjectType("Subscription", EventTypes(SCALARS, FABRIC_OBJECT, LINK).subscriptions())
         others = [t for t in fixed["types"] or () if t not in (_FIXED.query_type, _FIXED.mutation_type)]
+        query |= GraphFields(self._catalogue, SCALARS, FABRIC_OBJECT, LINK).fields()
         queries, mutating = _extended(_FIXED.query_type, query), _extended(_FIXED.mutation_type, mutations)
         schema = GraphQLSchema(
             query=queries,

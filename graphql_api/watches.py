@@ -9,21 +9,16 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
 
-from graphql import GraphQLError, GraphQLInputObjectType
-from graphql.utilities import coerce_input_value, validate_input_value
-
 from fabric.catalogue import Catalogue
 from fabric.chronicle import Change, Told, link_changes, object_change, triggered
 from fabric.db import Database
-from fabric.errors import BadInput, FabricError, raise_any
+from fabric.errors import BadInput
 from fabric.events import Event
 from fabric.history import Version, seen
 from fabric.labels import dominates
 from fabric.organizations import Organization
 from fabric.subject import Subject
-from graphql_api.arguments import tree_of
-from graphql_api.faults import MOST_TOLD
-from graphql_api.filters import StateFilter
+from graphql_api.filters import StateFilter, filter_tree
 from graphql_api.positions import transaction_token
 from graphql_api.schema import Surface
 from graphql_api.told_links import moment, told_link
@@ -181,9 +176,7 @@ class _ObjectWatch:
         where = arguments.get("where")
         self._filter: StateFilter | None = None
         if where is not None:
-            schema_type = watcher.surface.schema.type_map[f"{object_type.name}Where"]
-            assert isinstance(schema_type, GraphQLInputObjectType)
-            tree = tree_of(_coerced(where, schema_type), schema_type)
+            tree = filter_tree(watcher.surface.schema, object_type, where, ("where",))
             self._filter = StateFilter(watcher.catalogue, object_type, tree, ("where",))
             for permission in self._filter.permissions:
                 watcher.subject.require(permission)
@@ -227,19 +220,6 @@ class _ObjectWatch:
         matching = await self._filter.passing(watcher.database, watcher.subject, watcher.organization, states)
         held = {place for n, place in enumerate(places) if n in matching}
         return [((i, 0) in held, (i, 1) in held) for i in range(len(changes))]
-
-
-def _coerced(value: Any, type_: GraphQLInputObjectType) -> Any:
-    """The value as the input type reads it. BadInput or Several, with paths."""
-    faults: list[FabricError] = []
-
-
-    def note(error: GraphQLError, path: list[str | int]) -> None:
-        faults.append(BadInput(error.message, ("where", *path)))
-
-    validate_input_value(value, type_, note, hide_suggestions=True)
-    raise_any(faults[:MOST_TOLD])
-    return coerce_input_value(value, type_)
 
 
 def _given(arguments: Mapping[str, Any], name: str) -> frozenset[str] | None:

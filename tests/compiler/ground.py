@@ -14,6 +14,7 @@ import orjson
 from fabric.catalogue import Catalogue
 from fabric.db import Database
 from fabric.feed import Feed
+from fabric.graphs import Graphs
 from fabric.labels import Label, Lattice
 from fabric.links import Links
 from fabric.objects import Objects
@@ -62,8 +63,9 @@ class Ground:
         self.types = Types(self.database)
         self.objects = Objects(self.types)
         self.links = Links(self.types)
-        streams = Streams(Feed(self.database))
-        self.services = Services(SETTINGS, self.database, self.types, self.objects, self.links, streams)
+        feed = Feed(self.database)
+        streams, graphs = Streams(feed), Graphs(self.database, feed, SETTINGS.graph_memory_bytes)
+        self.services = Services(SETTINGS, self.database, self.types, self.objects, self.links, streams, graphs)
 
     async def _close(self) -> None:
         await self.admin.close()
