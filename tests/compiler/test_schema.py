@@ -33,7 +33,6 @@ from fabric.names import RESERVED_NAMES, camel, generated_names, pascal
 from fabric.projection import Definer, plan
 from fabric.settings import Settings
 from graphql_api.compiler import Compiler
-from graphql_api.fixed import FIXED
 from graphql_api.schema import Surface, build_surface, concrete_name
 
 
@@ -48,16 +47,18 @@ def _surfaces(catalogue: Catalogue, lattice: Lattice = Ground.lattice) -> list[S
     return [build_surface(build(visible(catalogue.fragments, code))) for code in codes]
 
 
+ALWAYS = build_surface(build([])).schema.query_type.fields
+"""The fields of Query that there are without any definition."""
+
+
 def _check(surface: Surface) -> None:
     schema, types = surface.schema, surface.catalogue.types
     assert validate_schema(schema) == []
     assert print_schema(build_schema(surface.sdl())) == surface.sdl()
     query = schema.query_type
     assert query is not None
-    fixed = FIXED._schema.query_type
-    assert fixed is not None
     natural = [t for t in types.values() if t.natural_key]
-    assert len(query.fields) == len(fixed.fields) + 2 + 3 * len(types) + len(natural)
+    assert len(query.fields) == len(ALWAYS) + 3 * len(types) + len(natural)
     for t in types.values():
         members = schema.type_map[concrete_name(t)]
         assert isinstance(members, GraphQLObjectType)
