@@ -105,6 +105,10 @@ class Operation:
     def is_query(self) -> bool:
         return self.node.operation is OperationType.QUERY
 
+    @property
+    def is_subscription(self) -> bool:
+        return self.node.operation is OperationType.SUBSCRIPTION
+
 
 class Documents:
     """The documents of one schema."""

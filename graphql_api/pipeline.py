@@ -1,8 +1,13 @@
 """What becomes of a request's parameters, whatever brought them: HTTP, a WebSocket or a stream of events."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
+from inspect import isawaitable
 from typing import Any
+
+import orjson
+from graphql import ExecutionResult, subscribe
 
 from fabric.errors import BadInput
 from fabric.organizations import Organization
@@ -11,6 +16,7 @@ from graphql_api.authentication import Gate
 from graphql_api.compiler import Compiler, OperationReader, Outcome
 from graphql_api.context import Context, Services
 from graphql_api.documents import Operation
+from graphql_api.responses import body, format_errors
 from graphql_api.surfaces import Surfaces
 
 
@@ -53,6 +59,29 @@ class Prepared:
 
     async def run(self, context: Context) -> Outcome:
         return await self.compiler.run(context, self.operation, self.given)
+
+    async def stream(self, context: Context) -> AsyncGenerator[bytes, None]:
+        """A subscription's payloads, each a finished GraphQL response, until it ends.
+
+        What goes wrong before the first one is raised. Dropped for a consumer who takes them too slowly.
+        """
+        source = subscribe(
+            self.compiler.surface.schema,
+            self.operation.document,
+            context_value=context,
+            variable_values=dict(self.given),
+            operation_name=self.operation.node.name.value if self.operation.node.name else None,
+            hide_suggestions=True,
+        )
+        results = source if isinstance(source, ExecutionResult) or not isawaitable(source) else await source
+        if isinstance(results, ExecutionResult):
+            assert results.errors
+            raise results.errors[0]
+        assert isinstance(results, AsyncGenerator)
+        async with aclosing(results):
+            async for result in results:
+                errors = format_errors(result.errors or (), context.request_id)
+                yield body(orjson.dumps(result.data), errors)
 
 
 class Pipeline:
