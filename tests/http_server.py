@@ -266,6 +266,14 @@ def answer(request: Callable[[], httpx.Response]) -> Answer:
     return Answer(response.status_code, response.content, response.headers, time.perf_counter() - began)
 
 
+def eventually(holds: Callable[[], bool]) -> None:
+    """Waits until it holds."""
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 class _Quiet(StoppingServer):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -14,7 +14,7 @@ import httpx
 import jwt
 import orjson
 import pytest
-from http_server import MakeServer, Server, Tenant
+from http_server import MakeServer, Server, Tenant, eventually
 from subscription_source import Source, subscription_source
 from websocket_client import frame, opened, raw
 
@@ -128,13 +128,6 @@ def listen(request: pytest.FixtureRequest) -> Iterator[Listen]:
     """Subscribes: `listen(tenant, headers, query)`."""
     with ExitStack() as held:
         yield lambda tenant, headers, query=PUBLISHED: request.param(tenant, headers, query, held)
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def sample(server: Server, name: str, **labels: str) -> float:

@@ -1,12 +1,12 @@
 """GraphQL over WebSocket: the protocol `graphql-transport-ws`, message by message and close code by close code."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
 import pytest
-from http_server import INSIDE, MakeServer, Server, Tenant
+from http_server import INSIDE, MakeServer, Server, Tenant, eventually
 from subscription_source import Source, subscription_source
 from websocket_client import Socket, opened
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -369,13 +369,6 @@ def _is_let_in(tenant: Tenant) -> bool:
             return socket.receive()["type"] == "connection_ack"
         except Exception:
             return False
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 # Origins
