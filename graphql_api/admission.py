@@ -2,11 +2,16 @@
 
 from dataclasses import dataclass
 
+import structlog
+
 from fabric.errors import FabricError, Unauthenticated
+from fabric.log import Outline
 from fabric.subject import Subject
 from fabric.tokens import EXPIRED
 from graphql_api.authentication import Gate
 from graphql_api.streams import CloseCode, Dropped, Ending
+
+log = structlog.stdlib.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,4 +47,5 @@ class Admission:
 def refused(error: FabricError) -> Dropped:
     if isinstance(error, Unauthenticated):
         return Dropped(CloseCode.FORBIDDEN, error.message)
+    log.error("a token could not be checked", outline=Outline.of(error.__cause__ or error))
     return Dropped(CloseCode.TRY_AGAIN_LATER, "tokens cannot be checked at the moment")

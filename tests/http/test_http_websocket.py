@@ -1,9 +1,12 @@
 """GraphQL over WebSocket: the protocol `graphql-transport-ws`, message by message and close code by close code."""
 
+import asyncio
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import asyncpg
 import orjson
 import pytest
 from http_server import INSIDE, MakeServer, Server, Tenant, eventually
@@ -114,6 +117,36 @@ def test_a_client_that_is_cut_off_ends_its_subscriptions(organization: Tenant, s
         source.wait_for(1)
         socket.connection.socket.close()
     source.wait_for(0)
+
+
+def test_a_mutation_that_is_completed_while_it_waits_has_done_nothing_and_holds_nothing(organization: Tenant) -> None:
+    """However often: it would else take the database's connections away, one after the other."""
+    organization.define({"typeName": "Thing", "fields": {"name": {"type": "string"}}})
+    id_ = organization.data('mutation { createThing(input: {name: "a"}) { thing { id } } }')["createThing"]["thing"]["id"]
+    waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
+    change = 'mutation ($id: ID!) { updateThing(id: $id, input: {name: "b"}) { changed } }'
+    with locked(organization, id_), opened(organization.server) as socket:
+        socket.initialise(organization.authorization())
+        for _ in range(3 * organization.server.settings.pool_size):
+            socket.subscribe(change, variables={"id": id_})
+            eventually(lambda: organization.server.sql(waiting)[0]["count"] == 1)
+            socket.send(type="complete", id="1")
+            eventually(lambda: organization.server.sql(waiting)[0]["count"] == 0)
+        socket.subscribe("{ __typename }")
+        assert socket.results()
+    assert organization.data("query ($id: ID!) { thing(id: $id) { name revision } }", {"id": id_}) == {
+        "thing": {"name": "a", "revision": 1}
+    }
+
+
+@contextmanager
+def locked(tenant: Tenant, object_id: str) -> Iterator[None]:
+    """The object's row is somebody else's while the block runs."""
+    with asyncio.Runner() as runner:
+        holder = runner.run(asyncpg.connect(tenant.server.admin_url))
+        runner.run(holder.execute(f"begin; select from fabric.objects where object_id = '{object_id}' for update"))
+        yield
+        runner.run(holder.close())
 
 
 @pytest.mark.parametrize("payload", [{}, {"n": [1, {"a": None}], "ü": "é"}])
