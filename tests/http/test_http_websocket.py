@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -122,7 +123,8 @@ def test_a_client_that_is_cut_off_ends_its_subscriptions(organization: Tenant, s
 def test_a_mutation_that_is_completed_while_it_waits_has_done_nothing_and_holds_nothing(organization: Tenant) -> None:
     """However often: it would else take the database's connections away, one after the other."""
     organization.define({"typeName": "Thing", "fields": {"name": {"type": "string"}}})
-    id_ = organization.data('mutation { createThing(input: {name: "a"}) { thing { id } } }')["createThing"]["thing"]["id"]
+    made = organization.data('mutation { createThing(input: {name: "a"}) { thing { id } } }')
+    id_ = made["createThing"]["thing"]["id"]
     waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
     change = 'mutation ($id: ID!) { updateThing(id: $id, input: {name: "b"}) { changed } }'
     with locked(organization, id_), opened(organization.server) as socket:
@@ -426,7 +428,6 @@ def test_pages_of_other_origins_are_refused_at_the_handshake(server: Server, ori
 
 
 def test_there_is_no_websocket_elsewhere(server: Server) -> None:
-    elsewhere = Server(server.url + "/other", server.admin_url, server.settings, server.client, server.metrics)
-    with pytest.raises(InvalidStatus) as refused, opened(elsewhere):
+    with pytest.raises(InvalidStatus) as refused, opened(replace(server, url=server.url + "/other")):
         pass
     assert refused.value.response.status_code == 403
