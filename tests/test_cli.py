@@ -282,10 +282,6 @@ def test_a_time_that_cannot_be_read_is_a_slip_in_the_option(bare: Run, expires: 
     assert "such as 30d, 12h or 90m" in outcome.err
 
 
-@pytest.mark.parametrize(
-    "setting",
-    [{"FABRIC_JWKS_URL": "https://id.example/keys"}, {"FABRIC_JWT_ALGORITHMS": "RS256", "FABRIC_JWT_KEY_FILE": "k"}],
-)
 def revoke(*more: str, organization: str = "acme", reason: str = "laptop lost") -> list[str]:
     return ["tokens", "revoke", "--organization", organization, "--reason", reason, *more]
 
@@ -327,6 +323,10 @@ def test_revoking_needs_the_rights_of_an_administrator(run: Run, server_url: str
     assert "FABRIC_ADMIN_DATABASE_URL" in refusal
 
 
+@pytest.mark.parametrize(
+    "setting",
+    [{"FABRIC_JWKS_URL": "https://id.example/keys"}, {"FABRIC_JWT_ALGORITHMS": "RS256", "FABRIC_JWT_KEY_FILE": "k"}],
+)
 @pytest.mark.parametrize("command", [token(), ["demo", "--port", "0"]])
 def test_where_public_keys_verify_the_identity_provider_issues(
     run: Run, environment: pytest.MonkeyPatch, setting: dict[str, str], command: list[str]
