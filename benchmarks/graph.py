@@ -23,7 +23,7 @@ from uuid import UUID
 import networkx as nx
 import numpy as np
 
-from fabric.graph import Builder, Direction, GraphView, LinkColumns, LinkGraph, LinkVersion, ObjectColumns
+from fabric.graph import Builder, GraphView, LinkColumns, LinkGraph, LinkVersion, ObjectColumns
 from fabric.graph.networkx_backend import convert_to_nx
 from fabric.labels import Level, code
 

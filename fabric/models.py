@@ -226,6 +226,18 @@ class AuditRecord(Base):
     occurred_at: Mapped[datetime] = _now()
 
 
+class Revocation(Base):
+    """A token (`jti`) that is refused, or a subject's tokens that were issued until a moment."""
+
+    __tablename__ = "revocations"
+    organization_id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    issued_until: Mapped[datetime | None]
+    reason: Mapped[str]
+    revoked_at: Mapped[datetime] = _now()
+
+
 class ApiKey(Base):
     __tablename__ = "api_keys"
     organization_id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -111,6 +111,24 @@ class Settings:
     max_aliases: int = _setting("most aliases in one document", 100, least=0)
     max_directives: int = _setting("most directives in one document", 50, least=0)
     max_cost: int = _setting("most rows that one request may ask for, counted from its page sizes", 1_000_000, least=1)
+    max_connections_per_actor: int = _setting(
+        "most WebSockets and streams that one subject of an organization may hold open, in each process", 100, least=1
+    )
+    max_subscriptions_per_actor: int = _setting(
+        "most subscriptions that one subject of an organization may run, in each process", 1_000, least=1
+    )
+    max_operations_per_connection: int = _setting(
+        "most operations that may run over one WebSocket at the same time", 100, least=1
+    )
+    initialisation_timeout_seconds: float = _setting(
+        "time that a new WebSocket gets to send `connection_init`", 10.0, least=0.1
+    )
+    keep_alive_seconds: float = _setting(
+        "time between two signs of life to a client that streams; each is a check of its token too", 20.0, least=0.1
+    )
+    slow_consumer_seconds: float = _setting(
+        "time that a client may leave unread what is sent to it", 10.0, least=0.1
+    )
     max_page_size: int = _setting("most items that one page may ask for", 1_000, least=1)
     default_page_size: int = _setting("items in a page that does not say", 50, least=1)
     max_graph_depth: int = _setting("deepest that the link graph is walked", 10, least=1)

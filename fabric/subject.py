@@ -11,7 +11,7 @@ SESSION_LABEL_HEADER = "Fabric-Session-Label"
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a verified token says, in names. `expires_at` is in seconds since the epoch."""
+    """What a verified token says, in names. `expires_at` and `issued_at` are in seconds since the epoch."""
 
     organization: str
     subject: str
@@ -19,6 +19,7 @@ class Claims:
     clearance: Label
     expires_at: float
     token_id: str | None
+    issued_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class Subject:
     clearance: int
     label: int
     expires_at: float
+    token_id: str | None = None
+    issued_at: float | None = None
 
     @property
     def session(self) -> Session:

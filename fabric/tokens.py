@@ -73,10 +73,18 @@ class Authenticator:
         verified = self._verified.get(digest)
         if verified is None or await self._keys.find(verified.kid) is not verified.key:
             verified = await self._verify(token)
-        if verified.claims.expires_at + self._leeway <= time.time():
-            raise Unauthenticated(EXPIRED)
+        self.require_current(verified.claims.expires_at)
         self._remember(digest, verified)
         return verified.claims
+
+    def require_current(self, expires_at: float) -> None:
+        """Unauthenticated once a token of this expiry has expired."""
+        if self.expires_in(expires_at) <= 0:
+            raise Unauthenticated(EXPIRED)
+
+    def expires_in(self, expires_at: float) -> float:
+        """Seconds until a token of this expiry is refused."""
+        return expires_at + self._leeway - time.time()
 
     def _remember(self, digest: bytes, verified: _Verified) -> None:
         self._verified[digest] = verified
@@ -172,9 +180,8 @@ def _claims(payload: Mapping[str, object]) -> Claims:
         label = Label.parse(clearance)
     except ValueError:
         raise _BadClaim("clearance") from None
-    for claim in ("iat", "nbf"):
-        if claim in payload:
-            _time(payload[claim], claim)
+    if "nbf" in payload:
+        _time(payload["nbf"], "nbf")
     return Claims(
         organization=_name(payload.get("org"), "org"),
         subject=_name(payload.get("sub"), "sub"),
@@ -182,6 +189,7 @@ def _claims(payload: Mapping[str, object]) -> Claims:
         clearance=label,
         expires_at=_time(payload.get("exp"), "exp"),
         token_id=_name(payload["jti"], "jti") if "jti" in payload else None,
+        issued_at=_time(payload["iat"], "iat") if "iat" in payload else None,
     )
 
 

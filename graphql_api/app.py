@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fabric import indexes
@@ -25,6 +25,7 @@ from fabric.migration import require_head
 from fabric.objects import Objects
 from fabric.organizations import Directory
 from fabric.policy import Policy
+from fabric.revocations import CHANNEL, Revocations
 from fabric.secrets import token_secret
 from fabric.settings import Settings
 from fabric.subject import SESSION_LABEL_HEADER
@@ -33,13 +34,15 @@ from fabric.tokens import Authenticator
 from fabric.types import Types
 from graphql_api import graphiql
 from graphql_api.authentication import Gate
+from graphql_api.channels import Channels
+from graphql_api.connections import Connections
 from graphql_api.context import Services
 from graphql_api.http import GraphQLOverHTTP
 from graphql_api.metrics import Metrics
 from graphql_api.pipeline import Pipeline
 from graphql_api.responses import format_errors
-from graphql_api.streams import Streams
 from graphql_api.surfaces import Surfaces
+from graphql_api.websocket import GraphQLOverWebSocket
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -61,16 +64,18 @@ def authenticator(settings: Settings) -> Authenticator:
 
 
 def create_app(
-    settings: Settings, database_url: str, admin_url: str | None = None, metrics: Metrics | None = None
-) -> ASGIApp:
+    settings: Settings, database_url: str, admin_url: str | None = None, metrics: Metrics | None = None,
+    connections: Connections | None = None,
+) -> ASGIApp:  # fmt: skip
     """The ASGI application that serves this database, as the role of the URL.
 
     With `admin_url`, the same database as a role that may, it also keeps the indexes that definitions ask for. What it
-    does is counted in `metrics`.
+    does is counted in `metrics`. Who stops the server stops the `connections` first, or waits for them.
     """
     policy = Policy.load(settings.policy_file)
     identities = authenticator(settings)
     measured = metrics or Metrics()
+    open_connections = connections or Connections(settings, measured)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -82,14 +87,19 @@ def create_app(
             types = Types(database)
             feed = Feed(database)
             graphs = Graphs(database, feed, settings.graph_memory_bytes)
-            services = Services(settings, database, types, Objects(types), Links(types), Streams(feed), graphs)
-            measured.graphs = graphs
-            gate = Gate(identities, Directory(database), policy)
+            services = Services(settings, database, types, Objects(types), Links(types), Channels(feed), graphs)
+            measured.database, measured.graphs = database, graphs
+            revocations = Revocations(database, leeway_seconds=settings.jwt_leeway_seconds)
+            gate = Gate(identities, Directory(database), policy, revocations)
             app.state.database = database
-            measured.database = database
-            surfaces = Surfaces(settings, measured.caches)
-            app.state.graphql = GraphQLOverHTTP(Pipeline(services, gate, surfaces), measured)
-            async with feed.running(), _following_types(database, types, admin_url):
+            pipeline = Pipeline(services, gate, Surfaces(settings, measured.caches))
+            app.state.graphql = GraphQLOverHTTP(pipeline, open_connections, measured)
+            app.state.websocket = GraphQLOverWebSocket(pipeline, open_connections, measured)
+            async with (
+                feed.running(),
+                _following_types(database, types, admin_url),
+                _following_revocations(database, revocations, gate, open_connections),
+            ):
                 yield
                 await graphs.close()
 
@@ -97,6 +107,7 @@ def create_app(
         lifespan=lifespan,
         routes=[
             Route("/graphql", _graphql, methods=["GET", "POST"]),
+            WebSocketRoute("/graphql", _WebSocket()),
             *([Mount(graphiql.PATH, graphiql.Assets())] if settings.console else []),
             Route("/healthz", _healthy),
             Route("/readyz", _ready),
@@ -138,6 +149,35 @@ async def _following_types(database: Database, types: Types, admin_url: str | No
             indexing.cancel()
 
 
+@asynccontextmanager
+async def _following_revocations(
+    database: Database, revocations: Revocations, gate: Gate, connections: Connections
+) -> AsyncIterator[None]:
+    """What is revoked ends the connections of its tokens at once, here too."""
+    checks: set[asyncio.Task[None]] = set()
+
+    def notice(organization_id: UUID | None) -> None:
+        revocations.forget(organization_id)
+        check = asyncio.create_task(connections.recheck(gate, organization_id))
+        checks.add(check)
+        check.add_done_callback(checks.discard)
+
+    try:
+        async with database.listening(CHANNEL, notice):
+            yield
+    finally:
+        for check in checks:
+            check.cancel()
+
+
+class _WebSocket:
+    """The endpoint for WebSockets, which is there once the application has started."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        endpoint: GraphQLOverWebSocket = scope["app"].state.websocket
+        await endpoint(scope, receive, send)
+
+
 async def _graphql(request: Request) -> Response:
     if request.app.state.console and graphiql.is_wanted(request):
         return graphiql.page()
@@ -166,6 +206,9 @@ async def _ready(request: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
+_STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
+
+
 class Identified:
     """Gives each request an id, for the log and for the caller, and writes one line about it."""
 
@@ -173,7 +216,7 @@ class Identified:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         incoming = next((v for k, v in scope["headers"] if k == b"x-request-id"), b"").decode("latin-1")
@@ -184,9 +227,9 @@ class Identified:
 
 def _telling(send: Send, path: str, request_id: str) -> Callable[[Message], Awaitable[None]]:
     async def tell(message: Message) -> None:
-        if message["type"] == "http.response.start":
+        if message["type"] in _STARTS:
             message["headers"] = [*message.get("headers", []), (b"x-request-id", request_id.encode())]
-            if message["status"] >= 400:
+            if message.get("status", 200) >= 400:
                 log.info("refused", status=message["status"], path=path)
         await send(message)
 

@@ -16,7 +16,7 @@ from fabric.organizations import Organization
 from fabric.settings import Settings
 from fabric.subject import Subject
 from fabric.types import Types
-from graphql_api.streams import Streams
+from graphql_api.channels import Channels
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Services:
     types: Types
     objects: Objects
     links: Links
-    streams: Streams
+    channels: Channels
     graphs: Graphs
 
 

@@ -2,6 +2,7 @@
 
 POST with JSON, GET for queries only. `application/graphql-response+json` gets 4xx for what could not start;
 `application/json`, for older clients, gets 200 with the errors, but for requests that are not GraphQL requests at all.
+So does `text/event-stream`, in which alone subscriptions are answered here.
 """
 
 import time
@@ -16,11 +17,14 @@ from starlette.responses import Response
 from fabric.errors import BadInput, FabricError, Internal, RateLimited, TimedOut, TooComplex, Unauthenticated
 from fabric.organizations import Organization
 from fabric.subject import SESSION_LABEL_HEADER, Subject
-from graphql_api.compiler import Outcome
+from graphql_api.admission import Admission
+from graphql_api.connections import Connections
+from graphql_api.context import Context
 from graphql_api.documents import Invalid
 from graphql_api.metrics import Metrics
-from graphql_api.pipeline import Asked, Pipeline
-from graphql_api.responses import body, format_errors
+from graphql_api.pipeline import Asked, Pipeline, Prepared
+from graphql_api.responses import body, code_of, format_errors
+from graphql_api.sse import COMPLETE, EVENT_STREAM, EventStream, next_
 
 JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
@@ -45,11 +49,20 @@ class Answer:
     outcome: str
 
 
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """How the caller takes answers: single ones in this media type, and whether it takes streams of events."""
+
+    media_type: str = JSON
+    streams: bool = False
+
+
 class GraphQLOverHTTP:
     """The endpoint."""
 
-    def __init__(self, pipeline: Pipeline, metrics: Metrics) -> None:
+    def __init__(self, pipeline: Pipeline, connections: Connections, metrics: Metrics) -> None:
         self._pipeline = pipeline
+        self._connections = connections
         self._metrics = metrics
 
     async def __call__(self, request: Request) -> Response:
@@ -60,20 +73,41 @@ class GraphQLOverHTTP:
 
     async def _answer(self, request: Request) -> Answer:
         request_id: str = request.state.request_id
-        media_type = JSON
+        accepted = Accepted()
         try:
-            media_type = _negotiated(request.headers.get("accept"))
+            accepted = _negotiated(request.headers.get("accept"))
             subject, organization = await self._admitted(request)
-            asked = await self._asked(request)
-            outcome = await self._run(request, asked, subject, organization)
+            prepared = await self._pipeline.prepare(await self._asked(request), subject)
+            context = prepared.context(self._pipeline.services, subject, organization, request_id)
+            if prepared.operation.is_subscription:
+                return self._stream(request, accepted, prepared, context)
+            if request.method != "POST" and not prepared.operation.is_query:
+                raise NotGraphQL(405, "GET is for queries; send mutations by POST", {"allow": "POST"})
+            outcome = await prepared.run(context)
         except NotGraphQL as refusal:
-            return _said([refusal.error], request_id, media_type, refusal.status, refusal.headers)
+            return _said([refusal.error], request_id, accepted, refusal.status, refusal.headers)
         except RecursionError:
             too_deep = TooComplex("the request is nested too deeply")
-            return _said([too_deep], request_id, media_type, _status(too_deep, media_type))
+            return _said([too_deep], request_id, accepted, _status(too_deep, accepted))
         except Exception as error:
-            return _said([error], request_id, media_type, _status(error, media_type), _headers(error))
-        return _said(outcome.errors, request_id, media_type, data=outcome.data)
+            return _said([error], request_id, accepted, _status(error, accepted), _headers(error))
+        return _said(outcome.errors, request_id, accepted, data=outcome.data)
+
+    def _stream(self, request: Request, accepted: Accepted, prepared: Prepared, context: Context) -> Answer:
+        """A subscription's response, which runs it."""
+        if not accepted.streams:
+            raise NotGraphQL(406, f"subscriptions are answered as {EVENT_STREAM}, or over a WebSocket")
+        if request.method == "HEAD":
+            raise NotGraphQL(405, "HEAD is for queries", {"allow": "GET, POST"})
+        headers = request.headers
+        admission = Admission(
+            self._pipeline.gate, headers.get("authorization"), headers.get(SESSION_LABEL_HEADER), context.subject
+        )
+        stream = EventStream(
+            prepared.stream(context), admission, context.request_id, context.services.settings, self._connections,
+            self._metrics,
+        )  # fmt: skip
+        return Answer(stream, "OK")
 
     async def _admitted(self, request: Request) -> tuple[Subject, Organization]:
         """Who asks, before anything of what is asked is read."""
@@ -84,13 +118,6 @@ class GraphQLOverHTTP:
             return await self._pipeline.gate.admit(headers.get("authorization"), headers.get(SESSION_LABEL_HEADER))
         except BadInput as error:
             raise NotGraphQL(400, error) from None
-
-    async def _run(self, request: Request, asked: Asked, subject: Subject, organization: Organization) -> Outcome:
-        prepared = await self._pipeline.prepare(asked, subject)
-        if request.method != "POST" and not prepared.operation.is_query:
-            raise NotGraphQL(405, "GET is for queries; send mutations by POST", {"allow": "POST"})
-        services = self._pipeline.services
-        return await prepared.run(prepared.context(services, subject, organization, request.state.request_id))
 
     async def _asked(self, request: Request) -> Asked:
         if request.method != "POST":  # HEAD is a GET whose answer stays unsaid
@@ -141,11 +168,11 @@ def _checked(given: dict[str, Any]) -> Asked:
         raise NotGraphQL(400, error) from None
 
 
-def _negotiated(accept: str | None) -> str:
-    """The media type to answer in: the caller's first choice of the two."""
+def _negotiated(accept: str | None) -> Accepted:
+    """The media type to answer in: the caller's first choice of the three."""
     if not accept or accept == "*/*":
-        return JSON
-    best, chosen = 0.0, None
+        return Accepted()
+    best, chosen, streams = 0.0, None, False
     for part in accept.split(","):
         media, _, parameters = part.partition(";")
         quality = _quality(parameters)
@@ -154,13 +181,16 @@ def _negotiated(accept: str | None) -> str:
                 offered = GRAPHQL_JSON
             case "application/json" | "*/*" | "application/*":
                 offered = JSON
+            case "text/event-stream":
+                offered = EVENT_STREAM
+                streams = quality > 0
             case _:
                 continue
         if quality > best:
             best, chosen = quality, offered
     if chosen is None:
-        raise NotGraphQL(406, f"answers come as {GRAPHQL_JSON} or {JSON}")
-    return chosen
+        raise NotGraphQL(406, f"answers come as {GRAPHQL_JSON}, {JSON} or {EVENT_STREAM}")
+    return Accepted(chosen, streams)
 
 
 def _quality(parameters: str) -> float:
@@ -182,20 +212,24 @@ def _media_type(text: str) -> tuple[str, dict[str, str]]:
 
 
 def _said(
-    errors: Sequence[Exception], request_id: str, media_type: str, status: int = 200,
+    errors: Sequence[Exception], request_id: str, accepted: Accepted, status: int = 200,
     headers: Mapping[str, str] | None = None, data: bytes | None = None,
 ) -> Answer:  # fmt: skip
     told = format_errors(errors, request_id) if errors else []
+    content, media_type = body(data, told), accepted.media_type
+    if media_type == EVENT_STREAM:
+        # What the client cannot read as events it can read as JSON: the status has told it that there are none.
+        content, media_type = (next_(content) + COMPLETE, EVENT_STREAM) if status == 200 else (content, GRAPHQL_JSON)
     # What one label sees must not come out of a cache for another.
-    response = Response(body(data, told), status, {"cache-control": "no-store"} | dict(headers or {}), media_type)
-    return Answer(response, told[0]["extensions"]["code"] if told else "OK")
+    response = Response(content, status, {"cache-control": "no-store"} | dict(headers or {}), media_type)
+    return Answer(response, code_of(told))
 
 
-def _status(error: Exception, media_type: str) -> int:
+def _status(error: Exception, accepted: Accepted) -> int:
     if not isinstance(error, FabricError | Invalid):
         return 500
     status = next((s for kind, s in _STATUS.items() if isinstance(error, kind)), None)
-    return status or (200 if media_type == JSON else 400)
+    return status or (400 if accepted.media_type == GRAPHQL_JSON else 200)
 
 
 def _headers(error: Exception) -> dict[str, str]:

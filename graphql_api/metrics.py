@@ -3,16 +3,19 @@
 Even so the figures tell how busy others are, so they are served from an address of their own (`serve` opens it).
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Literal, TypeAlias
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from fabric.db import Database
 from fabric.graphs import GraphFigures, Graphs
 from graphql_api.caches import CacheCounts
+
+Transport: TypeAlias = Literal["websocket", "sse"]
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -34,11 +37,40 @@ class Metrics(Collector):
             "fabric_request_seconds", "From a request's headers to its answer.", buckets=_SECONDS,
             registry=self.registry,
         )  # fmt: skip
+        self._connected = Gauge(
+            "fabric_stream_connections", "Connections that are held open for streams.", ["transport"],
+            registry=self.registry,
+        )  # fmt: skip
+        self._subscribed = Gauge(
+            "fabric_subscriptions", "Subscriptions that are running.", ["transport"], registry=self.registry
+        )
+        self._streamed = Counter(
+            "fabric_stream_events", "Payloads of subscriptions sent.", ["transport"], registry=self.registry
+        )
+        self._dropped = Counter(
+            "fabric_stream_drops", "Connections that the server ended, by why.", ["reason"], registry=self.registry
+        )
 
     def answered(self, outcome: str, seconds: float) -> None:
         """`outcome` is OK or one of the documented codes, so there are few of them."""
         self._requests.labels(outcome).inc()
         self._seconds.observe(seconds)
+
+    def connected(self, transport: Transport) -> AbstractContextManager[object]:
+        """Counts a connection while the block runs."""
+        return self._connected.labels(transport).track_inprogress()
+
+    def subscribed(self, transport: Transport) -> AbstractContextManager[object]:
+        """Counts a subscription while the block runs."""
+        return self._subscribed.labels(transport).track_inprogress()
+
+    def streamed(self, transport: Transport) -> Callable[[], None]:
+        """What to call for each payload that a subscription has sent."""
+        return self._streamed.labels(transport).inc
+
+    def dropped(self, reason: str) -> None:
+        """`reason` is one of the close codes, in words."""
+        self._dropped.labels(reason).inc()
 
     def collect(self) -> Iterator[Metric]:
         """What is counted elsewhere, as it stands at a scrape."""

@@ -1,6 +1,6 @@
 """What becomes of a request's parameters, whatever brought them: HTTP, a WebSocket or a stream of events."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,7 +52,7 @@ class Prepared:
         reader = OperationReader(self.compiler, self.operation)
         return Context(services, subject, organization, request_id, reader, variables)
 
-    def stream(self, context: Context) -> AsyncIterator[bytes]:
+    def stream(self, context: Context) -> AsyncGenerator[bytes, None]:
         """The payloads of a subscription, each the JSON of a GraphQL response; close it to end it (`aclose`).
 
         Raises as an operation that cannot start; in the course of it `streams.Dropped`, for a reader that is too slow.

@@ -1,6 +1,6 @@
 """Errors as GraphQL responses show them: a message, a place, a code out of one list, and nothing of the inside."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -54,6 +54,11 @@ def _place(error: GraphQLError) -> dict[str, Any]:
     if error.path:
         place["path"] = list(error.path)
     return place
+
+
+def code_of(told: Sequence[Mapping[str, Any]]) -> str:
+    """The code of the first error, or OK."""
+    return str(told[0]["extensions"]["code"]) if told else "OK"
 
 
 def body(data: bytes | None, errors: list[dict[str, Any]]) -> bytes:

@@ -1,145 +1,141 @@
-"""Streams of notices, each worked out once for all readers to whom it is the same.
-
-Those who ask the same at the same session label share a channel: it follows the organization's events, makes each
-notice's payload once, and keeps the newest. Readers pull at their own pace. One that comes with an old cursor is served
-from the table until it has caught up. One that had caught up and falls behind what is kept is dropped: it can come back
-with its last cursor, and misses nothing.
-"""
+"""What streams of every transport have in common: how they are ended, and what is done with those who do not read."""
 
 import asyncio
-from bisect import bisect_right
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from uuid import UUID
+import math
+from enum import IntEnum
+from types import TracebackType
+from typing import Self
 
-import structlog
+from starlette.types import Message, Send
 
-from fabric.chronicle import Told
-from fabric.errors import FabricError
-from fabric.feed import Feed, Tail
-from fabric.journal import Position
-from fabric.log import Outline
 
-KEPT = 1_000
-"""Events whose payloads a channel keeps."""
+class CloseCode(IntEnum):
+    """Why the server closes a WebSocket (see docs/integrators.md). Those from 4400 on that are not ours are of the
+    protocol `graphql-transport-ws`."""
 
-_PAGE = 200
-_AFTER_FAILURE = 1.0
-
-log = structlog.stdlib.get_logger(__name__)
+    MESSAGE_TOO_BIG = 1009
+    SERVICE_RESTART = 1012
+    TRY_AGAIN_LATER = 1013
+    BAD_REQUEST = 4400
+    UNAUTHORIZED = 4401
+    FORBIDDEN = 4403
+    SUBPROTOCOL_NOT_ACCEPTABLE = 4406
+    INITIALISATION_TIMEOUT = 4408
+    SUBSCRIBER_ALREADY_EXISTS = 4409
+    SLOW_CONSUMER = 4410
+    SILENT_CLIENT = 4411
+    TOO_MANY_CONNECTIONS = 4412
+    TOO_MANY_INITIALISATION_REQUESTS = 4429
 
 
 class Dropped(Exception):
-    """The reader took too long and is to come back with its last cursor."""
+    """The server ends a connection. `reason` is told to the client."""
+
+    def __init__(
+        self, code: CloseCode = CloseCode.SLOW_CONSUMER, reason: str = "events were not read fast enough"
+    ) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+    @property
+    def label(self) -> str:
+        """The code in words, for logs and metrics."""
+        return self.code.name.lower()
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What one event comes to: payloads, ready to be sent."""
-
-    position: Position
-    payloads: tuple[bytes, ...]
+class Gone(Exception):
+    """The client has left."""
 
 
-Render = Callable[[Sequence[Told]], Awaitable[list[Entry]]]
-"""Makes the entries of some events; those that come to nothing may be left out."""
+class Ending:
+    """An async context whose work can be ended from outside, now or later: it then raises the Dropped that says why."""
 
+    def __init__(self) -> None:
+        self._timeout = asyncio.timeout(None)
+        self._entered = False
+        self._why: Dropped | None = None
 
-class Channel:
-    """One stream of entries, made by one task for all who read it."""
+    async def __aenter__(self) -> Self:
+        await self._timeout.__aenter__()
+        self._entered = True
+        if self._why is not None:
+            self.now(self._why)
+        return self
 
-    def __init__(self, feed: Feed, organization_id: UUID, render: Render) -> None:
-        self._feed = feed
-        self._organization_id = organization_id
-        self._render = render
-        self._kept: list[Entry] = []
-        self._grown = asyncio.Condition()
-        self._opened: asyncio.Future[Tail] = asyncio.get_running_loop().create_future()
-        self._failure: Exception | None = None
-
-    async def keep_making(self) -> None:
-        """Follows the events until it is cancelled. What fails is tried again, for no event may be left out."""
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._entered = False
         try:
-            async with self._feed.following(self._organization_id) as tail:
-                self.start = self.end = tail.end
-                self._opened.set_result(tail)
-                while True:
-                    news = await tail.next(self.end, _PAGE)
-                    try:
-                        entries = await self._render(news.told)
-                    except FabricError as error:
-                        log.warning("notices could not be made", outline=Outline.of(error.__cause__ or error))
-                        await asyncio.sleep(_AFTER_FAILURE)
-                        continue
-                    await self._take(entries, news.end)
-        except Exception as error:
-            self._failure = error
-            if not self._opened.done():
-                self._opened.set_exception(error)
-            async with self._grown:
-                self._grown.notify_all()
+            await self._timeout.__aexit__(kind, error, trace)
+        except TimeoutError:
+            assert self._why is not None
+            raise self._why from None
 
-    async def _take(self, entries: list[Entry], end: Position) -> None:
-        async with self._grown:
-            self._kept += entries
-            self.end = end
-            if len(self._kept) > KEPT:
-                beyond = len(self._kept) - KEPT // 2
-                self.start = self._kept[beyond - 1].position
-                del self._kept[:beyond]
-            self._grown.notify_all()
+    def after(self, seconds: float, why: Dropped) -> None:
+        """Ends the work after so many seconds, unless told otherwise meanwhile."""
+        self._when(asyncio.get_running_loop().time() + max(0, seconds), why)
 
-    async def read(self, after: Position | None, ready: Callable[[Position], Awaitable[bytes]]) -> AsyncIterator[bytes]:
-        """READY, then what follows a place: without one, all that is not there yet. Dropped for who is too slow."""
-        tail = await asyncio.shield(self._opened)
-        place = self.end if after is None else after
-        yield await ready(place)
-        live = False
-        while True:
-            if place >= self.start:
-                live = True
-                entries, place_after = await self._next(place)
-            elif live:
-                raise Dropped
-            else:
-                news = await tail.page(place, _PAGE)
-                entries, place_after = await self._render(news.told), news.end
-            for entry in entries:
-                for payload in entry.payloads:
-                    yield payload
-            place = place_after
+    def now(self, why: Dropped) -> None:
+        """Ends the work. What ends it first says why."""
+        self._when(-math.inf, why)
 
-    async def _next(self, after: Position) -> tuple[list[Entry], Position]:
-        """The entries that are kept and come after the place, and how far they reach; waits for some."""
-        async with self._grown:
-            while self.end <= after and self._failure is None:
-                await self._grown.wait()
-            if self._failure is not None:
-                raise self._failure
-            first = bisect_right(self._kept, after, key=lambda entry: entry.position)
-            return self._kept[first:], self.end
+    def never(self) -> None:
+        """Takes back what `after` has said."""
+        self._when(None, None)
+
+    def _when(self, moment: float | None, why: Dropped | None) -> None:
+        if self._timeout.expired() or self._timeout.when() == -math.inf:
+            return
+        self._why = why
+        if self._entered:
+            self._timeout.reschedule(moment)
 
 
-class Streams:
-    """The channels that somebody reads."""
+class Outgoing:
+    """What is sent over one connection, waiting for as long as it is not read; nothing of it is kept here.
 
-    def __init__(self, feed: Feed) -> None:
-        self._feed = feed
-        self._channels: dict[Hashable, tuple[Channel, asyncio.Task[None]]] = {}
-        self._readers: dict[Hashable, int] = {}
+    So what a connection takes of memory is the server's own buffer of 64 KiB, and one message for each operation that
+    waits. If nothing at all gets on its way for `patience` seconds, the connection is ended as a slow consumer's.
+    """
 
-    @asynccontextmanager
-    async def joined(self, key: Hashable, organization_id: UUID, render: Render) -> AsyncIterator[Channel]:
-        """The channel of this key; `render` makes it, if nobody reads it yet."""
-        if key not in self._channels:
-            channel = Channel(self._feed, organization_id, render)
-            self._channels[key] = channel, asyncio.create_task(channel.keep_making())
-        self._readers[key] = self._readers.get(key, 0) + 1
+    def __init__(self, send: Send, ending: Ending, patience: float) -> None:
+        self._send = send
+        self._ending = ending
+        self._patience = patience
+        self._time = asyncio.get_running_loop().time
+        self._waiting = 0
+        self._moved_at = 0.0
+        self._alarm: asyncio.TimerHandle | None = None
+
+    async def put(self, message: Message) -> None:
+        """Gone when there is nobody to send it to."""
+        if self._waiting == 0:
+            self._moved_at = self._time()
+        if self._alarm is None:  # one for many messages: a timer for each would cost more than sending it
+            self._set_alarm(self._patience)
+        self._waiting += 1
         try:
-            yield self._channels[key][0]
+            await self._send(message)
+        except OSError:
+            raise Gone from None
         finally:
-            self._readers[key] -= 1
-            if not self._readers[key]:
-                del self._readers[key]
-                self._channels.pop(key)[1].cancel()
+            self._waiting -= 1
+            self._moved_at = self._time()
+
+    def close(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+
+    def _set_alarm(self, seconds: float) -> None:
+        self._alarm = asyncio.get_running_loop().call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        self._alarm = None
+        if self._waiting:
+            left = self._moved_at + self._patience - self._time()
+            if left > 0:
+                self._set_alarm(left)
+            else:
+                self._ending.now(Dropped())

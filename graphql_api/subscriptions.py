@@ -1,6 +1,6 @@
 """A subscription's operation run: from its one field to a stream of payloads."""
 
-from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Hashable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -10,13 +10,13 @@ from graphql.execution.values import get_argument_values
 from fabric.chronicle import Told
 from fabric.errors import BadInput
 from fabric.journal import Position
+from graphql_api.channels import Entry
 from graphql_api.compiler import Compiler
 from graphql_api.context import Context
 from graphql_api.documents import Operation
 from graphql_api.positions import event_cursor, read_event_cursor
 from graphql_api.responses import body, format_errors
 from graphql_api.selection import Spreader
-from graphql_api.streams import Entry
 from graphql_api.watches import Notice, Watcher, watch
 
 
@@ -56,10 +56,10 @@ class Subscription:
         definition: GraphQLField = type_.fields[selected[0].name]
         return selected[0].name, get_argument_values(definition, selected[0].node, self._executor.variable_values)
 
-    async def payloads(self) -> AsyncIterator[bytes]:
+    async def payloads(self) -> AsyncGenerator[bytes, None]:
         """READY's, then one for each notice; each is the JSON of a GraphQL response. Dropped for a reader too slow."""
-        streams, organization_id = self._context.services.streams, self._context.subject.organization_id
-        async with streams.joined(self._key, organization_id, self._entries) as channel:
+        channels, organization_id = self._context.services.channels, self._context.subject.organization_id
+        async with channels.joined(self._key, organization_id, self._entries) as channel:
             async for payload in channel.read(self._after, self._ready):
                 yield payload
 

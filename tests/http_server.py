@@ -16,7 +16,6 @@ from typing import Any
 import asyncpg
 import httpx
 import orjson
-import uvicorn
 from databases import COMPARTMENTS, run_sql
 
 from fabric.labels import Label
@@ -25,6 +24,9 @@ from fabric.secrets import token_secret
 from fabric.settings import Settings
 from fabric.tokens import issue_token
 from graphql_api.app import create_app
+from graphql_api.cli.serve import StoppingServer, configured, listening
+from graphql_api.connections import Connections
+from graphql_api.metrics import Metrics
 
 GRAPHQL = "application/graphql-response+json"
 
@@ -168,6 +170,7 @@ class Server:
     admin_url: str
     settings: Settings
     client: httpx.Client
+    metrics: Metrics
 
     def token(self, organization: str, label: str, roles: Sequence[str], name: str) -> str:
         return _token(self.settings, organization, label, tuple(roles), name)
@@ -263,7 +266,15 @@ def answer(request: Callable[[], httpx.Response]) -> Answer:
     return Answer(response.status_code, response.content, response.headers, time.perf_counter() - began)
 
 
-class _Quiet(uvicorn.Server):
+def eventually(holds: Callable[[], bool]) -> None:
+    """Waits until it holds."""
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+class _Quiet(StoppingServer):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Signals are the test runner's."""
@@ -279,12 +290,13 @@ def serving(
     if policy is not None:
         policy_file = folder / "policy.toml"
         policy_file.write_text(policy)
-    settings = Settings(data_dir=folder, policy_file=policy_file, log_format="json", **(changed or {}))
-    config = uvicorn.Config(
-        create_app(settings, database_url), port=0, log_config=None, access_log=False, ws="none", lifespan="on"
-    )
-    server = _Quiet(config)
-    thread = threading.Thread(target=server.run, daemon=True)
+    given = {"data_dir": folder, "policy_file": policy_file, "log_format": "json", "port": 0} | dict(changed or {})
+    settings = Settings(**given)
+    metrics = Metrics()
+    connections = Connections(settings, metrics)
+    config = configured(create_app(settings, database_url, None, metrics, connections), settings)
+    server = _Quiet(config, connections.stop)
+    thread = threading.Thread(target=server.run, args=([listening(settings)],), daemon=True)
     thread.start()
     try:
         deadline = time.monotonic() + 30
@@ -295,7 +307,7 @@ def serving(
         port = server.servers[0].sockets[0].getsockname()[1]
         url = f"http://127.0.0.1:{port}"
         with httpx.Client(base_url=url, timeout=30) as client:
-            yield Server(url, database_url, admin_url, settings, client)
+            yield Server(url, database_url, admin_url, settings, client, metrics)
     finally:
         server.should_exit = True
         thread.join(15)

@@ -115,7 +115,7 @@ def test_the_document_lists_every_command_and_every_option() -> None:
         actual[name] = [each for each in options if each not in common]
         left_out = {name for name, _ in common} - {name for name, _ in options}
         assert left_out <= (
-            {"--admin-database-url URL"} if name not in ("version", "import", "export") else {*dict(common)}
+            {"--admin-database-url URL"} if name not in ("version", "tokens", "import", "export") else {*dict(common)}
         )
     assert documented == actual
 
@@ -157,7 +157,7 @@ def test_what_answers_at_once_imports_nothing_of_the_server() -> None:
 
 
 def test_a_slip_in_a_command_gets_the_nearest(bare: Run) -> None:
-    assert "Did you mean 'token'?" in bare("tokn").err
+    assert "Did you mean 'migrate'?" in bare("migrat").err
 
 
 # What goes wrong is told in one line
@@ -280,6 +280,47 @@ def test_a_time_that_cannot_be_read_is_a_slip_in_the_option(bare: Run, expires: 
     outcome = bare(*token("--expires", expires))
     assert outcome.code == 2
     assert "such as 30d, 12h or 90m" in outcome.err
+
+
+def revoke(*more: str, organization: str = "acme", reason: str = "laptop lost") -> list[str]:
+    return ["tokens", "revoke", "--organization", organization, "--reason", reason, *more]
+
+
+def test_tokens_are_revoked_by_id_or_by_subject(run: Run, admin_url: str) -> None:
+    run("organization", "acme")
+    assert run(*revoke("--token-id", "t-1")).out == "acme: the token t-1 is refused\n"
+    moment = "2026-01-10T08:00:00+01:00"
+    told = "acme: tokens of ann that were issued until 2026-01-10T07:00:00Z are refused\n"
+    assert run(*revoke("--subject", "ann", "--issued-until", moment)).out == told
+    assert re.fullmatch(r"acme: tokens of bea .* until 20\S+Z are refused\n", run(*revoke("--subject", "bea")).out)
+    rows = asyncio.run(run_sql(admin_url, "select kind, name, reason from fabric.revocations order by 1, 2"))
+    assert [tuple(row) for row in rows] == [
+        ("subject", "ann", "laptop lost"), ("subject", "bea", "laptop lost"), ("token", "t-1", "laptop lost")
+    ]  # fmt: skip
+
+
+def test_a_revocation_that_cannot_be_meant_is_refused_with_what_to_do(run: Run) -> None:
+    run("organization", "acme")
+    assert "either --token-id or --subject" in run(*revoke()).refusal
+    assert "either --token-id or --subject" in run(*revoke("--token-id", "a", "--subject", "b")).refusal
+    assert "is for --subject" in run(*revoke("--token-id", "a", "--issued-until", "2026-01-10T08:00:00Z")).refusal
+    assert "yet to come" in run(*revoke("--subject", "ann", "--issued-until", "2999-01-10T08:00:00Z")).refusal
+    assert "printable" in run(*revoke("--subject", "")).refusal
+    assert "a reason is required" in run(*revoke("--subject", "ann", reason=" ")).refusal
+    assert "`semantic-fabric organization nobody`" in run(*revoke("--subject", "a", organization="nobody")).refusal
+
+
+@pytest.mark.parametrize("moment", ["", "yesterday", "2026-01-10", "2026-01-10T08:00:00"])
+def test_a_moment_has_a_time_zone(run: Run, moment: str) -> None:
+    outcome = run(*revoke("--subject", "ann", "--issued-until", moment))
+    assert outcome.code == 2
+    assert "2026-01-10T08:00:00Z" in outcome.err
+
+
+def test_revoking_needs_the_rights_of_an_administrator(run: Run, server_url: str) -> None:
+    run("organization", "acme")
+    refusal = run(*revoke("--subject", "ann", "--admin-database-url", server_url)).refusal
+    assert "FABRIC_ADMIN_DATABASE_URL" in refusal
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ from fabric.names import RESERVED_NAMES
 from fabric.policy import PERMISSIONS
 from fabric.settings import Settings, variable
 from graphql_api.cli import COMMANDS
+from graphql_api.streams import CloseCode
 
 ROOT = Path(__file__).parent.parent
 README, CHANGELOG = ROOT / "README.md", ROOT / "CHANGELOG.md"
@@ -294,6 +295,12 @@ def test_every_reserved_name_is_documented() -> None:
 
 def reserved(group: str) -> set[str]:
     return {name for each, _, name in (n.partition(":") for n in RESERVED_NAMES) if each == group}
+
+
+def test_every_close_code_is_documented_and_no_other() -> None:
+    text = (ROOT / "docs" / "integrators.md").read_text("utf-8")
+    section = text.split("#### Close codes\n")[1].split("\n### ")[0]
+    assert re.findall(r"(?m)^\| `(\d+)` \|", section) == [str(int(code)) for code in CloseCode]
 
 
 def test_every_key_of_a_definition_is_documented() -> None:

@@ -110,8 +110,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR  "])
 def test_a_token_says_who_asks(scheme: str) -> None:
-    claims = read(f"{scheme} {signed(jti='t-1', exp=4_000_000_000)}")
-    assert claims == Claims("acme", "ann", frozenset({"reader"}), Label.parse("SECRET/ALPHA"), 4e9, "t-1")
+    claims = read(f"{scheme} {signed(jti='t-1', iat=1_500_000_000, exp=4_000_000_000)}")
+    assert claims == Claims("acme", "ann", frozenset({"reader"}), Label.parse("SECRET/ALPHA"), 4e9, "t-1", 1.5e9)
 
 
 @pytest.mark.parametrize("algorithm", PRIVATE)

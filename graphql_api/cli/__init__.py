@@ -21,6 +21,7 @@ COMMANDS = {
     "migrate": ("migrate", "Bring the database to the revision that this version needs."),
     "organization": ("organization", "Make an organization, or add compartments to one."),
     "token": ("tokens", "Print a token for development."),
+    "tokens": ("revocations", "Refuse tokens before they expire."),
     "define": ("define", "Define types from JSON files."),
     "import": ("imports", "Import objects and links from a file."),
     "export": ("exports", "Export what a clearance sees."),

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 import structlog
 import typer
 import uvicorn
+from starlette.types import ASGIApp
 
 from fabric import log as logging
 from fabric.settings import Settings, variable
@@ -18,6 +19,7 @@ from graphql_api.cli.database import Place, opened, place_of
 from graphql_api.cli.failures import Refused, refusing
 from graphql_api.cli.options import DatabaseUrl, DataDir, Host, Port, command_app, settings_of
 from graphql_api.cli.readiness import prepare
+from graphql_api.connections import Connections
 from graphql_api.metrics import Metrics, served
 
 app = command_app()
@@ -53,6 +55,9 @@ def listening(settings: Settings) -> socket.socket:
         listener = socket.socket(family, kind)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if hasattr(socket, "TCP_USER_TIMEOUT"):  # ends what nobody reads, or hears, when all else has been tried
+                patience = min(2 * settings.slow_consumer_seconds * 1000, 2**31 - 1)
+                listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(patience))
             listener.bind(address)
         except OSError as error:
             listener.close()
@@ -73,12 +78,30 @@ def run(settings: Settings, place: Place, listener: socket.socket, announce: Cal
     """Serves until the process is told to stop; `announce` gets the URL once clients can connect."""
     with refusing(ValueError), refusing(OSError, saying=f"{variable('jwt_key_file')}: "):
         metrics = Metrics()
+        connections = Connections(settings, metrics)
         admin_url = place.admin_url if place.admin_url != place.url else None
-        application = create_app(settings, place.url, admin_url, metrics)
-    config = uvicorn.Config(
+        application = create_app(settings, place.url, admin_url, metrics, connections)
+    config = configured(application, settings)
+    with _scraped(settings, metrics), suppress(KeyboardInterrupt):  # what uvicorn ends with when stopped as asked
+        server = _Server(config, connections.stop, lambda: announce(_url(settings.host, listener)))
+        server.run(sockets=[listener])
+    log.info("stopped")
+
+
+def configured(application: ASGIApp, settings: Settings) -> uvicorn.Config:
+    """How uvicorn serves the application.
+
+    WebSockets are not compressed: what an attacker can put beside a secret would tell of it by the length, and each
+    would take memory for it. Signs of life are the application's.
+    """
+    return uvicorn.Config(
         application,
         loop="uvloop",
         http="httptools",
+        ws="websockets-sansio",
+        ws_max_size=settings.max_body_bytes,
+        ws_per_message_deflate=False,
+        ws_ping_interval=None,
         lifespan="on",
         log_config=None,
         log_level="warning",
@@ -86,9 +109,6 @@ def run(settings: Settings, place: Place, listener: socket.socket, announce: Cal
         server_header=False,
         timeout_graceful_shutdown=math.ceil(settings.shutdown_grace_seconds),
     )
-    with _scraped(settings, metrics), suppress(KeyboardInterrupt):  # what uvicorn ends with when stopped as asked
-        _Server(config, lambda: announce(_url(settings.host, listener))).run(sockets=[listener])
-    log.info("stopped")
 
 
 @contextmanager
@@ -99,9 +119,21 @@ def _scraped(settings: Settings, metrics: Metrics) -> Iterator[None]:
         yield
 
 
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+class StoppingServer(uvicorn.Server):
+    """Calls `stop` before it waits for all connections to end."""
+
+    def __init__(self, config: uvicorn.Config, stop: Callable[[], None]) -> None:
         super().__init__(config)
+        self._stop = stop
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._stop()
+        await super().shutdown(sockets)
+
+
+class _Server(StoppingServer):
+    def __init__(self, config: uvicorn.Config, stop: Callable[[], None], announce: Callable[[], None]) -> None:
+        super().__init__(config, stop)
         self._announce = announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -23,10 +23,10 @@ from fabric.policy import Policy
 from fabric.settings import Settings
 from fabric.subject import Subject
 from fabric.types import Types
+from graphql_api.channels import Channels
 from graphql_api.compiler import Compiler, OperationReader, Outcome
 from graphql_api.context import Context, Services
 from graphql_api.schema import build_surface
-from graphql_api.streams import Streams
 
 T = TypeVar("T")
 
@@ -64,8 +64,8 @@ class Ground:
         self.objects = Objects(self.types)
         self.links = Links(self.types)
         feed = Feed(self.database)
-        streams, graphs = Streams(feed), Graphs(self.database, feed, SETTINGS.graph_memory_bytes)
-        self.services = Services(SETTINGS, self.database, self.types, self.objects, self.links, streams, graphs)
+        channels, graphs = Channels(feed), Graphs(self.database, feed, SETTINGS.graph_memory_bytes)
+        self.services = Services(SETTINGS, self.database, self.types, self.objects, self.links, channels, graphs)
 
     async def _close(self) -> None:
         await self.admin.close()
