@@ -87,7 +87,9 @@ class Channel:
                 del self._kept[:beyond]
             self._grown.notify_all()
 
-    async def read(self, after: Position | None, ready: Callable[[Position], Awaitable[bytes]]) -> AsyncGenerator[bytes, None]:
+    async def read(
+        self, after: Position | None, ready: Callable[[Position], Awaitable[bytes]]
+    ) -> AsyncGenerator[bytes, None]:
         """READY, then what follows a place: without one, all that is not there yet. Dropped for who is too slow."""
         tail = await asyncio.shield(self._opened)
         place = self.end if after is None else after

@@ -118,7 +118,8 @@ def subscription_source() -> Iterator[Source]:
         ours = _subscriptions(source)
         if real is not None:
             ours = GraphQLObjectType("Subscription", real.fields | ours.fields)
-        return replace(surface, schema=GraphQLSchema(**parts | {"subscription": ours}))
+        types = [t for t in parts["types"] or () if t is not real]
+        return replace(surface, schema=GraphQLSchema(**parts | {"subscription": ours, "types": types}))
 
     stream = Prepared.stream
 
