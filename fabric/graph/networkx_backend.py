@@ -17,7 +17,7 @@ from fabric.errors import BadInput, NotFound
 from fabric.graph.arrays import Floats
 from fabric.graph.paths import Path
 from fabric.graph.projection import components, project_with_places
-from fabric.graph.ranking import DAMPING, ROUNDS, NotConverged
+from fabric.graph.ranking import DAMPING, NotConverged
 from fabric.graph.ranking import pagerank as ranks_of
 from fabric.graph.sight import Direction
 from fabric.graph.view import GraphView
@@ -133,7 +133,7 @@ def pagerank(
     view: GraphView,
     alpha: float = DAMPING,
     personalization: Mapping[UUID, float] | None = None,
-    max_iter: int = ROUNDS,
+    max_iter: int = 100,
     tol: float = 1e-6,
     nstart: Mapping[UUID, float] | None = None,
     weight: Any = WEIGHT,

@@ -1,8 +1,10 @@
 """The shortest path between two nodes, by number of links or by their weights; from both ends at once."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from math import inf, isnan
+from typing import NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -15,6 +17,9 @@ from fabric.graph.sight import Direction, Sight
 
 NO_WEIGHT = 1.0
 """What a link without a weight counts."""
+NEGATIVE = "a link has a negative weight; ask without weights"
+READ_AHEAD = 32
+"""The links of so many nodes are read at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,7 @@ def costs(sight: Sight, places: Ints) -> Floats:
     """The weights of links. BadInput if one is negative."""
     weights = sight.weights(places)
     if (weights < 0).any():
-        raise BadInput("a link has a negative weight; ask without weights")
+        raise BadInput(NEGATIVE)
     weights[np.isnan(weights)] = NO_WEIGHT
     return weights
 
@@ -106,6 +111,12 @@ class _Label:
     place: int
 
 
+class _Weighted(NamedTuple):
+    other: Ints
+    place: Ints
+    weight: Floats
+
+
 @dataclass(slots=True, eq=False)
 class _Side:
     """What one end knows: by node, the ways to it of which none is both as light and as short as another."""
@@ -113,7 +124,9 @@ class _Side:
     direction: Direction
     heap: list[tuple[float, int, int, _Label]] = field(default_factory=list)
     ways: dict[int, list[_Label]] = field(default_factory=dict)
-    around: dict[int, list[tuple[int, int, float]]] = field(default_factory=dict)
+    around: dict[int, _Weighted] = field(default_factory=dict)
+    """The links that were read, by node; `met` are the nodes whose links were made use of."""
+    met: set[int] = field(default_factory=set)
     pushed: int = 0
 
     def push(self, label: _Label, bounded: bool) -> bool:
@@ -158,16 +171,30 @@ def least_weight(
     return None if best is None else _joined(sight, *best)
 
 
-def _around(sight: Sight, side: _Side, node: int, budget: Budget) -> list[tuple[int, int, float]]:
-    """The other end, place and weight of each link."""
-    found = side.around.get(node)
-    if found is None:
-        found = side.around[node] = []
-        for links in sight.around(np.array([node]), side.direction):
-            budget.spend(len(links.other))
-            weights = costs(sight, links.place).tolist()
-            found += zip(links.other.tolist(), links.place.tolist(), weights, strict=True)
-    return found
+def _around(sight: Sight, side: _Side, node: int, budget: Budget) -> Iterable[tuple[int, int, float]]:
+    """The other end, place and weight of each link. The budget is spent when a node is asked for the first time."""
+    if node not in side.around:
+        _read_ahead(sight, side, node)
+    links = side.around[node]
+    if node not in side.met:
+        side.met.add(node)
+        budget.spend(len(links.other))
+        if (links.weight < 0).any():
+            raise BadInput(NEGATIVE)
+    return zip(links.other.tolist(), links.place.tolist(), links.weight.tolist(), strict=True)
+
+
+def _read_ahead(sight: Sight, side: _Side, node: int) -> None:
+    """Reads the links of this node, and of those that will probably be next: together that is far quicker."""
+    coming = [entry[-1].node for entry in side.heap[: READ_AHEAD - 1]]
+    nodes = [each for each in dict.fromkeys((node, *coming)) if each not in side.around]
+    for links in sight.around(np.array(nodes), side.direction):
+        weight = sight.weights(links.place)
+        weight[np.isnan(weight)] = NO_WEIGHT
+        bounds = np.searchsorted(links.owner, np.arange(len(nodes) + 1)).tolist()
+        for each, start, end in zip(nodes, bounds, bounds[1:], strict=False):
+            if end > start or each not in side.around:
+                side.around[each] = _Weighted(links.other[start:end], links.place[start:end], weight[start:end])
 
 
 def _joined(sight: Sight, way: _Label, rest: _Label) -> Path:

@@ -6,7 +6,8 @@ from fabric.graph.arrays import Floats
 from fabric.graph.projection import Projection
 
 DAMPING = 0.85
-ROUNDS = 100
+ROUNDS = 200
+TOLERANCE = 1e-7
 
 
 class NotConverged(Exception):
@@ -22,12 +23,13 @@ def pagerank(
     dangling: Floats | None = None,
     start: Floats | None = None,
     rounds: int = ROUNDS,
-    tolerance: float = 1e-6,
+    tolerance: float = TOLERANCE,
 ) -> Floats:
-    """By place of a node, the probability that a random walk is there; `tolerance` is of their sum of differences.
+    """By place of a node, the probability that a random walk is there.
 
     `weights` are the links'; without them all count 1. The other arrays are distributions over the nodes, for where a
     walk begins anew, where it goes from nodes without links (by default as it begins anew), and to start from.
+    `tolerance` is how much the ranks may change, all together, in the last of at most so many rounds.
     """
     count = len(projection.nodes)
     if not count:
