@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 from uuid import UUID
 
 import structlog
@@ -21,6 +22,8 @@ from fabric.feed import Feed, Tail
 from fabric.journal import Position
 from fabric.log import Outline
 from graphql_api.streams import Dropped
+
+T = TypeVar("T")
 
 KEPT = 1_000
 """Events whose payloads a channel keeps."""
@@ -64,7 +67,7 @@ class Channel:
                 while True:
                     news = await tail.next(self.end, _PAGE)
                     try:
-                        entries = await self._render(news.told)
+                        entries = await _whole(self._render(news.told))
                     except FabricError as error:
                         log.warning("notices could not be made", outline=Outline.of(error.__cause__ or error))
                         await asyncio.sleep(_AFTER_FAILURE)
@@ -93,7 +96,7 @@ class Channel:
         """READY, then what follows a place: without one, all that is not there yet. Dropped for who is too slow."""
         tail = await asyncio.shield(self._opened)
         place = self.end if after is None else after
-        yield await ready(place)
+        yield await _whole(ready(place))
         live = False
         while True:
             if place >= self.start:
@@ -103,7 +106,7 @@ class Channel:
                 raise Dropped
             else:
                 news = await tail.page(place, _PAGE)
-                entries, place_after = await self._render(news.told), news.end
+                entries, place_after = await _whole(self._render(news.told)), news.end
             for entry in entries:
                 for payload in entry.payloads:
                     yield payload
@@ -118,6 +121,16 @@ class Channel:
                 raise self._failure
             first = bisect_right(self._kept, after, key=lambda entry: entry.position)
             return self._kept[first:], self.end
+
+
+async def _whole(work: Awaitable[T]) -> T:
+    """What the work gives. Who is cancelled leaves it to end by itself: half of an execution has loose ends."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        raise
 
 
 class Channels:
