@@ -156,7 +156,7 @@ class GraphFields:
 
     async def _traverse(self, _: Any, info: Info, **given: Any) -> Any:
         asked = await _Asked.of(info, given)
-        starts = [info.context.read_id(id, "from", i) for i, id in enumerate(given["from"])]
+        starts = [asked.node(info, id, "from", i) for i, id in enumerate(given["from"])]
         first, depth = asked.first(), asked.depth()
         types = given.get("types")
         family = None if types is None else self._family(types)
@@ -184,7 +184,7 @@ class GraphFields:
 
     async def _shortest_path(self, _: Any, info: Info, **given: Any) -> Any:
         asked = await _Asked.of(info, given)
-        start, end = info.context.read_id(given["from"], "from"), info.context.read_id(given["to"], "to")
+        start, end = asked.node(info, given["from"], "from"), asked.node(info, given["to"], "to")
         path = await asked.look(
             lambda view: view.shortest_path(
                 start, end, asked.direction, max_depth=asked.depth(), weighted=given["weighted"], budget=asked.budget
@@ -197,7 +197,7 @@ class GraphFields:
 
     async def _neighborhood(self, _: Any, info: Info, **given: Any) -> Any:
         asked = await _Asked.of(info, given)
-        of, first = info.context.read_id(given["of"], "of"), asked.first(least=1)
+        of, first = asked.node(info, given["of"], "of"), asked.first(least=1)
         radius = asked.within("radius", asked.most_depth)
         near = await asked.look(
             lambda view: view.neighborhood(of, radius=radius, limit=first + 1, budget=asked.budget)
@@ -209,18 +209,18 @@ class GraphFields:
 
     async def _relate(self, _: Any, info: Info, **given: Any) -> Any:
         asked = await _Asked.of(info, given)
-        to, first = info.context.read_id(given["to"], "to"), asked.first()
+        to, first = asked.node(info, given["to"], "to"), asked.first()
         scored = await asked.look(lambda view: view.related(to, first, budget=asked.budget))
         return [{"score": each.score, "node": each.id} for each in scored]
 
     async def _degree(self, _: Any, info: Info, **given: Any) -> Any:
         asked = await _Asked.of(info, given)
-        of = info.context.read_id(given["of"], "of")
+        of = asked.node(info, given["of"], "of")
         return await asked.look(lambda view: view.degree(of, asked.direction, budget=asked.budget))
 
     async def _component_of(self, _: Any, info: Info, **given: Any) -> Any:
         asked = await _Asked.of(info, given)
-        of = info.context.read_id(given["of"], "of")
+        of = asked.node(info, given["of"], "of")
         component = await asked.look(lambda view: view.component(of, budget=asked.budget))
         return {"lowestId": str(component.id), "size": component.size}
 
@@ -284,10 +284,14 @@ class _Asked:
 
     async def look(self, ask: Callable[[GraphView], T]) -> T:
         """In a thread: a large graph takes its time, and others are answered meanwhile."""
-        try:
-            return await asyncio.to_thread(ask, self.view)
-        except NotFound:
-            raise NotFound("not found") from None
+        return await asyncio.to_thread(ask, self.view)
+
+    def node(self, info: Info, id: str, *path: str | int) -> UUID:
+        """An object that the reader sees."""
+        found = info.context.read_id(id, *path)
+        if found not in self.view:
+            raise NotFound("not found", path)
+        return found
 
     @property
     def direction(self) -> Direction:
