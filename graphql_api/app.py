@@ -32,6 +32,7 @@ from fabric.types import Types
 from graphql_api import graphiql
 from graphql_api.authentication import Gate
 from graphql_api.context import Services
+from graphql_api.export_http import ExportOverHTTP
 from graphql_api.http import GraphQLOverHTTP
 from graphql_api.metrics import Metrics
 from graphql_api.pipeline import Pipeline
@@ -82,7 +83,9 @@ def create_app(
             app.state.database = database
             measured.database = database
             surfaces = Surfaces(settings, measured.caches)
-            app.state.graphql = GraphQLOverHTTP(Pipeline(services, gate, surfaces), measured)
+            pipeline = Pipeline(services, gate, surfaces)
+            app.state.graphql = GraphQLOverHTTP(pipeline, measured)
+            app.state.export = ExportOverHTTP(pipeline, measured)
             async with _following_types(database, types, admin_url):
                 yield
 
@@ -90,6 +93,7 @@ def create_app(
         lifespan=lifespan,
         routes=[
             Route("/graphql", _graphql, methods=["GET", "POST"]),
+            Route("/export", _Export(), methods=["GET", "POST"]),
             *([Mount(graphiql.PATH, graphiql.Assets())] if settings.console else []),
             Route("/healthz", _healthy),
             Route("/readyz", _ready),
@@ -109,7 +113,7 @@ def _sharing(app: ASGIApp, settings: Settings) -> ASGIApp:
         allow_origins=settings.allowed_origins,
         allow_methods=["GET", "POST"],
         allow_headers=["Authorization", "Content-Type", SESSION_LABEL_HEADER, "X-Request-Id"],
-        expose_headers=["X-Request-Id"],
+        expose_headers=["X-Request-Id", "Content-Disposition"],
     )
 
 
@@ -136,6 +140,14 @@ async def _graphql(request: Request) -> Response:
         return graphiql.page()
     endpoint: GraphQLOverHTTP = request.app.state.graphql
     return await endpoint(request)
+
+
+class _Export:
+    """The endpoint made at the start. No function: it sends its response itself."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        endpoint: ExportOverHTTP = scope["app"].state.export
+        await endpoint(scope, receive, send)
 
 
 async def _refused(_: Request, error: Exception) -> Response:

@@ -23,7 +23,7 @@ from graphql import (
 from graphql.execution.values import get_variable_values
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from fabric.errors import TooComplex
+from fabric.errors import BadInput, TooComplex
 from fabric.settings import Settings
 from graphql_api.arguments import shape
 from graphql_api.caches import CacheCounts
@@ -31,11 +31,11 @@ from graphql_api.context import Context, Info
 from graphql_api.cost import Terms, cost, terms
 from graphql_api.documents import DocumentLimits, Documents, Operation
 from graphql_api.faults import variable_faults
-from graphql_api.plan import Plan, Request
+from graphql_api.plan import Edges, Nodes, Page, Plan, Request
 from graphql_api.planner import OBJECT_IDS, PageLimits, Planner
 from graphql_api.schema import Surface
 from graphql_api.selection import Selected, Spreader
-from graphql_api.sql import Statement, statement
+from graphql_api.sql import Statement, items_statement, statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,19 @@ class Prepared:
     keys: tuple[str, ...]
     compiled: Compiled | None
     rest: DocumentNode | None
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """What reads the items of a query's one connection: a statement for `Transaction.open`, and what it takes.
+
+    `name` is the connection's response key, `listing` what is planned of its items.
+    """
+
+    name: str
+    listing: Nodes | Edges
+    statement: str
+    arguments: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +132,27 @@ class Compiler:
         members = orjson.loads(data) | result.data
         return Outcome(orjson.dumps({key: members[key] for key in prepared.keys}), result.errors or ())
 
+    def items(self, context: Context, operation: Operation) -> Items:
+        """The items of the query's one connection, for as many of them as are wanted.
+
+        BadInput for another operation. Permissions and cost are checked, that of one page of it.
+        """
+        key = ("items", self._shape(operation, context.variables))
+        compiled: Compiled | None = operation.plans.get(key)
+        if compiled is None:
+            if not operation.is_query:
+                raise BadInput("an export is of a query")
+            planner = self._planner(context, operation)
+            plan, most = planner.plan_items(_selected(context, operation))
+            compiled = Compiled(plan, items_statement(plan, most), tuple(sorted(planner.permissions)), terms(plan))
+            operation.plans.keep(key, compiled)
+        ((name, page),) = compiled.plan.roots
+        assert isinstance(page, Page)
+        ((_, listing),) = page.outputs
+        assert isinstance(listing, Nodes | Edges)
+        arguments = self._arguments(context, compiled, context.variables)
+        return Items(name, listing, compiled.statement.text, arguments)
+
     async def read_objects(
         self, operation: Operation, context: Context, info: Info, object_ids: Sequence[UUID]
     ) -> list[Any]:
@@ -170,9 +204,7 @@ class Compiler:
         return Planner(self.surface, spreader, context.variables, self._pages)
 
     def _prepare(self, context: Context, operation: Operation) -> Prepared:
-        selected = Spreader(operation.fragments, context.variables).collect(
-            [operation.node.selection_set], lambda _: True
-        )
+        selected = _selected(context, operation)
         roots = self.surface.roots
         # `__typename` alone needs no database; beside compiled fields it costs their statement nothing.
         constants = {"__typename"} if any(f.name in roots for f in selected) else set()
@@ -217,6 +249,12 @@ class Compiler:
             executor_class=StrawberryGraphQLCoreExecutionContext,
         )
         return result if isinstance(result, ExecutionResult) else await result
+
+
+def _selected(context: Context, operation: Operation) -> list[Selected]:
+    """The operation's root fields."""
+    spreader = Spreader(operation.fragments, context.variables)
+    return spreader.collect([operation.node.selection_set], lambda _: True)
 
 
 def _compiled(planner: Planner, plan: Plan) -> Compiled:

@@ -6,7 +6,7 @@ Even so the figures tell how busy others are, so they are served from an address
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -28,6 +28,10 @@ class Metrics(Collector):
             "fabric_requests", "GraphQL requests answered, by the code of their first error.", ["outcome"],
             registry=self.registry,
         )  # fmt: skip
+        self._exports = Counter(
+            "fabric_exports", "Exports that ended, by what went wrong with them.", ["outcome"], registry=self.registry
+        )
+        self.exporting = Gauge("fabric_exports_running", "Exports that run.", registry=self.registry)
         self._seconds = Histogram(
             "fabric_request_seconds", "From a request's headers to its answer.", buckets=_SECONDS,
             registry=self.registry,
@@ -37,6 +41,10 @@ class Metrics(Collector):
         """`outcome` is OK or one of the documented codes, so there are few of them."""
         self._requests.labels(outcome).inc()
         self._seconds.observe(seconds)
+
+    def exported(self, outcome: str) -> None:
+        """`outcome` is OK, one of the documented codes, or GONE where the reader has left."""
+        self._exports.labels(outcome).inc()
 
     def collect(self) -> Iterator[Metric]:
         """What is counted elsewhere, as it stands at a scrape."""

@@ -8,7 +8,7 @@ from fabric.errors import BadInput
 from fabric.organizations import Organization
 from fabric.subject import Subject
 from graphql_api.authentication import Gate
-from graphql_api.compiler import Compiler, OperationReader, Outcome
+from graphql_api.compiler import Compiler, Items, OperationReader, Outcome
 from graphql_api.context import Context, Services
 from graphql_api.documents import Operation
 from graphql_api.surfaces import Surfaces
@@ -53,6 +53,10 @@ class Prepared:
 
     async def run(self, context: Context) -> Outcome:
         return await self.compiler.run(context, self.operation, self.given)
+
+    def items(self, context: Context) -> Items:
+        """What an export reads. Raises as `Compiler.items` does."""
+        return self.compiler.items(context, self.operation)
 
 
 class Pipeline:
