@@ -79,7 +79,7 @@ RESERVED_NAMES = frozenset(
         Event EventConnection EventEdge TypeDefinition TypeDefinitionField EncryptedField Position Boolean Int Float
         String ID BigInt Decimal Date DateTime Duration UUID URI JSON DefineTypePayload RetireTypePayload
         LinkPayload UnlinkPayload RegradePayload LinkInput UpdateLinkInput TypeDefinitionInput SearchHit
-        Grouping DateGrouping TimeGrouping""".split()}
+        RegisterDocumentsPayload Grouping DateGrouping TimeGrouping""".split()}
     | {f"type:{scalar}{suffix}" for suffix in ("Where", "ListWhere") for scalar in """
         ID String Int BigInt Float Decimal Boolean Date DateTime Duration UUID URI JSON Label""".split()}
     | {f"type:{values}{suffix}" for suffix in ("Aggregate", "Having") for values in """
@@ -89,7 +89,7 @@ RESERVED_NAMES = frozenset(
         related search searchLinks context keys auditLog changed position""".split()}
     | {f"mutation:{name}" for name in """
         link unlink updateLink defineType defineTypes retireType appendEvent unlockField unlockFields rotateKeys
-        setConfig regradeObject""".split()}
+        setConfig regradeObject registerDocuments""".split()}
 )  # fmt: skip
 """What the fixed part of the schema has, or will have; a test holds it against the schema itself.
 

@@ -113,6 +113,10 @@ class Settings:
     max_cost: int = _setting("most rows that one request may ask for, counted from its page sizes", 1_000_000, least=1)
     max_page_size: int = _setting("most items that one page may ask for", 1_000, least=1)
     default_page_size: int = _setting("items in a page that does not say", 50, least=1)
+    documents: str = _setting("which GraphQL documents run", "any", choices=("any", "registered"))
+    automatic_persisted_queries: bool = _setting(
+        "whether clients may leave documents in memory, to ask for them by their hash", False
+    )
     max_exports: int = _setting(
         "exports that run at once, each with a database connection; fewer than `pool_size`", 2, least=0
     )
@@ -159,6 +163,8 @@ class Settings:
         for name in ("database_url", "admin_database_url"):
             if getattr(self, name) and not getattr(self, name).startswith(("postgresql://", "postgres://")):
                 _refuse(name, "must start with postgresql://")
+        if self.documents == "registered" and self.automatic_persisted_queries:
+            _refuse("automatic_persisted_queries", f"must be false where {variable('documents')} is registered")
         if self.max_exports >= self.pool_size:
             _refuse("max_exports", f"must be less than {variable('pool_size')}: other requests need connections too")
         if self.default_page_size > self.max_page_size:

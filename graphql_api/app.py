@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fabric import indexes
 from fabric.db import Database
+from fabric.document_register import DocumentRegister
 from fabric.errors import BadInput, FabricError, NotFound
 from fabric.links import Links
 from fabric.log import request as request_scope
@@ -78,7 +79,9 @@ def create_app(
         ) as database:
             await database.require_safe_role()
             types = Types(database)
-            services = Services(settings, database, types, Objects(types), Links(types))
+            services = Services(
+                settings, database, types, Objects(types), Links(types), DocumentRegister(database)
+            )
             gate = Gate(identities, Directory(database), policy)
             app.state.database = database
             measured.database = database

@@ -88,6 +88,9 @@ class OperationReader:
     async def read_objects(self, context: Context, info: Info, object_ids: Sequence[UUID]) -> list[Any]:
         return await self.compiler.read_objects(self.operation, context, info, object_ids)
 
+    def check_document(self, text: str) -> None:
+        self.compiler.check(text)
+
     def check_objects(self, context: Context, info: Info, number: int) -> None:
         self.compiler.check_objects(self.operation, context, info, number)
 
@@ -105,6 +108,10 @@ class Compiler:
     def operation(self, text: str, name: str | None) -> Operation:
         """The operation, parsed and valid. Raises as `Documents.operation` does."""
         return self._documents.operation(text, name)
+
+    def check(self, text: str) -> None:
+        """Raises as `Documents.check` does."""
+        self._documents.check(text)
 
     def variables(self, operation: Operation, given: Mapping[str, Any]) -> dict[str, Any]:
         """The coerced variables. BadInput or Several, with paths, for what does not fit their types."""
@@ -156,7 +163,7 @@ class Compiler:
     async def read_objects(
         self, operation: Operation, context: Context, info: Info, object_ids: Sequence[UUID]
     ) -> list[Any]:
-        """See `ObjectReader`."""
+        """See `Reader`."""
         sets = [node.selection_set for node in info.field_nodes if node.selection_set]
         compiled = self._of_objects(operation, context, info.path.as_list(), sets, info.return_type)
         bound = context.variables | {OBJECT_IDS: list(object_ids)}
@@ -164,7 +171,7 @@ class Compiler:
         return rows
 
     def check_objects(self, operation: Operation, context: Context, info: Info, number: int) -> None:
-        """See `ObjectReader`."""
+        """See `Reader`."""
         payload = get_named_type(info.return_type)
         assert isinstance(payload, GraphQLObjectType)
         sets = [node.selection_set for node in info.field_nodes if node.selection_set]

@@ -13,6 +13,7 @@ import orjson
 
 from fabric.catalogue import Catalogue
 from fabric.db import Database
+from fabric.document_register import DocumentRegister
 from fabric.labels import Label, Lattice
 from fabric.links import Links
 from fabric.objects import Objects
@@ -60,7 +61,9 @@ class Ground:
         self.types = Types(self.database)
         self.objects = Objects(self.types)
         self.links = Links(self.types)
-        self.services = Services(SETTINGS, self.database, self.types, self.objects, self.links)
+        self.services = Services(
+            SETTINGS, self.database, self.types, self.objects, self.links, DocumentRegister(self.database)
+        )
 
     async def _close(self) -> None:
         await self.admin.close()

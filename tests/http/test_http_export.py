@@ -34,7 +34,7 @@ def listed(server: Server) -> Tenant:
         {"i": AWKWARD},
     )
     assets, plant = [a["id"] for a in made["createAssets"]["assets"]], made["createPlant"]["plant"]["id"]
-    link = "mutation ($i: LinkInput!) { link(input: $i) { id } }"
+    link = "mutation ($i: LinkInput!) { link(input: $i) { linkId } }"
     for sensor in made["createSensors"]["sensors"]:
         tenant.data(link, {"i": {"relation": "has_sensor", "from": assets[0], "to": sensor["id"], "weight": 0.5}})
     for asset in assets[:2]:
@@ -255,7 +255,7 @@ def test_columns_of_objects_of_several_types_are_merged(organization: Tenant) ->
         ' c: createBag(input: {name: "c"}) { bag { id } } }'
     )
     ids = {key: next(iter(value.values()))["id"] for key, value in made.items()}
-    link = "mutation ($i: LinkInput!) { link(input: $i) { id } }"
+    link = "mutation ($i: LinkInput!) { link(input: $i) { linkId } }"
     organization.data(link, {"i": {"relation": "lid", "from": ids["b"], "to": ids["a"]}})
     organization.data(link, {"i": {"relation": "owner", "from": ids["c"], "to": ids["b"]}})
     query = (
