@@ -40,6 +40,7 @@ _BEGIN_SNAPSHOT = """
 begin isolation level repeatable read read only;
 set local statement_timeout = 0;
 set local idle_in_transaction_session_timeout = 0; """
+_BE_PATIENT = "set local statement_timeout = {:d}; set local idle_in_transaction_session_timeout = {:d}"
 
 
 class LostRace(Exception):
@@ -118,6 +119,11 @@ class Transaction:
     async def cursor(self, sql: str, *args: Any, size: int = 1000) -> AsyncIterator[asyncpg.Record]:
         async for record in self._connection.cursor(sql, *args, prefetch=size):
             yield record
+
+    async def open(self, sql: str, args: tuple[Any, ...] = ()) -> Any:
+        """A cursor of a statement made with `READ`; `args` start at $3. `await cursor.fetch(n)` gives its next rows."""
+        session = self.session
+        return await self._connection.cursor(sql, str(session.organization_id), str(session.label), *args)
 
 
 def _set(session: Session) -> str:
@@ -236,14 +242,18 @@ class Database:
 
     @asynccontextmanager
     async def transaction(
-        self, session: Session, *, holding: int | None = None, snapshot: bool = False
-    ) -> AsyncIterator[Transaction]:
+        self, session: Session, *, holding: int | None = None, snapshot: bool = False,
+        patience: tuple[float, float] | None = None,
+    ) -> AsyncIterator[Transaction]:  # fmt: skip
         """Commits when the block ends, rolls back when it raises. LostRace says: run it again (see `retried`).
 
         `holding` is the `types_revision` the work was prepared by: StaleTypes if it has passed, and it stays until
-        the transaction ends. A `snapshot` only reads, all of it as of one moment, for as long as its reader takes.
+        the transaction ends. A `snapshot` only reads, all of it as of one moment, for as long as its reader takes,
+        unless `patience` says how many seconds a statement may take, and how many a pause between two.
         """
         opening = (_BEGIN_SNAPSHOT if snapshot else _BEGIN) + _set(session)
+        if patience is not None:
+            opening += f"; {_BE_PATIENT.format(*(round(seconds * 1000) for seconds in patience))}"
         if holding is not None:
             opening += f"; select fabric.hold_types('{session.organization_id}', {holding:d})"
         async with self._opened(opening, session) as transaction:

@@ -39,6 +39,18 @@ class BadInput(FabricError):
     code = "BAD_USER_INPUT"
 
 
+class DocumentNotFound(FabricError):
+    """No document of this id is registered, or none that the session sees."""
+
+    code = "PERSISTED_QUERY_NOT_FOUND"
+
+
+class DocumentNotRegistered(FabricError):
+    """A text that is not registered, where only those run that are."""
+
+    code = "DOCUMENT_NOT_REGISTERED"
+
+
 class Conflict(FabricError):
     code = "CONFLICT"
 

@@ -207,6 +207,18 @@ class Configuration(Base):
     updated_at: Mapped[datetime] = _now()
 
 
+class RegisteredDocument(Base):
+    """A text of GraphQL that may be asked for by its hash."""
+
+    __tablename__ = "documents"
+    organization_id: Mapped[UUID] = mapped_column(primary_key=True)
+    sha256: Mapped[bytes] = mapped_column(primary_key=True)
+    label: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    text: Mapped[str]
+    registered_by: Mapped[str]
+    created_at: Mapped[datetime] = _now()
+
+
 class AuditRecord(Base):
     """Who did what, committed with it; append-only."""
 

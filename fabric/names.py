@@ -81,7 +81,7 @@ RESERVED_NAMES = frozenset(
         LinkPayload UnlinkPayload RegradePayload LinkInput UpdateLinkInput TypeDefinitionInput SearchHit
         Grouping DateGrouping TimeGrouping NoticeKind LinkDirection EventNotice LinkEvent ObjectChange AppendEventInput
         GraphPath TraversedNode Traversal Subgraph RelatedNode ConnectedComponent
-        AppendEventPayload""".split()}
+        AppendEventPayload RegisterDocumentsPayload""".split()}
     | {f"type:{scalar}{suffix}" for suffix in ("Where", "ListWhere") for scalar in """
         ID String Int BigInt Float Decimal Boolean Date DateTime Duration UUID URI JSON Label""".split()}
     | {f"type:{values}{suffix}" for suffix in ("Aggregate", "Having") for values in """
@@ -92,7 +92,7 @@ RESERVED_NAMES = frozenset(
         connectedComponent connectedComponents""".split()}
     | {f"mutation:{name}" for name in """
         link unlink updateLink defineType defineTypes retireType appendEvent unlockField unlockFields rotateKeys
-        setConfig regradeObject""".split()}
+        setConfig regradeObject registerDocuments""".split()}
 )  # fmt: skip
 """What the fixed part of the schema has, or will have; a test holds it against the schema itself.
 

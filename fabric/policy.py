@@ -26,6 +26,7 @@ PERMISSIONS: Mapping[str, str] = MappingProxyType(
         "type:read": "Read type definitions.",
         "type:define": "Define and change types.",
         "type:retire": "Retire types.",
+        "document:register": "Register GraphQL documents, to be asked for by their hash.",
         "label:regrade": "Change the label of an object, with a reason.",
         "field:decrypt": "Unlock an encrypted field, with a reason.",
         "audit:read": "Read the audit log.",

@@ -142,6 +142,17 @@ class Settings:
     graph_timeout_seconds: float = _setting(
         "longest that a request waits for a graph to load or to catch up", 10.0, least=0.001
     )
+    documents: str = _setting("which GraphQL documents run", "any", choices=("any", "registered"))
+    automatic_persisted_queries: bool = _setting(
+        "whether clients may leave documents in memory, to ask for them by their hash", False
+    )
+    max_exports: int = _setting(
+        "exports that run at once, each with a database connection; fewer than `pool_size`", 2, least=0
+    )
+    export_seconds: float = _setting("longest that one export may take", 3600.0, least=0.001)
+    export_stall_seconds: float = _setting(
+        "longest that an export may wait for the database, or for its reader to take 64 kB", 30.0, least=0.001
+    )
     schema_cache_size: int = _setting("GraphQL schemas kept in memory", 64, least=1)
     document_cache_size: int = _setting("parsed and planned documents kept in memory", 1_000, least=1)
     console: bool = _setting("whether browsers get GraphiQL at `/graphql`", True)
@@ -181,6 +192,10 @@ class Settings:
         for name in ("database_url", "admin_database_url"):
             if getattr(self, name) and not getattr(self, name).startswith(("postgresql://", "postgres://")):
                 _refuse(name, "must start with postgresql://")
+        if self.documents == "registered" and self.automatic_persisted_queries:
+            _refuse("automatic_persisted_queries", f"must be false where {variable('documents')} is registered")
+        if self.max_exports >= self.pool_size:
+            _refuse("max_exports", f"must be less than {variable('pool_size')}: other requests need connections too")
         if self.default_page_size > self.max_page_size:
             _refuse("default_page_size", f"must not exceed {variable('max_page_size')}")
 

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fabric import indexes
 from fabric.db import Database
+from fabric.document_register import DocumentRegister
 from fabric.errors import BadInput, FabricError, NotFound
 from fabric.feed import Feed
 from fabric.graphs import Graphs
@@ -37,6 +38,7 @@ from graphql_api.authentication import Gate
 from graphql_api.channels import Channels
 from graphql_api.connections import Connections
 from graphql_api.context import Services
+from graphql_api.export_http import ExportOverHTTP
 from graphql_api.http import GraphQLOverHTTP
 from graphql_api.metrics import Metrics
 from graphql_api.pipeline import Pipeline
@@ -87,7 +89,10 @@ def create_app(
             types = Types(database)
             feed = Feed(database)
             graphs = Graphs(database, feed, settings.graph_memory_bytes)
-            services = Services(settings, database, types, Objects(types), Links(types), Channels(feed), graphs)
+            register, channels = DocumentRegister(database), Channels(feed)
+            services = Services(
+                settings, database, types, Objects(types), Links(types), register, channels, graphs
+            )
             measured.database, measured.graphs = database, graphs
             revocations = Revocations(database, leeway_seconds=settings.jwt_leeway_seconds)
             gate = Gate(identities, Directory(database), policy, revocations)
@@ -95,6 +100,7 @@ def create_app(
             pipeline = Pipeline(services, gate, Surfaces(settings, measured.caches))
             app.state.graphql = GraphQLOverHTTP(pipeline, open_connections, measured)
             app.state.websocket = GraphQLOverWebSocket(pipeline, open_connections, measured)
+            app.state.export = ExportOverHTTP(pipeline, measured)
             async with (
                 feed.running(),
                 _following_types(database, types, admin_url),
@@ -108,6 +114,7 @@ def create_app(
         routes=[
             Route("/graphql", _graphql, methods=["GET", "POST"]),
             WebSocketRoute("/graphql", _WebSocket()),
+            Route("/export", _Export(), methods=["GET", "POST"]),
             *([Mount(graphiql.PATH, graphiql.Assets())] if settings.console else []),
             Route("/healthz", _healthy),
             Route("/readyz", _ready),
@@ -127,7 +134,7 @@ def _sharing(app: ASGIApp, settings: Settings) -> ASGIApp:
         allow_origins=settings.allowed_origins,
         allow_methods=["GET", "POST"],
         allow_headers=["Authorization", "Content-Type", SESSION_LABEL_HEADER, "X-Request-Id"],
-        expose_headers=["X-Request-Id"],
+        expose_headers=["X-Request-Id", "Content-Disposition"],
     )
 
 
@@ -183,6 +190,14 @@ async def _graphql(request: Request) -> Response:
         return graphiql.page()
     endpoint: GraphQLOverHTTP = request.app.state.graphql
     return await endpoint(request)
+
+
+class _Export:
+    """The endpoint made at the start. No function: it sends its response itself."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        endpoint: ExportOverHTTP = scope["app"].state.export
+        await endpoint(scope, receive, send)
 
 
 async def _refused(_: Request, error: Exception) -> Response:

@@ -32,11 +32,11 @@ from graphql_api.context import Context, Info
 from graphql_api.cost import Terms, cost, terms
 from graphql_api.documents import DocumentLimits, Documents, Operation
 from graphql_api.faults import variable_faults
-from graphql_api.plan import Plan, Request
+from graphql_api.plan import Edges, Nodes, Page, Plan, Request
 from graphql_api.planner import OBJECT_IDS, PageLimits, Planner
 from graphql_api.schema import Surface
 from graphql_api.selection import Selected, Spreader
-from graphql_api.sql import Statement, statement
+from graphql_api.sql import Statement, items_statement, statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,19 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
+class Items:
+    """What reads the items of a query's one connection: a statement for `Transaction.open`, and what it takes.
+
+    `name` is the connection's response key, `listing` what is planned of its items.
+    """
+
+    name: str
+    listing: Nodes | Edges
+    statement: str
+    arguments: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """`data` is finished JSON (`null` included), or None where the operation did not start."""
 
@@ -75,6 +88,9 @@ class OperationReader:
 
     async def read_objects(self, context: Context, info: Info, object_ids: Sequence[UUID]) -> list[Any]:
         return await self.compiler.read_objects(self.operation, context, info, object_ids)
+
+    def check_document(self, text: str) -> None:
+        self.compiler.check(text)
 
     def check_objects(self, context: Context, info: Info, number: int) -> None:
         self.compiler.check_objects(self.operation, context, info, number)
@@ -93,6 +109,10 @@ class Compiler:
     def operation(self, text: str, name: str | None) -> Operation:
         """The operation, parsed and valid. Raises as `Documents.operation` does."""
         return self._documents.operation(text, name)
+
+    def check(self, text: str) -> None:
+        """Raises as `Documents.check` does."""
+        self._documents.check(text)
 
     def variables(self, operation: Operation, given: Mapping[str, Any]) -> dict[str, Any]:
         """The coerced variables. BadInput or Several, with paths, for what does not fit their types."""
@@ -122,10 +142,31 @@ class Compiler:
         members = orjson.loads(data) | result.data
         return Outcome(orjson.dumps({key: members[key] for key in prepared.keys}), result.errors or ())
 
+    def items(self, context: Context, operation: Operation) -> Items:
+        """The items of the query's one connection, for as many of them as are wanted.
+
+        BadInput for another operation. Permissions and cost are checked, that of one page of it.
+        """
+        key = ("items", self._shape(operation, context.variables))
+        compiled: Compiled | None = operation.plans.get(key)
+        if compiled is None:
+            if not operation.is_query:
+                raise BadInput("an export is of a query")
+            planner = self._planner(context, operation)
+            plan, most = planner.plan_items(_selected(context, operation))
+            compiled = Compiled(plan, items_statement(plan, most), tuple(sorted(planner.permissions)), terms(plan))
+            operation.plans.keep(key, compiled)
+        ((name, page),) = compiled.plan.roots
+        assert isinstance(page, Page)
+        ((_, listing),) = page.outputs
+        assert isinstance(listing, Nodes | Edges)
+        arguments = self._arguments(context, compiled, context.variables)
+        return Items(name, listing, compiled.statement.text, arguments)
+
     async def read_objects(
         self, operation: Operation, context: Context, info: Info, object_ids: Sequence[UUID]
     ) -> list[Any]:
-        """See `ObjectReader`."""
+        """See `Reader`."""
         sets = [node.selection_set for node in info.field_nodes if node.selection_set]
         path = [step for step in info.path.as_list() if isinstance(step, str)]
         compiled = self._of_objects(operation, context, path, sets, info.return_type)
@@ -134,7 +175,7 @@ class Compiler:
         return rows
 
     def check_objects(self, operation: Operation, context: Context, info: Info, number: int) -> None:
-        """See `ObjectReader`."""
+        """See `Reader`."""
         payload = get_named_type(info.return_type)
         assert isinstance(payload, GraphQLObjectType)
         sets = [node.selection_set for node in info.field_nodes if node.selection_set]
@@ -173,9 +214,7 @@ class Compiler:
         return Planner(self.surface, spreader, context.variables, self._pages)
 
     def _prepare(self, context: Context, operation: Operation) -> Prepared:
-        selected = Spreader(operation.fragments, context.variables).collect(
-            [operation.node.selection_set], lambda _: True
-        )
+        selected = _selected(context, operation)
         roots = self.surface.roots
         # `__typename` alone needs no database; beside compiled fields it costs their statement nothing.
         constants = {"__typename"} if any(f.name in roots for f in selected) else set()
@@ -233,6 +272,12 @@ class Compiler:
 
 def _name(operation: Operation) -> str | None:
     return operation.node.name.value if operation.node.name else None
+
+
+def _selected(context: Context, operation: Operation) -> list[Selected]:
+    """The operation's root fields."""
+    spreader = Spreader(operation.fragments, context.variables)
+    return spreader.collect([operation.node.selection_set], lambda _: True)
 
 
 def _compiled(planner: Planner, plan: Plan) -> Compiled:

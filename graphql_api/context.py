@@ -8,6 +8,7 @@ from uuid import UUID
 from graphql import GraphQLResolveInfo
 
 from fabric.db import Database
+from fabric.document_register import DocumentRegister
 from fabric.errors import NotFound
 from fabric.graphs import Graphs
 from fabric.links import Links
@@ -28,6 +29,7 @@ class Services:
     types: Types
     objects: Objects
     links: Links
+    documents: DocumentRegister
     channels: Channels
     graphs: Graphs
 
@@ -40,7 +42,7 @@ class Context:
     subject: Subject
     organization: Organization
     request_id: str
-    reader: "ObjectReader"
+    reader: "Reader"
     variables: dict[str, Any]
     batches: dict[Any, Any] = field(default_factory=dict)
     """What `graphql_api.batches` gathers."""
@@ -56,8 +58,11 @@ class Context:
 Info: TypeAlias = GraphQLResolveInfo[Context]
 
 
-class ObjectReader(Protocol):
+class Reader(Protocol):
     """The compiler, as the executor's fields use it."""
+
+    def check_document(self, text: str) -> None:
+        """Raises as `Documents.check` does."""
 
     async def read_objects(self, context: Context, info: Info, object_ids: Sequence[UUID]) -> list[Any]:
         """What the field selects of these objects, in their order, by response keys."""

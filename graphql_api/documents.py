@@ -89,6 +89,11 @@ class Invalid(Exception):
         self.errors = errors
 
 
+def message_of(error: GraphQLError) -> str:
+    # One of graphql-core's rules suggests even when told not to.
+    return error.message.partition(" Did you mean")[0]
+
+
 @dataclass(slots=True)
 class Operation:
     """One operation of a document, with what decides how it is planned, and its plans by the variables' shape."""
@@ -129,7 +134,23 @@ class Documents:
             self._known.keep((text, name), known)
         return known
 
+    def check(self, text: str) -> None:
+        """Invalid, TooComplex or BadInput for what has no operation that could run."""
+        document = self._valid(text)
+        if not any(isinstance(d, OperationDefinitionNode) for d in document.definitions):
+            raise BadInput("the document has no operation")
+
     def _prepare(self, text: str, name: str | None) -> Operation:
+        document = self._valid(text)
+        node = get_operation_ast(document, name)
+        if node is None:
+            raise BadInput("the document has no such operation" if name else "name the operation: there are several")
+        fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
+        deciding, cursors = _uses(document, node, self._schema)
+        plans: Cache[Any, Any] = Cache(PLANS_PER_OPERATION, self._counts.plans)
+        return Operation(node, document, fragments, deciding, cursors, plans)
+
+    def _valid(self, text: str) -> DocumentNode:
         try:
             document = parse(text, no_location=False, max_tokens=self._limits.tokens)
         except GraphQLError as error:
@@ -144,13 +165,7 @@ class Documents:
             raise TooComplex("the document repeats too many fields, or introspects too deeply")
         if errors:
             raise Invalid(errors)
-        node = get_operation_ast(document, name)
-        if node is None:
-            raise BadInput("the document has no such operation" if name else "name the operation: there are several")
-        fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
-        deciding, cursors = _uses(document, node, self._schema)
-        plans: Cache[Any, Any] = Cache(PLANS_PER_OPERATION, self._counts.plans)
-        return Operation(node, document, fragments, deciding, cursors, plans)
+        return document
 
 
 def _check_limits(document: DocumentNode, limits: DocumentLimits) -> None:

@@ -10,12 +10,14 @@ from strawberry.types import Info
 
 from fabric.appending import OwnEvent, append
 from fabric.catalogue import Catalogue
-from fabric.errors import BadInput, FabricError, NotFound, Several
+from fabric.document_register import document_id
+from fabric.errors import BadInput, FabricError, NotFound, Several, raise_any
 from fabric.links import LinkChange
 from fabric.regrading import regrade
 from fabric.type_documents import as_document
 from graphql_api.context import Context
 from graphql_api.faults import beside_input
+from graphql_api.persisted import faults
 from graphql_api.positions import position_token
 from graphql_api.scalars import SCALAR_MAP, DateTime, Json, Label
 
@@ -53,6 +55,12 @@ class DefineTypePayload:
 @strawberry.type
 class RetireTypePayload:
     type_name: str
+
+
+@strawberry.type
+class RegisterDocumentsPayload:
+    document_ids: list[str] = strawberry.field(description="In the order of the texts.")
+    changed: bool = strawberry.field(description="Whether any of them was not registered at this label before.")
 
 
 @strawberry.input(description="A link between two objects. `key` tells parallel links of one relation apart.")
@@ -148,6 +156,14 @@ class Mutation:
     async def retire_type(self, info: Asked, type_name: str) -> RetireTypePayload:
         await info.context.services.types.retire(info.context.subject, type_name)
         return RetireTypePayload(type_name=type_name)
+
+    @strawberry.mutation(description="Registers documents, all or none, so that they can be asked for by their ids.")
+    async def register_documents(self, info: Asked, texts: list[str]) -> RegisterDocumentsPayload:
+        context = info.context
+        context.subject.require("document:register")
+        raise_any([fault.under("texts") for fault in faults(texts, context.reader.check_document)])
+        new = await context.services.documents.register(context.subject, texts, request_id=context.request_id)
+        return RegisterDocumentsPayload(document_ids=[document_id(text) for text in texts], changed=bool(new))
 
     @strawberry.mutation
     async def link(self, info: Asked, input: LinkInput) -> LinkPayload:

@@ -33,6 +33,10 @@ class Metrics(Collector):
             "fabric_requests", "GraphQL requests answered, by the code of their first error.", ["outcome"],
             registry=self.registry,
         )  # fmt: skip
+        self._exports = Counter(
+            "fabric_exports", "Exports that ended, by what went wrong with them.", ["outcome"], registry=self.registry
+        )
+        self.exporting = Gauge("fabric_exports_running", "Exports that run.", registry=self.registry)
         self._seconds = Histogram(
             "fabric_request_seconds", "From a request's headers to its answer.", buckets=_SECONDS,
             registry=self.registry,
@@ -71,6 +75,9 @@ class Metrics(Collector):
     def dropped(self, reason: str) -> None:
         """`reason` is one of the close codes, in words."""
         self._dropped.labels(reason).inc()
+    def exported(self, outcome: str) -> None:
+        """`outcome` is OK, one of the documented codes, or GONE where the reader has left."""
+        self._exports.labels(outcome).inc()
 
     def collect(self) -> Iterator[Metric]:
         """What is counted elsewhere, as it stands at a scrape."""

@@ -4,38 +4,65 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from fabric.document_register import document_id, is_document_id
 from fabric.errors import BadInput
 from fabric.organizations import Organization
 from fabric.subject import Subject
 from graphql_api.authentication import Gate
-from graphql_api.compiler import Compiler, OperationReader, Outcome
+from graphql_api.compiler import Compiler, Items, OperationReader, Outcome
 from graphql_api.context import Context, Services
 from graphql_api.documents import Operation
+from graphql_api.persisted import Persisted
 from graphql_api.subscriptions import Subscription
 from graphql_api.surfaces import Surfaces
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The parameters of a GraphQL request."""
+    """The parameters of a GraphQL request: a document, its id (`sha256:` and the hash), or both, which then agree."""
 
-    query: str
+    query: str | None
     operation_name: str | None = None
     variables: dict[str, Any] = field(default_factory=dict)
+    document_id: str | None = None
 
     @classmethod
     def read(cls, given: Mapping[str, Any]) -> "Asked":
         """BadInput for what is no GraphQL request."""
-        query, name, variables = given.get("query"), given.get("operationName"), given.get("variables")
-        if not isinstance(query, str) or not query:
+        query, name, variables = given.get("query") or None, given.get("operationName"), given.get("variables")
+        id = _document_id(given)
+        if not isinstance(query, str) and (query is not None or id is None):
             raise BadInput("query is missing: the text of a GraphQL document")
         if name is not None and not isinstance(name, str):
             raise BadInput("operationName is a string")
         if variables is not None and not isinstance(variables, dict) and variables != "":
             raise BadInput("variables is an object")
-        if given.get("extensions") not in (None, "") and not isinstance(given["extensions"], dict):
-            raise BadInput("extensions is an object")
-        return cls(query, name or None, variables or {})
+        if id is not None and query is not None and document_id(query) != id:
+            raise BadInput("the query is another document than its id says", ("documentId",))
+        return cls(query, name or None, variables or {}, id)
+
+
+def _document_id(given: Mapping[str, Any]) -> str | None:
+    """As GraphQL over HTTP has it, or as Apollo's clients send it."""
+    id, extensions = given.get("documentId"), given.get("extensions")
+    if extensions in (None, ""):
+        extensions = {}
+    if not isinstance(extensions, dict):
+        raise BadInput("extensions is an object")
+    if id is not None and not (isinstance(id, str) and is_document_id(id)):
+        raise BadInput("documentId is sha256: and 64 hexadecimal digits in lower case", ("documentId",))
+    persisted = extensions.get("persistedQuery")
+    if persisted is None:
+        return id
+    path = ("extensions", "persistedQuery")
+    if not isinstance(persisted, dict) or persisted.get("version") != 1:
+        raise BadInput("persistedQuery is an object of version 1", path)
+    other = f"sha256:{persisted.get('sha256Hash')}"
+    if not is_document_id(other):
+        raise BadInput("sha256Hash is 64 hexadecimal digits in lower case", (*path, "sha256Hash"))
+    if id not in (None, other):
+        raise BadInput("this names another document than documentId", path)
+    return other
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +89,10 @@ class Prepared:
     async def run(self, context: Context) -> Outcome:
         return await self.compiler.run(context, self.operation, self.given)
 
+    def items(self, context: Context) -> Items:
+        """What an export reads. Raises as `Compiler.items` does."""
+        return self.compiler.items(context, self.operation)
+
 
 class Pipeline:
     """Admission, the reader's schema, the operation in it. Made once; every transport runs through it."""
@@ -70,9 +101,14 @@ class Pipeline:
         self.services = services
         self.gate = gate
         self._surfaces = surfaces
+        self._persisted = Persisted(services.documents, services.settings)
 
     async def prepare(self, asked: Asked, subject: Subject) -> Prepared:
-        """Raises as `Documents.operation` does."""
+        """Raises as `Persisted.text` and `Documents.operation` do."""
+        text = await self._persisted.text(asked.query, asked.document_id, subject.session)
         catalogue = await self.services.types.catalogue(subject.session)
         compiler = await self._surfaces.compiler(subject.organization_id, catalogue)
-        return Prepared(compiler, compiler.operation(asked.query, asked.operation_name), asked.variables)
+        operation = compiler.operation(text, asked.operation_name)
+        if asked.query is not None and asked.document_id is not None:
+            self._persisted.leave(text, subject.session)
+        return Prepared(compiler, operation, asked.variables)

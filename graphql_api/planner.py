@@ -5,6 +5,7 @@ sizes, cursors, orderings. Their errors carry the path of the field.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -70,6 +71,42 @@ class Planner:
         row = self._row(sets, types)
         return p.Plan((("objects", p.ByIds(types, wanted, row)),), tuple(self._binders))
 
+    def plan_items(self, fields: Sequence[Selected]) -> tuple[p.Plan, p.Parameter]:
+        """The plan of one connection's nodes or edges, a page at a time, and how many of them in all; None is all.
+
+        BadInput where the fields are not one connection with one of the two.
+        """
+        kinds = [root.kind if (root := self._surface.roots.get(f.name)) else None for f in fields]
+        if kinds != ["list"]:
+            raise BadInput("an export is of one field, a list of objects")
+        field = fields[0]
+        trees = read_arguments(self._query_field(field), field.node, self._variables)
+        if trees.get("last") is not None:
+            raise BadInput("an export goes forward: give first, or nothing for all", (field.key, "last"))
+        page = self._root(field)
+        assert isinstance(page, p.Page)
+        listed = tuple(o for o in page.outputs if isinstance(o[1], p.Nodes | p.Edges))
+        if len(listed) != 1:
+            raise BadInput("an export lists either nodes or edges, once", (field.key,))
+        wanted, default = self._wanted(trees.get("first"), (field.key, "first")), self._limits.default
+        most = self._add(wanted)
+        at_once = self._add(lambda r: default if (number := wanted(r)) is None else min(number, default))
+        return p.Plan(((field.key, replace(page, limit=at_once, outputs=listed)),), tuple(self._binders)), most
+
+    def _wanted(self, tree: Tree, path: tuple[str | int, ...]) -> p.Binder:
+        """How many items, without the limit of a page."""
+        if tree is None:
+            return lambda _: None
+        assert isinstance(tree, Leaf)
+
+        def bind(request: p.Request) -> int:
+            number: int = tree.get(request.variables)
+            if number < 0:
+                raise BadInput("first is 0 or more", path)
+            return number
+
+        return bind
+
     def _add(self, binder: p.Binder) -> p.Parameter:
         if len(self._binders) == MAX_PARAMETERS:
             raise TooComplex(f"this holds more than {MAX_PARAMETERS:,} conditions and pages")
@@ -80,9 +117,7 @@ class Planner:
         if field.name == "__typename":
             return p.Constant('"Query"')
         root = self._surface.roots[field.name]
-        query = self._surface.schema.query_type
-        assert query is not None
-        trees = read_arguments(query.fields[field.name], field.node, self._variables)
+        trees = read_arguments(self._query_field(field), field.node, self._variables)
         types = self._types[root.type_name].family if root.type_name else self._object_types()
         if root.kind == "list":
             assert root.type_name is not None
@@ -99,6 +134,12 @@ class Planner:
                 return p.ById(types, self._add(self._key_binder(root, trees)), row)
             case _:
                 return p.ById(types, self._add(_id(trees["id"])), row)
+
+    def _query_field(self, field: Selected) -> GraphQLField:
+        query = self._surface.schema.query_type
+        assert query is not None
+        definition: GraphQLField = query.fields[field.name]
+        return definition
 
     def _object_types(self) -> tuple[str, ...]:
         return tuple(n for n, t in self._types.items() if t.domain == "object")

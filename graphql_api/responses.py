@@ -9,7 +9,7 @@ from graphql import GraphQLError
 
 from fabric.errors import FabricError, Internal, Several, TooComplex
 from fabric.log import Outline
-from graphql_api.documents import Invalid
+from graphql_api.documents import Invalid, message_of
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -42,9 +42,7 @@ def _format(error: Exception, request_id: str) -> list[dict[str, Any]]:
 
 
 def _of_document(error: GraphQLError) -> dict[str, Any]:
-    # One of graphql-core's rules suggests even when told not to.
-    message = error.message.partition(" Did you mean")[0]
-    return {"message": message, **_place(error), "extensions": {"code": "BAD_USER_INPUT"}}
+    return {"message": message_of(error), **_place(error), "extensions": {"code": "BAD_USER_INPUT"}}
 
 
 def _place(error: GraphQLError) -> dict[str, Any]:

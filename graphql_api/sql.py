@@ -41,6 +41,13 @@ def matching(rows: str, given: p.Parameter, condition: p.Condition) -> Statement
     writer = _Writer()
     where = conjunction([f"{rows.format(writer.say(given))} where true", writer._condition(condition, "o")])
     return Statement(READ.format(f"select coalesce(jsonb_agg(o.n), '[]') from {where}"), tuple(writer.used))
+def items_statement(plan: p.Plan, most: p.Parameter) -> Statement:
+    """For `Transaction.open`: each row is one item of the plan's one page, as a line of UTF-8 bytes; `most` in all."""
+    ((_, page),) = plan.roots
+    assert isinstance(page, p.Page)
+    writer = _Writer()
+    made = writer.items(replace(page, limit=most))
+    return Statement(READ.format(f"select convert_to(i.j1 || E'\\n', 'UTF8') from ({made}) i"), tuple(writer.used))
 
 
 class _Writer:
@@ -158,7 +165,14 @@ class _Writer:
 
     # Pages
 
+    def items(self, page: p.Page) -> str:
+        """Rows of one column for each of the page's outputs, in its order."""
+        return self._page_writer(page, None, None).items()
+
     def _page(self, page: p.Page, hop: p.Hop | None, parent: str | None) -> str:
+        return self._page_writer(page, hop, parent).sql()
+
+    def _page_writer(self, page: p.Page, hop: p.Hop | None, parent: str | None) -> "_PageWriter":
         t, link = self._alias("o"), self._alias("l") if hop else None
 
         def source() -> str:
@@ -168,7 +182,7 @@ class _Writer:
                 return conjunction([self._hop(hop, parent, t, link), self._condition(page.condition, t)])
             return self._objects(page.types, page.condition, t)
 
-        return _PageWriter(self, page, source, t, link).sql()
+        return _PageWriter(self, page, source, t, link)
 
     # Conditions
 
@@ -217,6 +231,12 @@ class _PageWriter:
         if not columns and not self._of_rows:
             return json_object(members)
         return f"(select {json_object(members)} from ({self._made(columns)}) {self._rows})"
+
+    def items(self) -> str:
+        columns: list[str] = []
+        for _, output in self._page.outputs:
+            self._member(output, columns)
+        return self._made(columns)
 
     def _member(self, output: "p.Nodes | p.Edges | p.PageInfo | p.Total | p.Constant", columns: list[str]) -> str:
         match output:

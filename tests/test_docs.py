@@ -156,6 +156,7 @@ QUERIES = {reader.name: reader.query for reader in demo.READERS}
 ASKERS = {reader.name: (reader.clearance, ("writer",)) for reader in demo.READERS} | {
     "me": ("UNCLASSIFIED", ("writer", "designer")),
     "keeper": ("SECRET/CISTERN", ("writer",)),
+    "publisher": ("UNCLASSIFIED", ("publisher",)),
 }
 """Who asks in the documents: clearance and roles by name. `me` does where nobody is named."""
 

@@ -112,6 +112,7 @@ async def test_a_load_that_fails_leaves_nothing_and_the_next_succeeds(
         with pytest.raises(Exception):  # noqa: B017, PT011  whatever a lost connection comes to
             await graphs.graph(world.organization.organization_id)
     assert graphs.figures().graphs == 0
+    await _until_it_answers(world)
     await assert_equal(await graphs.graph(world.organization.organization_id), world)
 
 

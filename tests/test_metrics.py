@@ -25,6 +25,8 @@ def test_a_scraper_reads_requests_by_outcome_and_what_caches_saw() -> None:
     kept.keep("b", "B")
     metrics.answered("OK", 0.002)
     metrics.answered("CONFLICT", 3.0)
+    metrics.exported("GONE")
+    metrics.exporting.set(2)
     with served(metrics, "127.0.0.1", port):
         lines = httpx.get(f"http://127.0.0.1:{port}/metrics").text.splitlines()
     assert 'fabric_cache_lookups_total{cache="documents",result="hit"} 1.0' in lines
@@ -33,6 +35,8 @@ def test_a_scraper_reads_requests_by_outcome_and_what_caches_saw() -> None:
     assert 'fabric_requests_total{outcome="OK"} 1.0' in lines
     assert 'fabric_requests_total{outcome="CONFLICT"} 1.0' in lines
     assert "fabric_request_seconds_count 2.0" in lines
+    assert 'fabric_exports_total{outcome="GONE"} 1.0' in lines
+    assert "fabric_exports_running 2.0" in lines
 
 
 def test_nothing_listens_once_the_server_has_stopped_or_where_no_port_is_set() -> None:

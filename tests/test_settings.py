@@ -101,6 +101,8 @@ def test_an_unknown_variable_names_itself_and_the_nearest() -> None:
         ("FABRIC_JWKS_URL", "https://[::1/jwks"),
         ("FABRIC_DATABASE_URL", "mysql://host/db"),
         ("FABRIC_DEFAULT_PAGE_SIZE", "1001"),
+        ("FABRIC_MAX_EXPORTS", "8"),
+        ("FABRIC_EXPORT_SECONDS", "0"),
     ],
 )
 def test_a_bad_value_names_its_variable(name: str, text: str) -> None:

@@ -25,6 +25,7 @@ COMMANDS = {
     "define": ("define", "Define types from JSON files."),
     "import": ("imports", "Import objects and links from a file."),
     "export": ("exports", "Export what a clearance sees."),
+    "documents": ("documents", "Register GraphQL documents, list and remove them."),
     "schema": ("schema", "Print the GraphQL schema that a clearance sees."),
     "doctor": ("doctor", "Check the installation, and say how to mend what is wrong."),
     "version": ("version", "Print the version."),

@@ -7,7 +7,7 @@ organization in memory, and for what it works off behind the scenes; no answer t
 from alembic import op
 
 revision = "0003"
-down_revision = "0001"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 

@@ -13,6 +13,7 @@ import orjson
 
 from fabric.catalogue import Catalogue
 from fabric.db import Database
+from fabric.document_register import DocumentRegister
 from fabric.feed import Feed
 from fabric.graphs import Graphs
 from fabric.labels import Label, Lattice
@@ -64,8 +65,10 @@ class Ground:
         self.objects = Objects(self.types)
         self.links = Links(self.types)
         feed = Feed(self.database)
-        channels, graphs = Channels(feed), Graphs(self.database, feed, SETTINGS.graph_memory_bytes)
-        self.services = Services(SETTINGS, self.database, self.types, self.objects, self.links, channels, graphs)
+        self.services = Services(
+            SETTINGS, self.database, self.types, self.objects, self.links, DocumentRegister(self.database),
+            Channels(feed), Graphs(self.database, feed, SETTINGS.graph_memory_bytes),
+        )  # fmt: skip
 
     async def _close(self) -> None:
         await self.admin.close()

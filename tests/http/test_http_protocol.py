@@ -10,7 +10,7 @@ from http_server import GRAPHQL, Answer, Server, Tenant, answer
 
 from fabric import errors
 from fabric.errors import FabricError
-from graphql_api.http import _STATUS
+from graphql_api.http_messages import STATUSES
 
 JSON = "application/json"
 QUERY = b'{"query":"{ __typename }"}'
@@ -294,5 +294,5 @@ def test_every_code_has_a_section_with_an_example() -> None:
 
 
 def test_the_document_tells_the_statuses() -> None:
-    given: dict[Any, int] = {kind.code: status for kind, status in _STATUS.items()}
+    given: dict[Any, int] = {kind.code: status for kind, status in STATUSES.items()}
     assert documented() == {code: given.get(code, 400) for code in documented()}
