@@ -16,7 +16,7 @@ import orjson
 import structlog
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from fabric.errors import BadInput, FabricError, Forbidden, RateLimited
 from fabric.log import request as request_scope
@@ -52,11 +52,19 @@ class GraphQLOverWebSocket:
             await JSONResponse({"errors": told}, 403)(scope, receive, send)
         elif transport_ws.PROTOCOL not in scope["subprotocols"]:
             await send({"type": "websocket.accept"})
-            code = CloseCode.SUBPROTOCOL_NOT_ACCEPTABLE
-            await send({"type": "websocket.close", "code": code, "reason": "Subprotocol not acceptable"})
+            refusal = Dropped(CloseCode.SUBPROTOCOL_NOT_ACCEPTABLE, "Subprotocol not acceptable")
+            await send(_closing(refusal, self.metrics))
         else:
             await send({"type": "websocket.accept", "subprotocol": transport_ws.PROTOCOL})
             await _Connection(self, headers, scope["state"]["request_id"], receive, send).run()
+
+
+def _closing(dropped: Dropped, metrics: Metrics) -> Message:
+    """The message that closes a connection; it is logged and counted with it."""
+    log.info("closed", code=int(dropped.code), reason=dropped.label)
+    metrics.dropped(dropped.label)
+    reason = dropped.reason.encode()[:MAX_REASON].decode(errors="ignore")
+    return {"type": "websocket.close", "code": int(dropped.code), "reason": reason}
 
 
 @dataclass(slots=True)
@@ -122,13 +130,11 @@ class _Connection:
             await asyncio.wait(self._tasks)
 
     async def _close(self, dropped: Dropped) -> None:
-        log.info("closed", code=int(dropped.code), reason=dropped.label)
-        self._metrics.dropped(dropped.label)
-        reason = dropped.reason.encode()[:MAX_REASON].decode(errors="ignore")
+        closing = _closing(dropped, self._metrics)
         # Behind what is sent already, so it takes as long as that takes to be read. It may be closed by now.
         with suppress(OSError, RuntimeError, TimeoutError):
             async with asyncio.timeout(self._settings.slow_consumer_seconds):
-                await self._send({"type": "websocket.close", "code": int(dropped.code), "reason": reason})
+                await self._send(closing)
 
     async def _messages(self) -> AsyncIterator[transport_ws.Incoming]:
         """What the client says until it leaves."""

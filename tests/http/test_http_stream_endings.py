@@ -16,7 +16,7 @@ import orjson
 import pytest
 from http_server import MakeServer, Server, Tenant, eventually
 from subscription_source import Source, subscription_source
-from websocket_client import frame, opened, raw
+from websocket_client import SOON, frame, opened, raw
 
 from fabric import revocations
 from fabric.errors import Internal
@@ -97,7 +97,9 @@ class _Events:
 
     def _next(self) -> list[str]:
         found: list[str] = []
+        deadline = time.monotonic() + SOON
         for line in self.lines:
+            assert time.monotonic() < deadline, "nothing but signs of life"
             if line and line != ":":
                 found.append(line)
             elif found:
