@@ -20,7 +20,7 @@ from fabric.graph.sight import Direction, Sight
 DAMPING = 0.85
 COARSEST, FINEST = 1e-5, 1e-9
 """What may be left over at a node for each of its links, at first and at last."""
-ENOUGH = 100_000
+ENOUGH = 20_000
 """When so many links have been looked at, it becomes no finer."""
 REST = 1e-8
 """The probability that may be left over in all, when everything that can be reached has been looked at."""

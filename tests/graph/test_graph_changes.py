@@ -6,12 +6,14 @@ from datetime import datetime, timedelta
 from threading import Event
 from uuid import UUID
 
+import networkx as nx
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fabric.graph.graph
+import fabric.graph.related
 import fabric.graph.sight
 from fabric.errors import BadInput, NotFound, TooComplex
 from fabric.graph import (
@@ -200,6 +202,23 @@ def test_compaction_is_worth_while_after_many_changes(monkeypatch: pytest.Monkey
     assert graph.worth_compacting
     graph.compact()
     assert not graph.worth_compacting
+
+
+def test_what_is_related_in_a_large_graph_is_told_as_exactly_as_promised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here 2,000 nodes count as large: only the part around the node is looked at."""
+    monkeypatch.setattr(fabric.graph.related, "ENOUGH", 100)
+    monkeypatch.setattr(fabric.graph.related, "COARSEST", 1e-3)
+    choose = random.Random(6)
+    nodes = [UUID(int=choose.getrandbits(128)) for _ in range(2_000)]
+    ends = [choose.choices(nodes, k=2) for _ in range(6_000)]
+    links = [LinkVersion(UUID(int=choose.getrandbits(128)), LOW, "near", *each) for each in ends]
+    view = loaded([*(ObjectVersion(node, LOW, "Thing") for node in nodes), *links], batch=1_000).view(LOW)
+    related = view.related(nodes[0], 3_000, budget=Budget(3_000))
+    assert 10 < len(related) < 1_500
+    undirected = nx.MultiGraph(ends)
+    exact = nx.pagerank(undirected, personalization={nodes[0]: 1}, tol=1e-12, max_iter=1_000)
+    for each in related:
+        assert -1e-9 < exact[each.id] - each.score <= 1e-3 * undirected.degree(each.id)
 
 
 def test_an_empty_graph_answers() -> None:
