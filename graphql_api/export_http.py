@@ -77,9 +77,12 @@ class ExportOverHTTP:
         with self._place():
             try:
                 async with asyncio.timeout(services.settings.export_seconds):
-                    return await _while_connected(request.receive, download.send(context, items, form))
+                    stayed = await _while_connected(request.receive, download.send(context, items, form))
             except TimeoutError:
                 raise TimedOut("the export took too long") from None
+        if stayed:  # and not before the place is free, or the reader's next export could find it taken
+            await download.end()
+        return stayed
 
     @contextmanager
     def _place(self) -> Iterator[None]:
@@ -105,7 +108,7 @@ class _Download:
         self.begun = False
 
     async def send(self, context: Context, items: Items, form: Form) -> None:
-        """TimedOut for a reader who takes nothing; else raises as `export` does."""
+        """All but the end. TimedOut for a reader who takes nothing; else raises as `export` does."""
         async with aclosing(export(context, items, form)) as chunks:
             first = await anext(chunks, b"")
             self.begun = True
@@ -114,6 +117,8 @@ class _Download:
                 await self._body(first)
                 async for chunk in chunks:
                     await self._body(chunk)
+
+    async def end(self) -> None:
         await self._say({"type": "http.response.body"})
 
     async def _body(self, chunk: bytes) -> None:
