@@ -46,8 +46,8 @@ _FAILURES = (
 class Outcome:
     """What came of one attempt. `failure` is None where the receiver took the message.
 
-    Otherwise it is the receiver's status, such as ``HTTP_503``, or ``TIMEOUT``, ``CONNECTION``, ``TLS``, ``ANSWER`` (it
-    is not HTTP) or ``ADDRESS``: that the host has no address which may be reached, be it that it has none at all.
+    Otherwise it is the receiver's status, such as ``HTTP_503``, or ``TIMEOUT``, ``CONNECTION``, ``TLS``, ``ANSWER``
+    (there was none, or it was not HTTP), or ``ADDRESS``: the host has none that may be reached, or none at all.
     """
 
     failure: str | None = None

@@ -18,7 +18,7 @@ from fabric.subject import Subject
 from fabric.webhook_addresses import Networks
 from fabric.webhook_messages import Teller
 from fabric.webhook_signing import secret, shown
-from fabric.webhooks import PERMISSION, Listed, State, Webhook, read_all, read_one, tell_deliverers
+from fabric.webhooks import PERMISSION, Listed, State, Webhook, read_listed, read_one, tell_deliverers
 
 LONGEST_NAME = 200
 LONGEST_OVERLAP = timedelta(days=30)
@@ -67,7 +67,12 @@ class Registry:
     async def list(self, subject: Subject) -> list[Listed]:
         subject.require(PERMISSION)
         async with self._database.transaction(subject.session) as transaction:
-            return await read_all(transaction)
+            return await read_listed(transaction)
+
+    async def find(self, subject: Subject, webhook_id: UUID) -> Listed | None:
+        subject.require(PERMISSION)
+        async with self._database.transaction(subject.session) as transaction:
+            return next(iter(await read_listed(transaction, webhook_id)), None)
 
     async def dead_letters(self, subject: Subject, webhook_id: UUID, after: int, limit: int) -> queue.DeadLetters:
         subject.require(PERMISSION)

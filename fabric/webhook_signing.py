@@ -21,9 +21,14 @@ def shown(secret: bytes) -> str:
     return PREFIX + base64.b64encode(secret).decode()
 
 
+def message_id(delivery_id: UUID) -> str:
+    """How the receiver knows a message: the same for each attempt."""
+    return f"msg_{delivery_id.hex}"
+
+
 def signed_headers(secrets: Iterable[bytes], delivery_id: UUID, timestamp: int, body: bytes) -> dict[str, str]:
     """The headers of one attempt; `timestamp` is of the attempt, in whole seconds since the epoch."""
-    message = f"msg_{delivery_id.hex}"
+    message = message_id(delivery_id)
     content = f"{message}.{timestamp}.".encode() + body
     signatures = (base64.b64encode(hmac.digest(secret, content, sha256)).decode() for secret in secrets)
     return {

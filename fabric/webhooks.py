@@ -91,7 +91,7 @@ _LAG = """
 
 _LIST = f"""
 select {COLUMNS}, {_WAITING} as waiting, greatest(0, {_LAG}) as lag from fabric.webhooks w
-order by created_at, webhook_id"""
+where $1::uuid is null or webhook_id = $1 order by created_at, webhook_id"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +103,9 @@ class Listed:
     lag: float
 
 
-async def read_all(transaction: Transaction) -> list[Listed]:
-    """Those that the transaction's session sees, the oldest first."""
-    rows = await transaction.fetch(_LIST)
+async def read_listed(transaction: Transaction, webhook_id: UUID | None = None) -> list[Listed]:
+    """Those that the transaction's session sees, or the one of this id, the oldest first."""
+    rows = await transaction.fetch(_LIST, webhook_id)
     return [Listed(Webhook.of(row), row["waiting"], row["lag"] or 0.0) for row in rows]
 
 

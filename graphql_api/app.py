@@ -27,11 +27,17 @@ from fabric.organizations import Directory
 from fabric.policy import Policy
 from fabric.revocations import CHANNEL, Revocations
 from fabric.secrets import token_secret
-from fabric.settings import Settings
+from fabric.settings import Settings, variable
 from fabric.subject import SESSION_LABEL_HEADER
 from fabric.token_keys import verification_keys
 from fabric.tokens import Authenticator
 from fabric.types import Types
+from fabric.webhook_addresses import Networks
+from fabric.webhook_client import Client
+from fabric.webhook_courier import Office
+from fabric.webhook_pace import Schedule, Slots
+from fabric.webhook_registry import Registry
+from fabric.webhook_worker import Worker
 from graphql_api import graphiql
 from graphql_api.authentication import Gate
 from graphql_api.channels import Channels
@@ -42,6 +48,7 @@ from graphql_api.metrics import Metrics
 from graphql_api.pipeline import Pipeline
 from graphql_api.responses import format_errors
 from graphql_api.surfaces import Surfaces
+from graphql_api.webhook_notices import Notices
 from graphql_api.websocket import GraphQLOverWebSocket
 
 log = structlog.stdlib.get_logger(__name__)
@@ -63,6 +70,18 @@ def authenticator(settings: Settings) -> Authenticator:
     )
 
 
+def webhook_client(settings: Settings) -> Client:
+    """ValueError for a file of certificate authorities that cannot be read."""
+    networks = Networks.parse(settings.webhook_allowed_networks)
+    try:
+        return Client(
+            networks, timeout=settings.webhook_timeout_seconds, connections=settings.webhook_concurrency,
+            ca_file=settings.webhook_ca_file,
+        )  # fmt: skip
+    except OSError as error:
+        raise ValueError(f"{variable('webhook_ca_file')}: {error.strerror or error}") from error
+
+
 def create_app(
     settings: Settings, database_url: str, admin_url: str | None = None, metrics: Metrics | None = None,
     connections: Connections | None = None,
@@ -76,6 +95,7 @@ def create_app(
     identities = authenticator(settings)
     measured = metrics or Metrics()
     open_connections = connections or Connections(settings, measured)
+    client = webhook_client(settings)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -87,18 +107,25 @@ def create_app(
             types = Types(database)
             feed = Feed(database)
             graphs = Graphs(database, feed, settings.graph_memory_bytes)
-            services = Services(settings, database, types, Objects(types), Links(types), Channels(feed), graphs)
+            directory, surfaces = Directory(database), Surfaces(settings, measured.caches)
+            notices = Notices(database, types, surfaces)
+            webhooks = Registry(database, notices, client.networks, settings.max_webhooks)
+            services = Services(settings, database, types, Objects(types), Links(types), Channels(feed), graphs, webhooks)
             measured.database, measured.graphs = database, graphs
             revocations = Revocations(database, leeway_seconds=settings.jwt_leeway_seconds)
-            gate = Gate(identities, Directory(database), policy, revocations)
+            gate = Gate(identities, directory, policy, revocations)
             app.state.database = database
-            pipeline = Pipeline(services, gate, Surfaces(settings, measured.caches))
+            pipeline = Pipeline(services, gate, surfaces)
             app.state.graphql = GraphQLOverHTTP(pipeline, open_connections, measured)
             app.state.websocket = GraphQLOverWebSocket(pipeline, open_connections, measured)
+            pace = Schedule(settings.webhook_retry_seconds, settings.webhook_give_up_hours * 3600)
+            slots = Slots(settings.webhook_concurrency)
+            office = Office(database, feed, notices, client, policy, pace, slots, measured.webhooks)
             async with (
                 feed.running(),
                 _following_types(database, types, admin_url),
                 _following_revocations(database, revocations, gate, open_connections),
+                _delivering(settings, Worker(office, directory), client),
             ):
                 yield
                 await graphs.close()
@@ -147,6 +174,16 @@ async def _following_types(database: Database, types: Types, admin_url: str | No
     finally:
         if indexing:
             indexing.cancel()
+
+
+@asynccontextmanager
+async def _delivering(settings: Settings, worker: Worker, client: Client) -> AsyncIterator[None]:
+    """Webhooks are sent what happens, by this process unless others do it."""
+    if not settings.webhooks:
+        yield
+        return
+    async with client, worker.running():
+        yield
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ from fabric.organizations import Organization
 from fabric.settings import Settings
 from fabric.subject import Subject
 from fabric.types import Types
+from fabric.webhook_registry import Registry
 from graphql_api.channels import Channels
 
 
@@ -30,6 +31,7 @@ class Services:
     links: Links
     channels: Channels
     graphs: Graphs
+    webhooks: Registry
 
 
 @dataclass(frozen=True, slots=True)
