@@ -1,10 +1,11 @@
 """Webhooks as tests make them and ask of them."""
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
 from http_server import Tenant
-from receiver import Received
+from receiver import PATIENCE, Received
 from standardwebhooks import Webhook as Verifier
 
 SETTINGS: dict[str, Any] = {
@@ -66,3 +67,14 @@ def make(tenant: Tenant, *names: str, **who: Any) -> list[str]:
 def rate(tenant: Tenant, id: str, rating: float, **who: Any) -> None:
     query = "mutation ($i: ID!, $r: Float) { updateAsset(id: $i, input: {rating: $r}) { changed } }"
     assert tenant.data(query, {"i": id, "r": rating}, **who)["updateAsset"]["changed"]
+
+
+def until(hook: Hook, **expected: Any) -> Any:
+    """The webhook's state once it is as expected; None stands for null."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        state = hook.state()
+        if all(state[name] == value for name, value in expected.items()):
+            return state
+        assert time.monotonic() < deadline, state
+        time.sleep(0.03)

@@ -7,23 +7,13 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from hooks import ASSETS, Hook, created, make, rate
+from hooks import ASSETS, Hook, created, make, rate, until
 from http_server import Tenant
 from receiver import Received, Receiver, Reply, receiving
 from standardwebhooks import WebhookVerificationError
 
 OBJECT = """{ node(id: "%s") { __typename ... on Asset { id label revision createdAt updatedAt name note status rating
     count total price active day installedAt span uid site extra tags totals } } }"""
-
-
-def until(hook: Hook, **expected: Any) -> Any:
-    """The webhook's state once it is as expected; None stands for null."""
-    for _ in range(400):
-        state = hook.state()
-        if all(state[name] == value for name, value in expected.items()):
-            return state
-        time.sleep(0.05)
-    raise AssertionError(state)
 
 
 def test_a_receiver_hears_first_that_it_is_ready(assets: Tenant, receiver: Receiver) -> None:
