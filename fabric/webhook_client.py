@@ -10,7 +10,7 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -130,7 +130,13 @@ def _reason(error: Exception) -> str:
         case httpcore.ProtocolError():
             return "ANSWER"
         case _:
-            return "TLS" if isinstance(error.__cause__ or error, ssl.SSLError) else "CONNECTION"
+            return "TLS" if any(isinstance(each, ssl.SSLError) for each in _origins(error)) else "CONNECTION"
+
+
+def _origins(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 async def _drain(response: httpcore.Response) -> None:

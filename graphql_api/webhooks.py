@@ -7,7 +7,7 @@ from uuid import UUID
 
 import orjson
 
-from fabric.errors import BadInput, FabricError
+from fabric.errors import BadInput, FabricError, Several
 from fabric.webhook_queue import DeadLetter
 from fabric.webhook_registry import Given
 from fabric.webhook_signing import message_id
@@ -159,12 +159,19 @@ async def _led(work: Awaitable[Any], subscription: str) -> Any:
     try:
         return await work
     except FabricError as error:
-        match error.path:
-            case ("name" | "url", *_):
-                raise error.under("input") from None
-            case ("type" | "where", *_):
-                raise error.under("input", "filter", subscription) from None
-        raise
+        raise _in_input(error, subscription) from None
+
+
+def _in_input(error: FabricError, subscription: str) -> FabricError:
+    if isinstance(error, Several):
+        return Several([_in_input(each, subscription) for each in error.errors])
+    match error.path:
+        case ("name" | "url", *_):
+            return error.under("input")
+        case ("type" | "where", *_):
+            return error.under("input", "filter", subscription)
+        case _:
+            return error
 
 
 def _webhook(context: Context, listed: Listed) -> Value:
