@@ -251,6 +251,8 @@ class Webhook(Base):
     arguments: Mapped[dict[str, Any]]
     owner: Mapped[str]
     roles: Mapped[list[str]]
+    token_id: Mapped[str | None]  # of the owner's token, with when it was issued, in seconds since the epoch
+    token_issued_at: Mapped[float | None]
     generation: Mapped[int] = mapped_column(server_default=text("1"))  # of its secret
     overlap_until: Mapped[datetime | None]  # until when the generation before signs too
     state: Mapped[str] = mapped_column(server_default=text("'ACTIVE'"))

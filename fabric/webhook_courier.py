@@ -23,6 +23,7 @@ from fabric.feed import Feed, News, Tail
 from fabric.log import Outline
 from fabric.organizations import Organization
 from fabric.policy import Policy
+from fabric.revocations import Revocations
 from fabric.subject import Session, Subject
 from fabric.webhook_client import Client, Outcome
 from fabric.webhook_counts import WebhookCounts
@@ -67,6 +68,7 @@ class Office:
     teller: Teller
     client: Client
     policy: Policy
+    revocations: Revocations
     schedule: Schedule
     slots: Slots
     counts: WebhookCounts
@@ -123,12 +125,18 @@ class Courier:
 
     async def _round(self, tail: Tail) -> bool:
         stop = await self._report([task for task in self._sending if task.done()])
+        if stop is None and await self._is_revoked():
+            stop = Stop.REVOKED
         if stop is not None:
             await self._stop(stop)
             return False
         await self._read_on(tail)
         await self._wait(await self._send())
         return True
+
+    async def _is_revoked(self) -> bool:
+        w = self._webhook
+        return await self._office.revocations.refuses(w.organization_id, w.owner, w.token_id, w.token_issued_at)
 
     # Events
 

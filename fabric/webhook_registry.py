@@ -25,12 +25,12 @@ LONGEST_OVERLAP = timedelta(days=30)
 
 _INSERT = """
 insert into fabric.webhooks (organization_id, webhook_id, label, name, url, subscription, arguments, owner, roles,
-                             transaction_id, position)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"""
+                             token_id, token_issued_at, transaction_id, position)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"""
 
 _REVISE = """
 update fabric.webhooks set name = $2, url = $3, subscription = $4, arguments = $5, owner = $6, roles = $7,
-    generation = $8, overlap_until = $9, state = $10, stopped_for = $11,
+    token_id = $8, token_issued_at = $9, generation = $10, overlap_until = $11, state = $12, stopped_for = $13,
     revision = revision + 1, updated_at = now()
 where webhook_id = $1"""
 
@@ -101,7 +101,7 @@ class Registry:
                 await transaction.fetch(
                     _INSERT, subject.organization_id, webhook_id, subject.label, given.name, given.url,
                     given.subscription, dict(given.arguments), subject.subject, sorted(subject.roles),
-                    place.transaction_id, place.position,
+                    subject.token_id, subject.issued_at, place.transaction_id, place.position,
                 )  # fmt: skip
                 webhook = await read_one(transaction, webhook_id)
                 assert webhook is not None
@@ -201,7 +201,10 @@ class Registry:
     async def _owned(self, subject: Subject, organization: Organization, webhook: Webhook) -> Webhook:
         """The webhook as the subject's own, if the subject could be told the same."""
         await self._teller.listener(subject, organization, webhook.subscription, webhook.arguments)
-        return replace(webhook, owner=subject.subject, roles=sorted(subject.roles))
+        return replace(
+            webhook, owner=subject.subject, roles=sorted(subject.roles), token_id=subject.token_id,
+            token_issued_at=subject.issued_at,
+        )  # fmt: skip
 
     async def _of_letters(
         self, subject: Subject, webhook_id: UUID, action: str,
@@ -243,8 +246,8 @@ class Registry:
 
 async def _store(transaction: Transaction, w: Webhook) -> None:
     await transaction.fetch(
-        _REVISE, w.webhook_id, w.name, w.url, w.subscription, dict(w.arguments), w.owner, w.roles, w.generation,
-        w.overlap_until, w.state, w.stopped_for,
+        _REVISE, w.webhook_id, w.name, w.url, w.subscription, dict(w.arguments), w.owner, w.roles, w.token_id,
+        w.token_issued_at, w.generation, w.overlap_until, w.state, w.stopped_for,
     )  # fmt: skip
 
 

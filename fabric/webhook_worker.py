@@ -61,15 +61,15 @@ class Worker:
         """Delivers while the block runs."""
         working = asyncio.create_task(self._work())
         try:
-            async with self._office.database.listening(CHANNEL, self._told):
+            async with self._office.database.listening(CHANNEL, self.poke):
                 yield
         finally:
             working.cancel()
             with suppress(asyncio.CancelledError):
                 await working
 
-    def _told(self, organization_id: UUID | None) -> None:
-        """Something of an organization's webhooks has changed, or (after a gap in the notices) perhaps of any."""
+    def poke(self, organization_id: UUID | None) -> None:
+        """What concerns an organization's webhooks has changed, or (after a gap in the notices) perhaps any's."""
         for held in self._held.values():
             if organization_id in (None, held.organization_id):
                 held.courier.poke()

@@ -2,7 +2,8 @@
 
 A webhook is written at the session label of who made it, and changed only by sessions at that label. It is told what a
 session at the label would be told, with the permissions of its owner's roles: whoever last said where it leads, what it
-tells, or that it is to go on. So nobody has it tell them what their own roles would not.
+tells, or that it is to go on. So nobody has it tell them what their own roles would not. It outlives the owner's token,
+but not its revocation.
 """
 
 from collections.abc import Mapping
@@ -39,6 +40,7 @@ class Stop(StrEnum):
     DEAD_LETTERS = "DEAD_LETTERS"
     FORBIDDEN = "FORBIDDEN"
     FILTER = "FILTER"
+    REVOKED = "REVOKED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ class Webhook:
     arguments: Mapping[str, Any]
     owner: str
     roles: list[str]
+    token_id: str | None
+    token_issued_at: float | None
     generation: int
     overlap_until: datetime | None
     state: State
@@ -77,9 +81,9 @@ class Webhook:
         return cls(**{name: values[name] for name in cls.__dataclass_fields__})
 
 
-COLUMNS = """organization_id, webhook_id, label, name, url, subscription, arguments, owner, roles, generation,
-    overlap_until, state, stopped_for, transaction_id, position, epoch, last_delivered_at, failing_since, last_failure,
-    revision, created_at, updated_at"""
+COLUMNS = """organization_id, webhook_id, label, name, url, subscription, arguments, owner, roles, token_id,
+    token_issued_at, generation, overlap_until, state, stopped_for, transaction_id, position, epoch, last_delivered_at,
+    failing_since, last_failure, revision, created_at, updated_at"""
 
 _WAITING = """
     (select count(*) from fabric.webhook_deliveries d

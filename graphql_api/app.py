@@ -110,7 +110,8 @@ def create_app(
             directory, surfaces = Directory(database), Surfaces(settings, measured.caches)
             notices = Notices(database, types, surfaces)
             webhooks = Registry(database, notices, client.networks, settings.max_webhooks)
-            services = Services(settings, database, types, Objects(types), Links(types), Channels(feed), graphs, webhooks)
+            objects, links = Objects(types), Links(types)
+            services = Services(settings, database, types, objects, links, Channels(feed), graphs, webhooks)
             measured.database, measured.graphs = database, graphs
             revocations = Revocations(database, leeway_seconds=settings.jwt_leeway_seconds)
             gate = Gate(identities, directory, policy, revocations)
@@ -120,12 +121,14 @@ def create_app(
             app.state.websocket = GraphQLOverWebSocket(pipeline, open_connections, measured)
             pace = Schedule(settings.webhook_retry_seconds, settings.webhook_give_up_hours * 3600)
             slots = Slots(settings.webhook_concurrency)
-            office = Office(database, feed, notices, client, policy, pace, slots, measured.webhooks)
+            worker = Worker(
+                Office(database, feed, notices, client, policy, revocations, pace, slots, measured.webhooks), directory
+            )
             async with (
                 feed.running(),
                 _following_types(database, types, admin_url),
-                _following_revocations(database, revocations, gate, open_connections),
-                _delivering(settings, Worker(office, directory), client),
+                _following_revocations(database, revocations, gate, open_connections, worker),
+                _delivering(settings, worker, client),
             ):
                 yield
                 await graphs.close()
@@ -188,13 +191,14 @@ async def _delivering(settings: Settings, worker: Worker, client: Client) -> Asy
 
 @asynccontextmanager
 async def _following_revocations(
-    database: Database, revocations: Revocations, gate: Gate, connections: Connections
+    database: Database, revocations: Revocations, gate: Gate, connections: Connections, worker: Worker
 ) -> AsyncIterator[None]:
-    """What is revoked ends the connections of its tokens at once, here too."""
+    """What is revoked ends the connections and the webhooks of its tokens at once, here too."""
     checks: set[asyncio.Task[None]] = set()
 
     def notice(organization_id: UUID | None) -> None:
         revocations.forget(organization_id)
+        worker.poke(organization_id)
         check = asyncio.create_task(connections.recheck(gate, organization_id))
         checks.add(check)
         check.add_done_callback(checks.discard)

@@ -7,7 +7,7 @@ which there are, and of which organizations, it has a function that needs no ses
 from alembic import op
 
 revision = "0006"
-down_revision = "0003"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 
@@ -25,6 +25,8 @@ TABLES = [
         arguments jsonb not null,
         owner text not null,
         roles text[] not null,
+        token_id text,
+        token_issued_at double precision,
         generation bigint not null default 1,
         overlap_until timestamptz,
         state text not null default 'ACTIVE',

@@ -1,15 +1,18 @@
 """What labels and roles do to webhooks: nothing above the label leaves, and nothing that the owner's roles forbid."""
 
+import asyncio
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from conftest import MakePlace
-from hooks import ASSETS, CREATE, SETTINGS, created, make, rate, until
+from hooks import ASSETS, CREATE, SETTINGS, Hook, created, make, rate, until
 from http_server import TYPES, Server, Tenant, serving
 from receiver import Receiver, receiving
 
 from fabric.policy import DEFAULT_POLICY
+from fabric.revocations import revoke_subject, revoke_token
 
 SECRET = "SECRET/ALPHA"
 LIST = "{ webhooks { webhookId name label } }"
@@ -193,3 +196,28 @@ def test_a_permission_that_is_taken_away_stops_it_where_all_see(
             # Somebody who may read it takes it over; nothing of what happened meanwhile is lost.
             tenant.data("mutation ($id: ID!) { resumeWebhook(webhookId: $id) { __typename } }", {"id": hook.id})
             assert receiver.wait_for(2)[1].data["node"]["name"] == "after"
+
+
+@pytest.mark.parametrize("kind", ["token", "subject"])
+def test_a_webhook_does_not_outlive_the_revocation_of_its_owners_token(
+    assets: Tenant, server: Server, receiver: Receiver, kind: str
+) -> None:
+    hook = created(assets, receiver.url, ASSETS, name="bob")
+    other = created(assets, receiver.url, ASSETS, name="cid")
+    receiver.wait_ready(2)
+    if kind == "token":
+        [row] = server.sql("select token_id from fabric.webhooks where webhook_id = $1::text::uuid", hook.id)
+        asyncio.run(revoke_token(server.admin_url, assets.name, row["token_id"], "lost", actor="test"))
+    else:
+        now = datetime.now(UTC)
+        asyncio.run(revoke_subject(server.admin_url, assets.name, "bob", now, "has left", actor="test"))
+    mine = Hook(assets, hook.id, hook.secret, {"name": "ann"})
+    until(mine, state="STOPPED", stoppedFor="REVOKED")
+    assert assets.ask("{ webhooks { name } }", name="bob").code == "UNAUTHENTICATED"
+    make(assets, "pump")
+    [received] = receiver.wait_for(1)
+    assert other.verified(received)
+    # Whoever may read it can take it over.
+    mine.do("resumeWebhook")
+    assert mine.verified(receiver.wait_for(2)[1])
+    assert mine.state("owner")["owner"] == "ann"
