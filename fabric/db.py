@@ -223,6 +223,22 @@ class Database:
             finally:
                 await connection.close(timeout=1)
 
+    @asynccontextmanager
+    async def alone(self, name: str, idle_seconds: int) -> AsyncIterator[asyncpg.Connection]:
+        """A connection of its own, for locks that last as long as it does; `name` is what other sessions see of it.
+
+        Where nothing is said over it for `idle_seconds`, PostgreSQL ends it. Internal where it cannot be had, or ends.
+        """
+        settings = {"application_name": name, "idle_session_timeout": f"{idle_seconds}s", "timezone": "UTC"}
+        try:
+            connection = await asyncpg.connect(self._url, server_settings=settings)
+            try:
+                yield connection
+            finally:
+                await connection.close(timeout=1)
+        except DRIVER_ERRORS as error:
+            raise Internal("the database could not answer") from error
+
     async def read(self, session: Session, sql: str, args: tuple[Any, ...] = ()) -> Any:
         """The one value of a statement made with `READ`; `args` start at $3."""
         try:

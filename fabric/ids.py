@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 import orjson
 
+from fabric.journal import Position
 from fabric.kinds import JSONValue
 from fabric.organizations import Organization
 
@@ -27,6 +28,11 @@ def object_id(organization: Organization, key_type: str, key: Sequence[JSONValue
 def link_id(organization: Organization, relation: str, source: UUID, target: UUID, key: str | None) -> UUID:
     """The id of the link; `key` tells parallel links of one relation apart."""
     return _derived(organization, "link", [relation, str(source), str(target), key])
+
+
+def delivery_id(organization: Organization, webhook_id: UUID, position: Position, number: int) -> UUID:
+    """The id of what a webhook is told of an event: the same whenever and by whomever it is worked out again."""
+    return _derived(organization, "delivery", [str(webhook_id), position.transaction_id, position.position, number])
 
 
 def _derived(organization: Organization, purpose: str, content: Sequence[JSONValue]) -> UUID:

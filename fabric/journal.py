@@ -32,6 +32,10 @@ with t as (
 )
 select pg_current_xact_id()::text::bigint as transaction_id, max(position) as position from e"""
 
+_RECORD = """
+insert into fabric.audit_log (organization_id, label, actor, action, outcome, entity_id, request_id, detail)
+values ($1, $2, $3, $4, 'done', $5, $6, $7)"""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -87,3 +91,19 @@ async def append(
     )
     assert row is not None
     return Position(row["transaction_id"], row["position"] or 0)
+
+
+async def record(
+    transaction: Transaction,
+    actor: str,
+    action: str,
+    entity_id: UUID,
+    detail: Mapping[str, Any],
+    *,
+    request_id: str | None = None,
+) -> None:
+    """An audit record at the transaction's label, of what is no change of data and so no event."""
+    session = transaction.session
+    await transaction.fetch(
+        _RECORD, session.organization_id, session.label, actor, action, entity_id, request_id, dict(detail)
+    )

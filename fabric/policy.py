@@ -23,6 +23,7 @@ PERMISSIONS: Mapping[str, str] = MappingProxyType(
         "link:update": "Change the weight, properties or validity of links.",
         "link:delete": "Unlink objects.",
         "event:append": "Append events of one's own.",
+        "webhook:manage": "Have webhooks sent what one may read; manage those of one's label.",
         "type:read": "Read type definitions.",
         "type:define": "Define and change types.",
         "type:retire": "Retire types.",

@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 from platformdirs import user_data_path
 
+from fabric.webhook_addresses import Networks
+
 PREFIX = "FABRIC_"
 SHARED_SECRET_ALGORITHMS = frozenset({"HS256"})
 PUBLIC_KEY_ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})
@@ -155,6 +157,22 @@ class Settings:
     )
     schema_cache_size: int = _setting("GraphQL schemas kept in memory", 64, least=1)
     document_cache_size: int = _setting("parsed and planned documents kept in memory", 1_000, least=1)
+    webhooks: bool = _setting("whether this process delivers webhooks; they can be managed in any case", True)
+    webhook_allowed_networks: tuple[str, ...] = _setting(
+        "networks that webhooks may be sent to though they are not public, also over http, such as `10.1.0.0/16`",
+        (),
+        shown="none",
+    )
+    webhook_ca_file: Path | None = _setting(
+        "PEM file of certificate authorities that receivers are verified by, beside those of the system", shown="none"
+    )
+    webhook_timeout_seconds: float = _setting("longest that a receiver may take for a message", 15.0, least=0.1)
+    webhook_concurrency: int = _setting("messages that this process sends at the same time", 64, least=1, most=1000)
+    webhook_retry_seconds: float = _setting(
+        "pause before a message is tried again; it doubles each time, to an hour", 2.0, least=0.01, most=3600
+    )
+    webhook_give_up_hours: float = _setting("time after which a message is not tried again", 72.0, least=0)
+    max_webhooks: int = _setting("most webhooks at one label of an organization", 100, least=0)
     console: bool = _setting("whether browsers get GraphiQL at `/graphql`", True)
     introspection: bool = _setting("whether the schema may be introspected", True)
 
@@ -189,6 +207,10 @@ class Settings:
                 _refuse("allowed_origins", "must list origins: scheme, host and port only, no path, no *")
         if self.jwks_url and not _trustworthy(self.jwks_url):
             _refuse("jwks_url", "must be an https address; http only on this machine")
+        try:
+            Networks.parse(self.webhook_allowed_networks)
+        except ValueError:
+            _refuse("webhook_allowed_networks", "must list networks, without bits beyond their prefixes")
         for name in ("database_url", "admin_database_url"):
             if getattr(self, name) and not getattr(self, name).startswith(("postgresql://", "postgres://")):
                 _refuse(name, "must start with postgresql://")

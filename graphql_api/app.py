@@ -28,11 +28,17 @@ from fabric.organizations import Directory
 from fabric.policy import Policy
 from fabric.revocations import CHANNEL, Revocations
 from fabric.secrets import token_secret
-from fabric.settings import Settings
+from fabric.settings import Settings, variable
 from fabric.subject import SESSION_LABEL_HEADER
 from fabric.token_keys import verification_keys
 from fabric.tokens import Authenticator
 from fabric.types import Types
+from fabric.webhook_addresses import Networks
+from fabric.webhook_client import Client
+from fabric.webhook_courier import Office
+from fabric.webhook_pace import Schedule, Slots
+from fabric.webhook_registry import Registry
+from fabric.webhook_worker import Worker
 from graphql_api import graphiql
 from graphql_api.authentication import Gate
 from graphql_api.channels import Channels
@@ -44,6 +50,7 @@ from graphql_api.metrics import Metrics
 from graphql_api.pipeline import Pipeline
 from graphql_api.responses import format_errors
 from graphql_api.surfaces import Surfaces
+from graphql_api.webhook_notices import Notices
 from graphql_api.websocket import GraphQLOverWebSocket
 
 log = structlog.stdlib.get_logger(__name__)
@@ -65,6 +72,18 @@ def authenticator(settings: Settings) -> Authenticator:
     )
 
 
+def webhook_client(settings: Settings) -> Client:
+    """ValueError for a file of certificate authorities that cannot be read."""
+    networks = Networks.parse(settings.webhook_allowed_networks)
+    try:
+        return Client(
+            networks, timeout=settings.webhook_timeout_seconds, connections=settings.webhook_concurrency,
+            ca_file=settings.webhook_ca_file,
+        )  # fmt: skip
+    except OSError as error:
+        raise ValueError(f"{variable('webhook_ca_file')}: {error.strerror or error}") from error
+
+
 def create_app(
     settings: Settings, database_url: str, admin_url: str | None = None, metrics: Metrics | None = None,
     connections: Connections | None = None,
@@ -78,6 +97,7 @@ def create_app(
     identities = authenticator(settings)
     measured = metrics or Metrics()
     open_connections = connections or Connections(settings, measured)
+    client = webhook_client(settings)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -90,21 +110,31 @@ def create_app(
             feed = Feed(database)
             graphs = Graphs(database, feed, settings.graph_memory_bytes)
             register, channels = DocumentRegister(database), Channels(feed)
+            directory, surfaces = Directory(database), Surfaces(settings, measured.caches)
+            notices = Notices(database, types, surfaces)
+            webhooks = Registry(database, notices, client.networks, settings.max_webhooks)
+            objects, links = Objects(types), Links(types)
             services = Services(
-                settings, database, types, Objects(types), Links(types), register, channels, graphs
+                settings, database, types, objects, links, register, channels, graphs, webhooks
             )
             measured.database, measured.graphs = database, graphs
             revocations = Revocations(database, leeway_seconds=settings.jwt_leeway_seconds)
-            gate = Gate(identities, Directory(database), policy, revocations)
+            gate = Gate(identities, directory, policy, revocations)
             app.state.database = database
-            pipeline = Pipeline(services, gate, Surfaces(settings, measured.caches))
+            pipeline = Pipeline(services, gate, surfaces)
             app.state.graphql = GraphQLOverHTTP(pipeline, open_connections, measured)
             app.state.websocket = GraphQLOverWebSocket(pipeline, open_connections, measured)
             app.state.export = ExportOverHTTP(pipeline, measured)
+            pace = Schedule(settings.webhook_retry_seconds, settings.webhook_give_up_hours * 3600)
+            slots = Slots(settings.webhook_concurrency)
+            worker = Worker(
+                Office(database, feed, notices, client, policy, revocations, pace, slots, measured.webhooks), directory
+            )
             async with (
                 feed.running(),
                 _following_types(database, types, admin_url),
-                _following_revocations(database, revocations, gate, open_connections),
+                _following_revocations(database, revocations, gate, open_connections, worker),
+                _delivering(settings, worker, client),
             ):
                 yield
                 await graphs.close()
@@ -157,14 +187,25 @@ async def _following_types(database: Database, types: Types, admin_url: str | No
 
 
 @asynccontextmanager
+async def _delivering(settings: Settings, worker: Worker, client: Client) -> AsyncIterator[None]:
+    """Webhooks are sent what happens, by this process unless others do it."""
+    if not settings.webhooks:
+        yield
+        return
+    async with client, worker.running():
+        yield
+
+
+@asynccontextmanager
 async def _following_revocations(
-    database: Database, revocations: Revocations, gate: Gate, connections: Connections
+    database: Database, revocations: Revocations, gate: Gate, connections: Connections, worker: Worker
 ) -> AsyncIterator[None]:
-    """What is revoked ends the connections of its tokens at once, here too."""
+    """What is revoked ends the connections and the webhooks of its tokens at once, here too."""
     checks: set[asyncio.Task[None]] = set()
 
     def notice(organization_id: UUID | None) -> None:
         revocations.forget(organization_id)
+        worker.poke(organization_id)
         check = asyncio.create_task(connections.recheck(gate, organization_id))
         checks.add(check)
         check.add_done_callback(checks.discard)

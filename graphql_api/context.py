@@ -17,6 +17,7 @@ from fabric.organizations import Organization
 from fabric.settings import Settings
 from fabric.subject import Subject
 from fabric.types import Types
+from fabric.webhook_registry import Registry
 from graphql_api.channels import Channels
 
 
@@ -32,6 +33,7 @@ class Services:
     documents: DocumentRegister
     channels: Channels
     graphs: Graphs
+    webhooks: Registry
 
 
 @dataclass(frozen=True, slots=True)

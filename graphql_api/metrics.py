@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from fabric.db import Database
 from fabric.graphs import GraphFigures, Graphs
+from fabric.webhook_counts import WebhookCounts
 from graphql_api.caches import CacheCounts
 
 Transport: TypeAlias = Literal["websocket", "sse"]
@@ -25,6 +26,7 @@ class Metrics(Collector):
 
     def __init__(self) -> None:
         self.caches = CacheCounts()
+        self.webhooks = WebhookCounts()
         self.database: Database | None = None
         self.graphs: Graphs | None = None
         self.registry = CollectorRegistry()
@@ -92,6 +94,7 @@ class Metrics(Collector):
             evictions.add_metric([name], seen.evictions)
         yield lookups
         yield evictions
+        yield from _of_webhooks(self.webhooks)
         if self.database is not None:
             connections = GaugeMetricFamily("fabric_connections", "Database connections of the pool.", labels=["state"])
             for state, number in self.database.connections().items():
@@ -111,6 +114,20 @@ def _of_graphs(figures: GraphFigures) -> Iterator[Metric]:
         ("load_seconds", "How long the last load of a graph took.", figures.seconds),
     ):
         yield GaugeMetricFamily(f"fabric_graph_{name}", meaning, value=value)
+
+
+def _of_webhooks(counts: WebhookCounts) -> Iterator[Metric]:
+    sent = CounterMetricFamily("fabric_webhook_attempts", "Messages sent, by what came of it.", labels=["outcome"])
+    for outcome, number in list(counts.attempts.items()):
+        sent.add_metric([outcome], number)
+    stopped = CounterMetricFamily("fabric_webhooks_stopped", "Webhooks that were stopped, by why.", labels=["reason"])
+    for reason, number in list(counts.stopped.items()):
+        stopped.add_metric([reason], number)
+    yield sent
+    yield stopped
+    yield CounterMetricFamily("fabric_webhook_dead_letters", "Messages that were given up.", counts.given_up)
+    yield GaugeMetricFamily("fabric_webhooks", "Webhooks that this process delivers.", counts.working_on)
+    yield GaugeMetricFamily("fabric_webhook_lag_seconds", "Age of the oldest message that waits.", counts.lag())
 
 
 @contextmanager

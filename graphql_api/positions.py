@@ -7,6 +7,7 @@ import base64
 import hmac
 import os
 from hashlib import sha256
+from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -43,6 +44,19 @@ def read_event_cursor(organization: Organization, label: int, cursor: str) -> Po
     if position is None:
         raise BadInput("not a cursor of these events, or one of another session label", ("after",))
     return position
+
+
+def letter_cursor(organization: Organization, webhook_id: UUID, ordinal: int) -> str:
+    """A place among a webhook's dead letters."""
+    return _seal(organization, "letters", Position(0, ordinal), webhook_id.bytes)
+
+
+def read_letter_cursor(organization: Organization, webhook_id: UUID, cursor: str) -> int:
+    """BadInput for what is not a cursor of this webhook."""
+    position = _open(organization, "letters", cursor, webhook_id.bytes)
+    if position is None:
+        raise BadInput("not a cursor of these dead letters", ("after",))
+    return position.position
 
 
 def transaction_token(organization: Organization, position: Position) -> str:

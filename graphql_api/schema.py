@@ -46,6 +46,7 @@ from graphql_api.graph_fields import GraphFields
 from graphql_api.inputs import Inputs
 from graphql_api.mutations import mutation_fields
 from graphql_api.scalars import GENERATED
+from graphql_api.webhook_types import WebhookTypes
 
 _FIXED = FIXED._schema
 SCALARS: Mapping[str, GraphQLScalarType] = {
@@ -126,6 +127,9 @@ LINK = GraphQLObjectType(
 )
 """One type for all links, for clients that keep what they read by id: a link is reached from either end."""
 
+_WEBHOOKS = WebhookTypes(SCALARS, PAGE_INFO, EventTypes(SCALARS, FABRIC_OBJECT, LINK).subscriptions())
+_WEBHOOK_QUERIES, _WEBHOOK_MUTATIONS = _WEBHOOKS.queries(), _WEBHOOKS.mutations()
+
 
 @dataclass(frozen=True, slots=True)
 class RootField:
@@ -174,13 +178,13 @@ class _Builder:
         fixed = _FIXED.to_kwargs()
         assert _FIXED.query_type is not None
         assert _FIXED.mutation_type is not None
-        mutations: GraphQLFieldMap = {}
+        mutations: GraphQLFieldMap = dict(_WEBHOOK_MUTATIONS)
         for object_type in self._types.values():
             mutations |= mutation_fields(object_type, self._inputs, self._shape(object_type))
         concrete = [self._object(t) for t in self._types.values()]
         subscription = GraphQLObjectType("Subscription", EventTypes(SCALARS, FABRIC_OBJECT, LINK).subscriptions())
         others = [t for t in fixed["types"] or () if t not in (_FIXED.query_type, _FIXED.mutation_type)]
-        query |= GraphFields(self._catalogue, SCALARS, FABRIC_OBJECT, LINK).fields()
+        query |= GraphFields(self._catalogue, SCALARS, FABRIC_OBJECT, LINK).fields() | _WEBHOOK_QUERIES
         queries, mutating = _extended(_FIXED.query_type, query), _extended(_FIXED.mutation_type, mutations)
         schema = GraphQLSchema(
             query=queries,

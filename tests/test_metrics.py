@@ -23,6 +23,10 @@ def test_a_scraper_reads_requests_by_outcome_and_what_caches_saw() -> None:
     kept.keep("a", "A")
     assert kept.get("a") == "A"
     kept.keep("b", "B")
+    metrics.webhooks.attempts["DELIVERED"] += 2
+    metrics.webhooks.attempts["HTTP_5XX"] += 1
+    metrics.webhooks.stopped["GONE"] += 1
+    metrics.webhooks.lag = lambda: 1.5
     metrics.answered("OK", 0.002)
     metrics.answered("CONFLICT", 3.0)
     metrics.exported("GONE")
@@ -37,6 +41,11 @@ def test_a_scraper_reads_requests_by_outcome_and_what_caches_saw() -> None:
     assert "fabric_request_seconds_count 2.0" in lines
     assert 'fabric_exports_total{outcome="GONE"} 1.0' in lines
     assert "fabric_exports_running 2.0" in lines
+    assert 'fabric_webhook_attempts_total{outcome="DELIVERED"} 2.0' in lines
+    assert 'fabric_webhook_attempts_total{outcome="HTTP_5XX"} 1.0' in lines
+    assert 'fabric_webhooks_stopped_total{reason="GONE"} 1.0' in lines
+    assert "fabric_webhook_lag_seconds 1.5" in lines
+    assert "fabric_webhook_dead_letters_total 0.0" in lines
 
 
 def test_nothing_listens_once_the_server_has_stopped_or_where_no_port_is_set() -> None:

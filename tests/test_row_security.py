@@ -5,6 +5,7 @@ import random
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from itertools import product
 from typing import Any
 from uuid import uuid4
@@ -40,6 +41,7 @@ VALUES: dict[str, Any] = {
     "bytea": lambda: b"x",
     "vector": lambda: "[1]",
     "text[]": list,
+    "timestamp with time zone": lambda: datetime.now(UTC),
 }
 
 
@@ -200,7 +202,7 @@ async def test_functions_that_run_as_the_owner_are_few_and_fixed(admin_url: str)
            from pg_proc where pronamespace = 'fabric'::regnamespace and prosecdef order by 1""",
     )
     callable_ones = {row[0] for row in rows if not row[1]}
-    assert callable_ones == {"find_organization", "hold_types"}
+    assert callable_ones == {"active_webhooks", "find_organization", "hold_types"}
     for name, trigger, configuration, public in rows:
         assert configuration == ["search_path=fabric, pg_catalog, pg_temp"], name
         assert trigger or not public, name

@@ -24,10 +24,14 @@ from fabric.policy import Policy
 from fabric.settings import Settings
 from fabric.subject import Subject
 from fabric.types import Types
+from fabric.webhook_addresses import Networks
+from fabric.webhook_registry import Registry
 from graphql_api.channels import Channels
 from graphql_api.compiler import Compiler, OperationReader, Outcome
 from graphql_api.context import Context, Services
 from graphql_api.schema import build_surface
+from graphql_api.surfaces import Surfaces
+from graphql_api.webhook_notices import Notices
 
 T = TypeVar("T")
 
@@ -65,9 +69,11 @@ class Ground:
         self.objects = Objects(self.types)
         self.links = Links(self.types)
         feed = Feed(self.database)
+        notices = Notices(self.database, self.types, Surfaces(SETTINGS))
         self.services = Services(
             SETTINGS, self.database, self.types, self.objects, self.links, DocumentRegister(self.database),
             Channels(feed), Graphs(self.database, feed, SETTINGS.graph_memory_bytes),
+            Registry(self.database, notices, Networks(), SETTINGS.max_webhooks),
         )  # fmt: skip
 
     async def _close(self) -> None:

@@ -1,0 +1,54 @@
+"""One server for each worker that may send to this machine; organizations and receivers for each test of their own."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from itertools import count
+
+import pytest
+from databases import run_sql, url_of
+from hooks import SETTINGS
+from http_server import TYPES, Server, Tenant, serving
+from receiver import Receiver, receiving
+
+from fabric.embedded import DATABASE, EmbeddedPostgres
+
+MakePlace = Callable[[], AbstractContextManager[tuple[str, str]]]
+"""A migrated database: the URLs to serve it and to administer it."""
+
+
+@pytest.fixture(scope="session")
+def new_place(postgres: EmbeddedPostgres, worker: str) -> MakePlace:
+    numbers = count(1)
+    maintenance = url_of(postgres.admin_url, "postgres")
+
+    @contextmanager
+    def make() -> Iterator[tuple[str, str]]:
+        name = f"{worker}_hooks_{next(numbers)}"
+        asyncio.run(run_sql(maintenance, f"create database {name} template {DATABASE}"))
+        try:
+            yield url_of(postgres.url, name), url_of(postgres.admin_url, name)
+        finally:
+            asyncio.run(run_sql(maintenance, f"drop database {name} with (force)"))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def server(new_place: MakePlace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with new_place() as urls, serving(*urls, tmp_path_factory.mktemp("hooks"), changed=SETTINGS) as server:
+        yield server
+
+
+@pytest.fixture
+def assets(server: Server) -> Tenant:
+    """An organization that has `TYPES`, and nothing else."""
+    tenant = server.organization()
+    tenant.define(*TYPES)
+    return tenant
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as receiver:
+        yield receiver
