@@ -25,7 +25,7 @@ const [forbidden] = await all(fabric, 'subscription { forbidden }');
 const slow = await all(fabric, 'subscription { slow }');
 const stranger = await all(client({ authorization: 'Bearer none' }), '{ __typename }').catch(({ response }) => response.status);
 
-// The token lasts two seconds.
+// The token does not last.
 const heard = await all(client({ authorization: `Bearer ${given.tokens[0]}` }), 'subscription { published }');
 
 tell({

@@ -37,7 +37,7 @@ const refused = {
   slow: await refusal(client(headers), 'subscription { slow }'),
 };
 
-// The first token lasts two seconds; the client takes the next by itself.
+// The first token does not last; the client takes the next by itself.
 const tokens = given.tokens.map((token) => ({ authorization: `Bearer ${token}` }));
 const renewing = client(() => tokens.shift(), { retryAttempts: 3, retryWait: async () => {} });
 const heard = [];

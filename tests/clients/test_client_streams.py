@@ -47,7 +47,7 @@ def workshop(demo: Tenant, tmp_path: Path) -> Workshop:
 
 
 def tokens(demo: Tenant) -> list[str]:
-    """One that lasts two seconds, and one that lasts."""
+    """One that lasts for seconds, and one that lasts."""
     settings = demo.server.settings
     secret = token_secret(settings.data_dir, settings.jwt_secret_file)
     return [
@@ -55,7 +55,7 @@ def tokens(demo: Tenant) -> list[str]:
             secret, organization=demo.name, subject="ann", roles=["reader"], clearance=Label(),
             lifetime=timedelta(seconds=seconds), issuer=settings.jwt_issuer, audience=settings.jwt_audience,
         )
-        for seconds in (2, 3600)
+        for seconds in (4, 3600)
     ]  # fmt: skip
 
 
@@ -89,7 +89,7 @@ def test_a_client_for_websockets(workshop: Workshop, demo: Tenant) -> None:
         "stranger": [4403, "the Authorization header must be Bearer <JSON Web Token>, at most 8 kB"],
         "slow": [4410, "events were not read fast enough"],
     }
-    assert told["heard"] > 1
+    assert told["heard"] > 0
 
 
 @client("graphql-sse")
@@ -102,7 +102,7 @@ def test_a_client_for_events(workshop: Workshop, demo: Tenant) -> None:
     assert told["refused"] == {
         "invalid": ["BAD_USER_INPUT"], "forbidden": ["FORBIDDEN"], "slow": ["RATE_LIMITED"], "stranger": 401
     }  # fmt: skip
-    assert told["heard"] > 1
+    assert told["heard"] > 0
     assert told["ended"] == ["UNAUTHENTICATED"]
     assert [status for status, _ in told["answers"]] == [200] * 6 + [401, 200]
     assert {media for status, media in told["answers"] if status == 200} == {"text/event-stream; charset=utf-8"}
