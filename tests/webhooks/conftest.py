@@ -1,20 +1,17 @@
 """One server for each worker that may send to this machine; organizations and receivers for each test of their own."""
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 
 import pytest
 from databases import run_sql, url_of
-from hooks import SETTINGS
+from hooks import SETTINGS, MakePlace
 from http_server import TYPES, Server, Tenant, serving
 from receiver import Receiver, receiving
 
 from fabric.embedded import DATABASE, EmbeddedPostgres
-
-MakePlace = Callable[[], AbstractContextManager[tuple[str, str]]]
-"""A migrated database: the URLs to serve it and to administer it."""
 
 
 @pytest.fixture(scope="session")

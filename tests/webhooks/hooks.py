@@ -1,12 +1,17 @@
 """Webhooks as tests make them and ask of them."""
 
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 from http_server import Tenant
 from receiver import PATIENCE, Received
 from standardwebhooks import Webhook as Verifier
+
+MakePlace = Callable[[], AbstractContextManager[tuple[str, str]]]
+"""A migrated database: the URLs to serve it and to administer it."""
 
 SETTINGS: dict[str, Any] = {
     "webhook_allowed_networks": ("127.0.0.0/8",),

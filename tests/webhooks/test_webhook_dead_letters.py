@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import MakePlace
-from hooks import ASSETS, SETTINGS, Hook, created, make, rate, until
+from hooks import ASSETS, SETTINGS, Hook, MakePlace, created, make, rate, until
 from http_server import TYPES, Server, Tenant, serving
 from receiver import Received, Receiver, Reply
 

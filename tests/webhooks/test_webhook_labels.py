@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from conftest import MakePlace
-from hooks import ASSETS, CREATE, SETTINGS, Hook, created, make, rate, until
+from hooks import ASSETS, CREATE, SETTINGS, Hook, MakePlace, created, make, rate, until
 from http_server import TYPES, Server, Tenant, serving
 from receiver import Receiver, receiving
 

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import MakePlace
 from databases import run_sql
-from hooks import ASSETS, SETTINGS, Hook, created, make, rate, until
+from hooks import ASSETS, SETTINGS, Hook, MakePlace, created, make, rate, until
 from http_server import TYPES, Server, Tenant, serving
 from receiver import Received, Receiver, Reply
 
