@@ -7,6 +7,7 @@ changes, readers ask views.
 from fabric.graph.budget import Budget
 from fabric.graph.builder import Builder
 from fabric.graph.graph import LinkGraph
+from fabric.graph.memory import give_back
 from fabric.graph.networkx_backend import convert_to_nx
 from fabric.graph.paths import Path
 from fabric.graph.sight import Direction
@@ -44,4 +45,5 @@ __all__ = [
     "Scored",
     "Traversal",
     "convert_to_nx",
+    "give_back",
 ]

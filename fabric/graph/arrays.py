@@ -1,9 +1,12 @@
 """Arrays of numbers: their names in types, and the few things that are done with them everywhere here."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+S = TypeVar("S", bound=np.generic)
 
 Ints = NDArray[np.int64]
 """Positions and codes, in the form by which numpy indexes without converting."""
@@ -71,18 +74,21 @@ def ranges(starts: SmallInts, counts: SmallInts) -> Ints:
     return found
 
 
-class Growing:
-    """Numbers that are only ever appended, by one thread at a time. Others may read; what they read stays as it was."""
+class Growing(Generic[S]):
+    """Numbers that are only ever appended, by one thread at a time. Others may read; what they read stays as it was.
 
-    def __init__(self) -> None:
-        self._room: Ints = np.empty(64, np.int64)
+    One array, not many small ones: large arrays go back to the system when they are given up.
+    """
+
+    def __init__(self, kind: type[S]) -> None:
+        self._room: NDArray[S] = np.empty(64, kind)
         self._length = 0
 
     def __len__(self) -> int:
         return self._length
 
     @property
-    def values(self) -> Ints:
+    def values(self) -> NDArray[S]:
         length = self._length  # first: the room is never older than its length
         return self._room[:length]
 
@@ -90,11 +96,10 @@ class Growing:
     def nbytes(self) -> int:
         return self._room.nbytes
 
-    def extend(self, values: Any) -> None:
-        """`values` is a sequence of ints or an array of them."""
+    def extend(self, values: Sequence[int] | NDArray[Any]) -> None:
         length = self._length + len(values)
         if length > len(self._room):
-            room = np.empty(2 * length, np.int64)
+            room = np.empty(2 * length, self._room.dtype)
             room[: self._length] = self.values
             self._room = room
         self._room[self._length : length] = values

@@ -1,16 +1,18 @@
 """From columns of versions, a few thousand rows at a time, to the arrays of a graph.
 
-A row that comes twice, with the same id and label, counts as it came last. While it is loaded a link takes 80 bytes or
-less, 24 more where batches have intervals, and no object of Python.
+A row that comes twice, with the same id and label, counts as it came last. While it is loaded a version of a link takes
+56 bytes, 8 more for each of weight, start and end if there are any, and no object of Python.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any, Generic
 
 import numpy as np
+from numpy.typing import NDArray
 
-from fabric.graph.arrays import Bools, Floats, Ints, SmallInts, positions, smallest
+from fabric.graph.arrays import Bools, Growing, Ints, S, SmallInts, positions, smallest
 from fabric.graph.base import ALWAYS, Base, Intervals, Rows, assemble, intervals_of
-from fabric.graph.ids import Ids
+from fabric.graph.ids import GrowingIds, Ids
 from fabric.graph.profiles import NOTHING, TOMBSTONE, Codes, NodeVersion, Profiles, overriders
 from fabric.graph.versions import LinkColumns, ObjectColumns, microseconds
 
@@ -23,24 +25,29 @@ class Builder:
         self._links = _Links()
 
     def add_objects(self, columns: ObjectColumns) -> None:
-        count = len(columns.labels)
         types = self._profiles.types.codes(columns.type_names)
         if columns.tombstones is not None:
-            types[_flags(columns.tombstones, count)] = TOMBSTONE
-        self._objects.ids.append(Ids.of(columns.ids))
-        self._objects.labels.append(self._labels.codes(columns.labels).astype(np.int32))
-        self._objects.types.append(types.astype(np.int32))
+            types[np.array(columns.tombstones, bool)] = TOMBSTONE
+        self._objects.ids.extend(Ids.of(columns.ids))
+        self._objects.labels.extend(self._labels.codes(columns.labels))
+        self._objects.types.extend(types)
 
     def add_links(self, columns: LinkColumns) -> None:
-        count, links = len(columns.labels), self._links
-        links.ids.append(Ids.of(columns.ids))
-        links.sources.append(Ids.of(columns.sources))
-        links.targets.append(Ids.of(columns.targets))
-        links.labels.append(self._labels.codes(columns.labels).astype(np.int32))
-        links.relations.append(self._profiles.relations.codes(columns.relations).astype(np.int32))
-        links.tombstones.append(_flags(columns.tombstones, count))
-        links.weights.append(None if columns.weights is None else _weights(columns))
-        links.spans.append(_spans(columns, count))
+        links = self._links
+        row = len(links.labels)
+        links.ids.extend(Ids.of(columns.ids))
+        links.sources.extend(Ids.of(columns.sources))
+        links.targets.extend(Ids.of(columns.targets))
+        links.labels.extend(self._labels.codes(columns.labels))
+        links.relations.extend(self._profiles.relations.codes(columns.relations))
+        if columns.tombstones is not None:
+            links.tombstones.add(row, np.array(columns.tombstones, bool))
+        if columns.weights is not None:
+            weights = np.array(columns.weights, np.float64)
+            links.weights.add(row, np.where(np.isfinite(weights), weights, np.nan))
+        for span, given in ((links.starts, columns.valid_from), (links.ends, columns.valid_to)):
+            if given is not None and any(given):
+                span.add(row, [span.default if moment is None else microseconds(moment) for moment in given])
 
     def build(self) -> Base:
         """Once, at the end: it uses up what was added."""
@@ -49,17 +56,39 @@ class Builder:
         return self._links.base(self._profiles, labels, ids, node_profile)
 
 
+class _Rare(Generic[S]):
+    """A column that takes no memory as long as no batch has it."""
+
+    def __init__(self, kind: type[S], default: Any) -> None:
+        self._kind, self.default = kind, default
+        self._values: Growing[S] | None = None
+
+    def add(self, row: int, values: Sequence[int] | NDArray[Any]) -> None:
+        """From this row on."""
+        if self._values is None:
+            self._values = Growing(self._kind)
+        self._values.extend(np.full(row - len(self._values), self.default))
+        self._values.extend(values)
+
+    def taken(self, rows: int) -> NDArray[S] | None:
+        """The column of so many rows, which is then given up; None if no batch had it."""
+        if self._values is None:
+            return None
+        self._values.extend(np.full(rows - len(self._values), self.default))
+        values, self._values = self._values.values, None
+        return values
+
+
 class _Objects:
     def __init__(self) -> None:
-        self.ids: list[Ids] = []
-        self.labels: list[SmallInts] = []
-        self.types: list[SmallInts] = []
+        self.ids = GrowingIds()
+        self.labels, self.types = Growing(np.int32), Growing(np.int32)
 
     def nodes(self, profiles: Profiles, label_values: list[int]) -> tuple[Ids, Ints]:
         """The ids in order, and the profile of each."""
-        ids = Ids.joined(self.ids)
+        ids = self.ids.values
         kinds = len(profiles.types) + 1
-        versions = _joined(self.labels) * np.int64(kinds) + (_joined(self.types) + 1)
+        versions = self.labels.values * np.int64(kinds) + (self.types.values + 1)
 
         def version(key: int) -> NodeVersion:
             return label_values[key // kinds], key % kinds - 1
@@ -78,22 +107,21 @@ class _Objects:
 
 class _Links:
     def __init__(self) -> None:
-        self.ids: list[Ids] = []
-        self.sources: list[Ids] = []
-        self.targets: list[Ids] = []
-        self.labels: list[SmallInts] = []
-        self.relations: list[SmallInts] = []
-        self.tombstones: list[Bools] = []
-        self.weights: list[Floats | None] = []
-        self.spans: list[tuple[Ints, Ints] | None] = []
+        self.ids, self.sources, self.targets = GrowingIds(), GrowingIds(), GrowingIds()
+        self.labels, self.relations = Growing(np.int32), Growing(np.int32)
+        self.tombstones = _Rare(np.bool_, False)
+        self.weights = _Rare(np.float64, np.nan)
+        self.starts, self.ends = _Rare(np.int64, ALWAYS[0]), _Rare(np.int64, ALWAYS[1])
 
     def base(self, profiles: Profiles, label_values: list[int], nodes: Ids, node_profile: Ints) -> Base:
-        ids = Ids.joined(self.ids)
-        self.ids = []
+        ids = self.ids.values
         profile, kept = self._profiles_of(profiles, label_values, ids)
-        nodes, node_profile, source, target = self._ends(nodes, node_profile)
-        interval, intervals = self._intervals()
-        rows = Rows(ids, source, target, profile, self._weights(), interval)
+        nodes, node_profile, source, target = self._numbers_of_ends(nodes, node_profile)
+        interval, intervals = self._intervals(len(ids))
+        weights = self.weights.taken(len(ids))
+        if weights is not None and np.isnan(weights).all():
+            weights = None
+        rows = Rows(ids, source, target, profile, weights, interval)
         if not kept.all():
             rows = _some(rows, kept)
         return assemble(profiles, nodes, node_profile, rows, intervals)
@@ -101,8 +129,10 @@ class _Links:
     def _profiles_of(self, profiles: Profiles, label_values: list[int], ids: Ids) -> tuple[Ints, Bools]:
         """The profile of each row, and which rows are not overtaken by a later one."""
         many = len(label_values)
-        dead = np.concatenate([np.empty(0, bool), *self.tombstones])
-        versions = (_joined(self.relations) * np.int64(many) + _joined(self.labels)) * 2 + dead
+        versions = (self.relations.values * np.int64(many) + self.labels.values) * 2
+        dead = self.tombstones.taken(len(ids))
+        if dead is not None:
+            versions += dead
 
         def code(key: int, labels: Sequence[int]) -> int:
             label = label_values[key // 2 % many]
@@ -126,10 +156,10 @@ class _Links:
             profile[rows[~kept[rows]]] = 0
         return profile, kept
 
-    def _ends(self, nodes: Ids, node_profile: Ints) -> tuple[Ids, Ints, SmallInts, SmallInts]:
+    def _numbers_of_ends(self, nodes: Ids, node_profile: Ints) -> tuple[Ids, Ints, SmallInts, SmallInts]:
         """The nodes, with those that only links know, and the number of each row's source and target."""
-        sources, targets = Ids.joined(self.sources), Ids.joined(self.targets)
-        self.sources, self.targets = [], []
+        sources, targets = self.sources.values, self.targets.values
+        self.sources, self.targets = GrowingIds(), GrowingIds()
         source, target = nodes.find(sources), nodes.find(targets)
         if min(source.min(initial=0), target.min(initial=0)) < 0:
             unknown = Ids.joined([sources.take((source < 0).nonzero()[0]), targets.take((target < 0).nonzero()[0])])
@@ -141,19 +171,13 @@ class _Links:
             source, target = nodes.find(sources), nodes.find(targets)
         return nodes, node_profile, positions(source, len(nodes)), positions(target, len(nodes))
 
-    def _weights(self) -> Floats | None:
-        if all(weights is None or np.isnan(weights).all() for weights in self.weights):
-            return None
-        parts = zip(self.weights, self.labels, strict=True)
-        return np.concatenate([np.full(len(batch), np.nan) if given is None else given for given, batch in parts])
-
-    def _intervals(self) -> tuple[SmallInts | None, Intervals]:
-        if all(spans is None for spans in self.spans):
-            return None, intervals_of(np.empty(0, np.int64), np.empty(0, np.int64))[1]
-        parts = list(zip(self.spans, self.labels, strict=True))
-        starts = np.concatenate([np.full(len(b), ALWAYS[0]) if given is None else given[0] for given, b in parts])
-        ends = np.concatenate([np.full(len(b), ALWAYS[1]) if given is None else given[1] for given, b in parts])
-        return intervals_of(starts, ends)
+    def _intervals(self, rows: int) -> tuple[SmallInts | None, Intervals]:
+        starts, ends = self.starts.taken(rows), self.ends.taken(rows)
+        if starts is None and ends is None:
+            return None, Intervals(np.array([ALWAYS[0]]), np.array([ALWAYS[1]]))
+        return intervals_of(
+            np.full(rows, ALWAYS[0]) if starts is None else starts, np.full(rows, ALWAYS[1]) if ends is None else ends
+        )
 
 
 def _some(rows: Rows, kept: Bools) -> Rows:
@@ -187,28 +211,3 @@ def _alike(order: Ints, first: Ints, versions: Ints) -> Iterator[tuple[list[int]
         starts = (mine[1:] != mine[:-1]).any(axis=1).nonzero()[0] + 1
         for start, end in zip([0, *starts.tolist()], [*starts.tolist(), len(mine)], strict=True):
             yield mine[start].tolist(), groups[start:end], rows[start:end]
-
-
-def _joined(parts: list[SmallInts]) -> SmallInts:
-    return np.concatenate(parts) if parts else np.empty(0, np.int32)
-
-
-def _flags(flags: object, count: int) -> Bools:
-    return np.zeros(count, bool) if flags is None else np.array(flags, bool)
-
-
-def _weights(columns: LinkColumns) -> Floats:
-    weights = np.array(columns.weights, np.float64)
-    weights[~np.isfinite(weights)] = np.nan
-    return weights
-
-
-def _spans(columns: LinkColumns, count: int) -> tuple[Ints, Ints] | None:
-    spans = np.full(count, ALWAYS[0]), np.full(count, ALWAYS[1])
-    bounded = False
-    for span, given in zip(spans, (columns.valid_from, columns.valid_to), strict=True):
-        for row, moment in enumerate(given or ()):
-            if moment is not None:
-                span[row] = microseconds(moment)
-                bounded = True
-    return spans if bounded else None

@@ -8,6 +8,7 @@ from typing import Self
 from fabric.graph.base import Base
 from fabric.graph.builder import Builder
 from fabric.graph.compaction import compacted
+from fabric.graph.memory import give_back
 from fabric.graph.overlay import Overlay
 from fabric.graph.projection import Projections
 from fabric.graph.scratch import Scratch
@@ -94,6 +95,7 @@ class LinkGraph:
                 if since:
                     state.overlay.publish()
                 self._state, self._since = state, None
+            give_back()
 
 
 class _State:

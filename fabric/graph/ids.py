@@ -11,7 +11,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from fabric.graph.arrays import Ints, SmallInts, sorted_order
+from fabric.graph.arrays import Growing, Ints, SmallInts, sorted_order
 
 _LOW = (1 << 64) - 1
 _MANY = 10_000
@@ -103,3 +103,16 @@ class Ids:
         right = int(np.searchsorted(self.high, high, side="right"))
         place = left + int(np.searchsorted(self.low[left:right], low))
         return place if place < right and self.low[place] == low else -1
+
+
+class GrowingIds:
+    def __init__(self) -> None:
+        self._high, self._low = Growing(np.uint64), Growing(np.uint64)
+
+    @property
+    def values(self) -> Ids:
+        return Ids(self._high.values, self._low.values)
+
+    def extend(self, ids: Ids) -> None:
+        self._high.extend(ids.high)
+        self._low.extend(ids.low)

@@ -122,6 +122,8 @@ class _Side:
     """What one end knows: by node, the ways to it of which none is both as light and as short as another."""
 
     direction: Direction
+    bounded: bool
+    """Whether the number of links matters too."""
     heap: list[tuple[float, int, int, _Label]] = field(default_factory=list)
     ways: dict[int, list[_Label]] = field(default_factory=dict)
     around: dict[int, _Weighted] = field(default_factory=dict)
@@ -129,16 +131,21 @@ class _Side:
     met: set[int] = field(default_factory=set)
     pushed: int = 0
 
-    def push(self, label: _Label, bounded: bool) -> bool:
-        """False if there is a way as good. Without a bound on the number of links only weight counts."""
-        ways = self.ways.setdefault(label.node, [])
-        if any(way.weight <= label.weight and (not bounded or way.links <= label.links) for way in ways):
-            return False
-        ways[:] = [way for way in ways if (bounded and way.links < label.links) or way.weight < label.weight]
+    def push(self, node: int, weight: float, links: int, parent: _Label | None, place: int) -> _Label | None:
+        """The new way; None if there is one as good."""
+        ways = self.ways.get(node)
+        if ways is None:
+            ways = self.ways[node] = []
+        for way in ways:
+            if way.weight <= weight and (not self.bounded or way.links <= links):
+                return None
+        if ways:
+            ways[:] = [way for way in ways if (self.bounded and way.links < links) or way.weight < weight]
+        label = _Label(node, weight, links, parent, place)
         ways.append(label)
         self.pushed += 1
-        heappush(self.heap, (label.weight, label.links, self.pushed, label))
-        return True
+        heappush(self.heap, (weight, links, self.pushed, label))
+        return label
 
 
 def least_weight(
@@ -149,11 +156,11 @@ def least_weight(
     A node can have several ways to it: lighter ones of more links, and heavier ones of fewer, that a bound may need.
     """
     bound, best, weight = inf if max_depth is None else max_depth, None, inf
-    sides = _Side(direction), _Side(direction.reverse)
-    for side, node in zip(sides, (start, end), strict=True):
-        side.push(_Label(node, 0.0, 0, None, -1), max_depth is not None)
     if start == end:
         return _path(sight, [start], [])
+    sides = _Side(direction, max_depth is not None), _Side(direction.reverse, max_depth is not None)
+    for side, node in zip(sides, (start, end), strict=True):
+        side.push(node, 0.0, 0, None, -1)
     while sides[0].heap and sides[1].heap and sides[0].heap[0][0] + sides[1].heap[0][0] < weight:
         here = 0 if len(sides[0].heap) <= len(sides[1].heap) else 1
         side, other = sides[here], sides[1 - here]
@@ -161,8 +168,8 @@ def least_weight(
         if way not in side.ways[way.node] or way.links >= bound:
             continue
         for node, place, cost in _around(sight, side, way.node, budget):
-            label = _Label(node, way.weight + cost, way.links + 1, way, place)
-            if not side.push(label, max_depth is not None):
+            label = side.push(node, way.weight + cost, way.links + 1, way, place)
+            if label is None:
                 continue
             for rest in other.ways.get(node, ()):
                 if label.links + rest.links <= bound and label.weight + rest.weight < weight:

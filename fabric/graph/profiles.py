@@ -68,7 +68,7 @@ def overriders(labels: Iterable[int], mine: int) -> tuple[int, ...]:
 class NodeProfiles:
     def __init__(self) -> None:
         self._codes: dict[tuple[NodeVersion, ...], int] = {}
-        self._labels, self._types, self._ends = Growing(), Growing(), Growing()
+        self._labels, self._types, self._ends = Growing(np.int64), Growing(np.int64), Growing(np.int64)
         self.types_seen = lru_cache(READERS)(self._types_seen)
         self.code(())
 
@@ -116,8 +116,8 @@ class LinkProfiles:
     def __init__(self) -> None:
         self._codes: dict[tuple[int, int, bool, tuple[int, ...]], int] = {}
         self._keys: list[tuple[int, int, bool, tuple[int, ...]]] = []
-        self._labels, self._relations = Growing(), Growing()
-        self._over, self._over_whom = Growing(), Growing()
+        self._labels, self._relations = Growing(np.int64), Growing(np.int64)
+        self._over, self._over_whom = Growing(np.int64), Growing(np.int64)
         self.relations_seen = lru_cache(READERS)(self._relations_seen)
 
     def __len__(self) -> int:

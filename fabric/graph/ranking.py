@@ -7,7 +7,8 @@ from fabric.graph.projection import Projection
 
 DAMPING = 0.85
 ROUNDS = 200
-TOLERANCE = 1e-7
+TOLERANCE = 1e-6 * (1 - DAMPING) / DAMPING
+"""How much the ranks may change in the last round, all together; what further rounds would change is less than 1e-6."""
 
 
 class NotConverged(Exception):
@@ -29,31 +30,26 @@ def pagerank(
 
     `weights` are the links'; without them all count 1. The other arrays are distributions over the nodes, for where a
     walk begins anew, where it goes from nodes without links (by default as it begins anew), and to start from.
-    `tolerance` is how much the ranks may change, all together, in the last of at most so many rounds.
+    It ends with a round that changes the ranks, all together, by less than `tolerance`.
     """
     count = len(projection.nodes)
     if not count:
         return np.empty(0)
-    source = projection.source.astype(np.int64)
-    first = np.append(0, np.diff(projection.target).nonzero()[0] + 1) if len(source) else source
-    reached = projection.target[first]
+    source, target = projection.source.astype(np.int64), projection.target.astype(np.int64)
     out = np.bincount(source, weights=weights, minlength=count).astype(np.float64)
-    share = np.divide(1.0, out, out=np.zeros(count), where=out != 0)
+    share = np.divide(damping, out, out=np.zeros(count), where=out != 0)
     ends = (out == 0).nonzero()[0]
-    anew = np.full(count, 1 / count) if personalization is None else personalization
+    anew = 1 / count if personalization is None else personalization
     from_ends = anew if dangling is None else dangling
-    ranks: Floats = np.full(count, 1 / count) if start is None else start
+    ranks = np.full(count, 1 / count) if start is None else start
     flow = np.empty(len(source))
     for _ in range(rounds):
         before = ranks
-        ranks = from_ends * before[ends].sum()
-        if len(source):
-            np.take(before * share, source, out=flow, mode="clip")  # the mode that needs no copy
-            if weights is not None:
-                flow *= weights
-            ranks[reached] += np.add.reduceat(flow, first)
-        ranks *= damping
-        ranks += (1 - damping) * anew
+        np.take(before * share, source, out=flow, mode="clip")  # the mode that needs no copy
+        if weights is not None:
+            flow *= weights
+        ranks = np.bincount(target, weights=flow, minlength=count).astype(np.float64, copy=False)
+        ranks += (1 - damping) * anew + damping * before[ends].sum() * from_ends
         if np.abs(ranks - before).sum() < tolerance:
             return ranks
     raise NotConverged

@@ -47,7 +47,7 @@ class _Walk:
         self._degree = np.full(1, _UNKNOWN)
         self._start = np.zeros(1, np.int64)
         self._allowed = COARSEST
-        self._ends = Growing()
+        self._ends = Growing(np.int64)
         """The numbers of the nodes at the other ends, for each node from its start on."""
 
     def step(self) -> bool:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import isnan
+from typing import NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -12,8 +13,7 @@ from fabric.graph.search import Quota, Search
 from fabric.graph.sight import Direction, Sight
 
 
-@dataclass(frozen=True, slots=True)
-class Reached:
+class Reached(NamedTuple):
     """A node, with one of the shortest paths from a start to it: `depth` links, and one node more, itself the last."""
 
     id: UUID
@@ -73,15 +73,13 @@ class Traversal:
         ]
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     id: UUID
     type_name: str
     depth: int
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(NamedTuple):
     id: UUID
     relation: str
     source: UUID
