@@ -81,7 +81,7 @@ RESERVED_NAMES = frozenset(
         LinkPayload UnlinkPayload RegradePayload LinkInput UpdateLinkInput TypeDefinitionInput SearchHit
         Grouping DateGrouping TimeGrouping NoticeKind LinkDirection EventNotice LinkEvent ObjectChange AppendEventInput
         GraphPath TraversedNode Traversal Subgraph RelatedNode ConnectedComponent
-        AppendEventPayload""".split()}
+        AppendEventPayload EventWhere LinksWhere ObjectState""".split()}
     | {f"type:{scalar}{suffix}" for suffix in ("Where", "ListWhere") for scalar in """
         ID String Int BigInt Float Decimal Boolean Date DateTime Duration UUID URI JSON Label""".split()}
     | {f"type:{values}{suffix}" for suffix in ("Aggregate", "Having") for values in """
@@ -89,7 +89,7 @@ RESERVED_NAMES = frozenset(
     | {f"query:{name}" for name in """
         node nodes link links event events typeDefinition typeDefinitions viewer traverse shortestPath neighborhood
         related search searchLinks context keys auditLog changed position linkDegree
-        connectedComponent connectedComponents""".split()}
+        connectedComponent connectedComponents objectAsOf""".split()}
     | {f"mutation:{name}" for name in """
         link unlink updateLink defineType defineTypes retireType appendEvent unlockField unlockFields rotateKeys
         setConfig regradeObject""".split()}
