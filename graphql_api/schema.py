@@ -49,6 +49,7 @@ from graphql_api.event_types import SUBSCRIPTIONS
 from graphql_api.fixed import FIXED
 from graphql_api.graph_fields import GraphFields
 from graphql_api.inputs import Inputs
+from graphql_api.link_fields import LINK_FIELDS
 from graphql_api.mutations import mutation_fields
 
 
@@ -105,7 +106,7 @@ class _Builder:
         concrete = [self._object(t) for t in self._types.values()]
         subscription = GraphQLObjectType("Subscription", SUBSCRIPTIONS)
         others = [t for t in fixed["types"] or () if t not in (FIXED_SCHEMA.query_type, FIXED_SCHEMA.mutation_type)]
-        query |= EVENT_FIELDS | GraphFields(self._catalogue, SCALARS, FABRIC_OBJECT, LINK).fields()
+        query |= EVENT_FIELDS | LINK_FIELDS | GraphFields(self._catalogue, SCALARS, FABRIC_OBJECT, LINK).fields()
         queries, mutating = _extended(FIXED_SCHEMA.query_type, query), _extended(FIXED_SCHEMA.mutation_type, mutations)
         schema = GraphQLSchema(
             query=queries,
