@@ -38,6 +38,19 @@ def test_a_link_shows_what_was_said_of_it(assets: Tenant, pair: tuple[str, str])
     assert assets.data(LINK, {"id": id})["link"] == shown | {"id": id, "relation": "has_sensor"}
 
 
+def test_properties_have_their_names_wherever_a_link_is_read(assets: Tenant, pair: tuple[str, str]) -> None:
+    properties = {"note": "left", "channel": 3}
+    id = link(assets, *pair, properties=properties)
+    reading = """query ($from: ID!, $to: ID!, $id: ID!) {
+      asset(id: $from) { sensors { edges { link { p: properties } } } }
+      shortestPath(from: $from, to: $to) { links { p: properties } }
+      link(id: $id) { p: properties }
+    }"""
+    data = assets.data(reading, {"from": pair[0], "to": pair[1], "id": id})
+    [edge], [step] = data["asset"]["sensors"]["edges"], data["shortestPath"]["links"]
+    assert [edge["link"], step, data["link"]] == [{"p": properties}] * 3
+
+
 def test_links_are_sought_by_when_they_are_valid(assets: Tenant, pair: tuple[str, str]) -> None:
     id = link(assets, *pair, validFrom="2024-01-01T00:00:00Z", validTo="2025-01-01T00:00:00Z")
     always = link(assets, *pair, key="always")
