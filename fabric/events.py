@@ -22,18 +22,18 @@ _LAST = 2**63 - 1
 COLUMNS = """transaction_id::text::bigint as transaction_id, position, label, topic, entity_table, entity_id,
     entity_type, actor, data, version, source_id, target_id, occurred_at"""
 
-# The oldest transaction that still runs.
-_OLDEST = "(select pg_snapshot_xmin(pg_current_snapshot()))"
+OLDEST = "(select pg_snapshot_xmin(pg_current_snapshot()))"
+"""The oldest transaction that still runs."""
 
 _READ = f"""
 select {COLUMNS} from fabric.events
-where (transaction_id, position) > ($1::bigint::text::xid8, $2) and transaction_id < {_OLDEST}
+where (transaction_id, position) > ($1::bigint::text::xid8, $2) and transaction_id < {OLDEST}
 order by fabric.events.transaction_id, position limit $3"""
 
 _HORIZON = f"""
-select {_OLDEST}::text::bigint as oldest,
+select {OLDEST}::text::bigint as oldest,
        (select transaction_id from fabric.events order by transaction_id desc, position desc limit 1)
-       >= {_OLDEST} as waiting"""
+       >= {OLDEST} as waiting"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,8 @@ where entity_table = 'links' and (source_id = any($1) or target_id = any($1))
 
 _AT = """
 select transaction_id::text::bigint as transaction_id, position from fabric.events
-where occurred_at <= $1 order by fabric.events.transaction_id desc, position desc limit 1"""
+where entity_id = $1 and occurred_at <= $2
+order by fabric.events.transaction_id desc, position desc limit 1"""
 
 
 async def versions_at(
@@ -55,9 +56,9 @@ async def links_ever_at(
     return {row["entity_id"]: (row["source_id"], row["target_id"]) for row in rows}
 
 
-async def position_at(transaction: Transaction, moment: datetime) -> Position:
-    """The last of the events that the session sees whose transaction had begun by then."""
-    row = await transaction.fetchrow(_AT, moment)
+async def position_at(transaction: Transaction, moment: datetime, entity_id: UUID) -> Position:
+    """The last of the events that the session sees of an object or link whose transaction had begun by then."""
+    row = await transaction.fetchrow(_AT, entity_id, moment)
     return Position(row["transaction_id"], row["position"]) if row else Position(0, 0)
 
 

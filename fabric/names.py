@@ -84,7 +84,7 @@ RESERVED_NAMES = frozenset(
         AppendEventPayload RegisterDocumentsPayload Webhook WebhookState WebhookStop WebhookFilterInput
         LinkEventsFilterInput EventsFilterInput ChangesFilterInput CreateWebhookInput UpdateWebhookInput WebhookPayload
         WebhookSecretPayload WebhookDeliveriesPayload DeleteWebhookPayload WebhookDelivery WebhookDeliveryEdge
-        WebhookDeliveryConnection""".split()}
+        WebhookDeliveryConnection EventWhere LinksWhere ObjectState""".split()}
     | {f"type:{scalar}{suffix}" for suffix in ("Where", "ListWhere") for scalar in """
         ID String Int BigInt Float Decimal Boolean Date DateTime Duration UUID URI JSON Label""".split()}
     | {f"type:{values}{suffix}" for suffix in ("Aggregate", "Having") for values in """
@@ -92,7 +92,7 @@ RESERVED_NAMES = frozenset(
     | {f"query:{name}" for name in """
         node nodes link links event events typeDefinition typeDefinitions viewer traverse shortestPath neighborhood
         related search searchLinks context keys auditLog changed position linkDegree
-        connectedComponent connectedComponents webhook webhooks""".split()}
+        connectedComponent connectedComponents webhook webhooks objectAsOf""".split()}
     | {f"mutation:{name}" for name in """
         link unlink updateLink defineType defineTypes retireType appendEvent unlockField unlockFields rotateKeys
         setConfig regradeObject registerDocuments createWebhook updateWebhook pauseWebhook resumeWebhook

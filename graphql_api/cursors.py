@@ -38,6 +38,11 @@ class CursorKey:
         padded = self.key.ljust(_BLOCK, b"\0")
         return padded.translate(_INNER), padded.translate(_OUTER)
 
+    def seal(self, keys: Sequence[Any]) -> str:
+        """A cursor of these keys, which are JSON; for lists that are not compiled."""
+        content = orjson.dumps(keys)
+        return base64.b64encode(hmac.digest(self.key, content, sha256)[:SEAL_BYTES] + content).decode()
+
     def open(self, cursor: str) -> list[Any]:
         """The keys in the cursor. BadCursor for any other text."""
         seal, content = _split(cursor)

@@ -14,18 +14,17 @@ from graphql import (
     GraphQLField,
     GraphQLFieldMap,
     GraphQLID,
-    GraphQLInterfaceType,
     GraphQLList,
-    GraphQLNonNull,
     GraphQLObjectType,
     GraphQLOutputType,
-    GraphQLScalarType,
     GraphQLString,
+    get_nullable_type,
 )
 
 from graphql_api.batches import load_object
+from graphql_api.common_types import EVENT, FABRIC_OBJECT, LINK, SCALARS, required
 from graphql_api.context import Info
-from graphql_api.told_links import by_response_key
+from graphql_api.shaping import by_response_key
 
 NOTICE_KIND = GraphQLEnumType(
     "NoticeKind",
@@ -39,10 +38,6 @@ DIRECTION = GraphQLEnumType(
 )
 
 
-def _required(type_: Any) -> Any:
-    return GraphQLNonNull(type_)
-
-
 def _object(name: str) -> Callable[..., Any]:
     """Resolves to the object whose id stands in the value under `name`, as the reader sees it now."""
 
@@ -53,87 +48,74 @@ def _object(name: str) -> Callable[..., Any]:
 
 
 def _link(value: Mapping[str, Any], info: Info) -> Any:
-    return None if value["link"] is None else by_response_key(value["link"], info)
+    return by_response_key(value["link"], info)
 
 
-class EventTypes:
-    """Made for each schema, since some of the fields lead to its objects."""
+def _event(value: Mapping[str, Any], info: Info) -> Any:
+    return by_response_key(value["event"], info)
 
-    def __init__(
-        self, scalars: Mapping[str, GraphQLScalarType], any_object: GraphQLInterfaceType, link: GraphQLObjectType
-    ) -> None:
-        self._label, self._json, self._time = scalars["Label"], scalars["JSON"], scalars["DateTime"]
-        self._any_object = any_object
-        self.event = GraphQLObjectType(
-            "Event", self._event, description="One change, told at the label of its writer, or an event of your own."
-        )
-        self._link = link
-        self._told: GraphQLFieldMap = {
-            "topic": GraphQLField(GraphQLString, description="What happened, such as `link.created`."),
-            "transactionId": GraphQLField(GraphQLString, description="What one transaction changed has one of these."),
-            "occurredAt": GraphQLField(self._time),
-            "actor": GraphQLField(GraphQLString),
-            "label": GraphQLField(self._label, description="The label that it was written at."),
-        }
 
-    def subscriptions(self) -> GraphQLFieldMap:
-        """linkEvents, events and changes."""
-        after = {"after": GraphQLArgument(GraphQLString, description="A cursor: what came since is told first.")}
-        names = GraphQLList(_required(GraphQLString))
-        ends = {
-            end: GraphQLField(self._any_object, resolve=_object(f"{end}Id"), description="As it is now.")
-            for end in ("source", "target")
-        }
-        link_event = self._notice("LinkEvent", self._told | {"link": GraphQLField(self._link, resolve=_link)} | ends)
-        notice = self._notice("EventNotice", {"event": GraphQLField(self.event)})
-        node = GraphQLField(self._any_object, resolve=_object("nodeId"), description="Null once it is WITHDRAWN.")
-        change = self._notice("ObjectChange", self._told | {"objectId": GraphQLField(GraphQLID), "node": node})
-        return {
-            "linkEvents": _told_field(
-                link_event,
-                {
-                    "relations": GraphQLArgument(names),
-                    "types": GraphQLArgument(names, description="Types of which one end is."),
-                    "objectId": GraphQLArgument(GraphQLID),
-                    "direction": GraphQLArgument(_required(DIRECTION), default_value="BOTH"),
-                    **after,
-                },
-                "Links that come, change and go, as you see them.",
-            ),
-            "events": _told_field(
-                notice,
-                {
-                    "topics": GraphQLArgument(names, description="Such as `object.created`, or `object.*`."),
-                    "types": GraphQLArgument(names, description="Types of objects or events, or relations."),
-                    **after,
-                },
-                "Every event whose label your session dominates.",
-            ),
-            "changes": _told_field(
-                change,
-                {
-                    "type": GraphQLArgument(_required(GraphQLString)),
-                    "where": GraphQLArgument(self._json, description="As the type's list takes it."),
-                    **after,
-                },
-                "Objects of a type that come into your view, change in it and leave it.",
-            ),
-        }
+TOLD: GraphQLFieldMap = {
+    name: GraphQLField(get_nullable_type(EVENT.fields[name].type), description=EVENT.fields[name].description)
+    for name in ("topic", "transactionId", "occurredAt", "actor", "label")
+}
+"""What every notice of a change has, but READY."""
 
-    def _notice(self, name: str, fields: GraphQLFieldMap) -> GraphQLObjectType:
-        place = GraphQLField(_required(GraphQLString), description="Pass it as `after` to go on from here.")
-        return GraphQLObjectType(name, {"kind": GraphQLField(_required(NOTICE_KIND)), "cursor": place, **fields})
 
-    def _event(self) -> GraphQLFieldMap:
-        return self._told | {
-            "topic": GraphQLField(_required(GraphQLString)),
-            "entityId": GraphQLField(GraphQLID),
-            "entityType": GraphQLField(_required(GraphQLString), description="The type, or a link's relation."),
-            "from": GraphQLField(GraphQLID, description="Of a link."),
-            "to": GraphQLField(GraphQLID, description="Of a link."),
-            "data": GraphQLField(_required(self._json), description="The difference, as `before` and `after`."),
-        }
+def _notice(name: str, fields: GraphQLFieldMap) -> GraphQLObjectType:
+    place = GraphQLField(required(GraphQLString), description="Pass it as `after` to go on from here.")
+    return GraphQLObjectType(name, {"kind": GraphQLField(required(NOTICE_KIND)), "cursor": place, **fields})
 
 
 def _told_field(type_: GraphQLOutputType, args: dict[str, GraphQLArgument], description: str) -> GraphQLField:
-    return GraphQLField(_required(type_), args, resolve=lambda told, *_, **__: told, description=description)
+    return GraphQLField(required(type_), args, resolve=lambda told, *_, **__: told, description=description)
+
+
+_LINK_EVENT = _notice(
+    "LinkEvent",
+    TOLD
+    | {"link": GraphQLField(LINK, resolve=_link)}
+    | {
+        end: GraphQLField(FABRIC_OBJECT, resolve=_object(f"{end}Id"), description="As it is now.")
+        for end in ("source", "target")
+    },
+)
+_EVENT_NOTICE = _notice("EventNotice", {"event": GraphQLField(EVENT, resolve=_event)})
+_NODE = GraphQLField(FABRIC_OBJECT, resolve=_object("nodeId"), description="Null once it is WITHDRAWN.")
+_OBJECT_CHANGE = _notice("ObjectChange", TOLD | {"objectId": GraphQLField(GraphQLID), "node": _NODE})
+
+_NAMES = GraphQLList(required(GraphQLString))
+_AFTER = {"after": GraphQLArgument(GraphQLString, description="A cursor: what came since is told first.")}
+
+SUBSCRIPTIONS: GraphQLFieldMap = {
+    "linkEvents": _told_field(
+        _LINK_EVENT,
+        {
+            "relations": GraphQLArgument(_NAMES),
+            "types": GraphQLArgument(_NAMES, description="Types of which one end is."),
+            "objectId": GraphQLArgument(GraphQLID),
+            "direction": GraphQLArgument(required(DIRECTION), default_value="BOTH"),
+            **_AFTER,
+        },
+        "Links that come, change and go, as you see them.",
+    ),
+    "events": _told_field(
+        _EVENT_NOTICE,
+        {
+            "topics": GraphQLArgument(_NAMES, description="Such as `object.created`, or `object.*`."),
+            "types": GraphQLArgument(_NAMES, description="Types of objects or events, or relations."),
+            **_AFTER,
+        },
+        "Every event whose label your session dominates.",
+    ),
+    "changes": _told_field(
+        _OBJECT_CHANGE,
+        {
+            "type": GraphQLArgument(required(GraphQLString)),
+            "where": GraphQLArgument(SCALARS["JSON"], description="As the type's list takes it."),
+            **_AFTER,
+        },
+        "Objects of a type that come into your view, change in it and leave it.",
+    ),
+}
+"""linkEvents, events and changes."""

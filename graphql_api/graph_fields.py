@@ -36,7 +36,8 @@ from graphql_api.context import Context, Info
 from graphql_api.event_types import DIRECTION
 from graphql_api.filters import StoredFilter, filter_tree
 from graphql_api.positions import read_position
-from graphql_api.told_links import by_response_key, read_links
+from graphql_api.shaping import by_response_key
+from graphql_api.told_links import read_links
 
 T = TypeVar("T")
 

@@ -19,10 +19,11 @@ from fabric.names import aggregated_link, pascal
 from graphql_api import plan as p
 from graphql_api.aggregate_plans import AggregatePlanner
 from graphql_api.arguments import Leaf, Tree, Variables, read_arguments
+from graphql_api.common_types import TYPE_KEY
 from graphql_api.conditions import Conditions
 from graphql_api.cursors import BadCursor, CursorKey, cursor_key, shape
 from graphql_api.orderings import Orderings
-from graphql_api.schema import TYPE_KEY, RootField, Surface, concrete_name, is_interface
+from graphql_api.schema import RootField, Surface, concrete_name, is_interface
 from graphql_api.selection import Selected, Spreader
 
 MAX_PARAMETERS = 2_000

@@ -12,122 +12,49 @@ from typing import Any, Literal
 
 from graphql import (
     GraphQLArgument,
-    GraphQLBoolean,
-    GraphQLField,
     GraphQLFieldMap,
-    GraphQLFloat,
     GraphQLID,
     GraphQLInputObjectType,
-    GraphQLInt,
     GraphQLInterfaceType,
     GraphQLList,
     GraphQLNamedType,
-    GraphQLNonNull,
     GraphQLObjectType,
-    GraphQLOutputType,
-    GraphQLScalarType,
     GraphQLSchema,
     GraphQLString,
     GraphQLUnionType,
     get_named_type,
-    is_scalar_type,
     print_schema,
-    specified_scalar_types,
 )
 
 from fabric.catalogue import Catalogue, ObjectType
 from fabric.definitions import LinkField
 from fabric.names import AGGREGATE, camel, link_aggregate, pascal
 from graphql_api.aggregate_types import AggregateTypes
-from graphql_api.context import Info
-from graphql_api.event_types import EventTypes
+from graphql_api.common_types import (
+    COLUMNS,
+    CONNECTION,
+    FABRIC_OBJECT,
+    FIXED_SCHEMA,
+    LINK,
+    NODE,
+    PAGE_INFO,
+    SCALARS,
+    field,
+    listed,
+    required,
+    slicing,
+    type_of,
+)
+from graphql_api.event_fields import EVENT_FIELDS
+from graphql_api.event_types import SUBSCRIPTIONS
 from graphql_api.fixed import FIXED
 from graphql_api.graph_fields import GraphFields
 from graphql_api.inputs import Inputs
+from graphql_api.link_fields import LINK_FIELDS
 from graphql_api.mutations import mutation_fields
-from graphql_api.scalars import GENERATED
 from graphql_api.webhook_types import WebhookTypes
 
-_FIXED = FIXED._schema
-SCALARS: Mapping[str, GraphQLScalarType] = {
-    **specified_scalar_types,
-    **{scalar.name: scalar for scalar in GENERATED},
-    **{name: type_ for name, type_ in _FIXED.type_map.items() if is_scalar_type(type_)},
-}
-
-
-def by_key(source: Any, info: Info, **_: Any) -> Any:
-    """What the compiler has read for this field, aliases and arguments included."""
-    return source[info.path.key]
-
-
-TYPE_KEY = "@type"
-"""Where the executor finds an object's type. `__typename` may be an alias of anything."""
-
-
-def type_of(value: Any, *_: Any) -> str:
-    return str(value[TYPE_KEY])
-
-
-def _field(
-    type_: GraphQLOutputType, args: dict[str, GraphQLArgument] | None = None, description: str | None = None
-) -> GraphQLField:
-    return GraphQLField(type_, args, resolve=by_key, description=description)
-
-
-def _required(type_: Any) -> Any:
-    return GraphQLNonNull(type_)
-
-
-NODE = GraphQLInterfaceType(
-    "Node", {"id": _field(_required(GraphQLID))}, resolve_type=type_of, description="Anything with an id."
-)
-
-
-COLUMNS: GraphQLFieldMap = {
-    "id": _field(_required(GraphQLID)),
-    "label": _field(_required(SCALARS["Label"]), description="The label of the version you see."),
-    "revision": _field(_required(GraphQLInt), description="Counts changes; pass it as expectedRevision."),
-    "createdAt": _field(_required(SCALARS["DateTime"])),
-    "updatedAt": _field(_required(SCALARS["DateTime"])),
-}
-"""What objects and links have. What types have in common is made once, for it is most of a large schema."""
-
-FABRIC_OBJECT = GraphQLInterfaceType(
-    "FabricObject", lambda: COLUMNS, interfaces=[NODE], resolve_type=type_of, description="What all objects have."
-)
-
-PAGE_INFO = GraphQLObjectType(
-    "PageInfo",
-    {
-        "hasNextPage": _field(_required(GraphQLBoolean)),
-        "hasPreviousPage": _field(_required(GraphQLBoolean)),
-        "startCursor": _field(GraphQLString),
-        "endCursor": _field(GraphQLString),
-    },
-)
-
-CONNECTION: GraphQLFieldMap = {"pageInfo": _field(_required(PAGE_INFO)), "totalCount": _field(_required(GraphQLInt))}
-
-LINK = GraphQLObjectType(
-    "Link",
-    COLUMNS
-    | {
-        "relation": _field(_required(GraphQLString)),
-        "from": _field(_required(GraphQLID)),
-        "to": _field(_required(GraphQLID)),
-        "weight": _field(GraphQLFloat),
-        "properties": _field(_required(SCALARS["JSON"])),
-        "validFrom": _field(SCALARS["DateTime"]),
-        "validTo": _field(SCALARS["DateTime"]),
-        "semanticNamespace": _field(GraphQLString),
-        "semanticPredicate": _field(GraphQLString),
-    },
-    description="A link from one object to another. It is the same from both of its ends.",
-)
-"""One type for all links, for clients that keep what they read by id: a link is reached from either end."""
-
-_WEBHOOKS = WebhookTypes(SCALARS, PAGE_INFO, EventTypes(SCALARS, FABRIC_OBJECT, LINK).subscriptions())
+_WEBHOOKS = WebhookTypes(SCALARS, PAGE_INFO, SUBSCRIPTIONS)
 _WEBHOOK_QUERIES, _WEBHOOK_MUTATIONS = _WEBHOOKS.queries(), _WEBHOOKS.mutations()
 
 
@@ -170,22 +97,23 @@ class _Builder:
         self._catalogue = catalogue
         self._types = {n: t for n, t in catalogue.types.items() if t.domain == "object"}
         self._inputs = Inputs(catalogue, SCALARS)
-        self._aggregates = AggregateTypes(self._inputs, SCALARS, _field)
+        self._aggregates = AggregateTypes(self._inputs, SCALARS, field)
         self._made: dict[str, Any] = {}
 
     def surface(self) -> Surface:
         query, roots = self._query()
-        fixed = _FIXED.to_kwargs()
-        assert _FIXED.query_type is not None
-        assert _FIXED.mutation_type is not None
+        fixed = FIXED_SCHEMA.to_kwargs()
+        assert FIXED_SCHEMA.query_type is not None
+        assert FIXED_SCHEMA.mutation_type is not None
         mutations: GraphQLFieldMap = dict(_WEBHOOK_MUTATIONS)
         for object_type in self._types.values():
             mutations |= mutation_fields(object_type, self._inputs, self._shape(object_type))
         concrete = [self._object(t) for t in self._types.values()]
-        subscription = GraphQLObjectType("Subscription", EventTypes(SCALARS, FABRIC_OBJECT, LINK).subscriptions())
-        others = [t for t in fixed["types"] or () if t not in (_FIXED.query_type, _FIXED.mutation_type)]
-        query |= GraphFields(self._catalogue, SCALARS, FABRIC_OBJECT, LINK).fields() | _WEBHOOK_QUERIES
-        queries, mutating = _extended(_FIXED.query_type, query), _extended(_FIXED.mutation_type, mutations)
+        subscription = GraphQLObjectType("Subscription", SUBSCRIPTIONS)
+        others = [t for t in fixed["types"] or () if t not in (FIXED_SCHEMA.query_type, FIXED_SCHEMA.mutation_type)]
+        query |= EVENT_FIELDS | LINK_FIELDS | GraphFields(self._catalogue, SCALARS, FABRIC_OBJECT, LINK).fields()
+        query |= _WEBHOOK_QUERIES
+        queries, mutating = _extended(FIXED_SCHEMA.query_type, query), _extended(FIXED_SCHEMA.mutation_type, mutations)
         schema = GraphQLSchema(
             query=queries,
             mutation=mutating,
@@ -197,37 +125,34 @@ class _Builder:
         return Surface(schema, self._catalogue, roots)
 
     def _query(self) -> tuple[GraphQLFieldMap, dict[str, RootField]]:
-        one_id = {"id": GraphQLArgument(_required(GraphQLID))}
-        ids = {"ids": GraphQLArgument(_required(GraphQLList(_required(GraphQLID))))}
+        one_id = {"id": GraphQLArgument(required(GraphQLID))}
+        ids = {"ids": GraphQLArgument(listed(GraphQLID))}
         fields = {
-            "node": _field(NODE, one_id, "Any object by its id."),
-            "nodes": _field(
-                _required(GraphQLList(NODE)), ids, "Objects by their ids, in that order; null where there is none."
+            "node": field(NODE, one_id, "Any object by its id."),
+            "nodes": field(
+                required(GraphQLList(NODE)), ids, "Objects by their ids, in that order; null where there is none."
             ),
         }
         roots = {"node": RootField("node"), "nodes": RootField("nodes")}
         for name, t in self._types.items():
             single, many = camel(name), camel(t.plural)
-            fields[single] = _field(self._shape(t), one_id)
+            fields[single] = field(self._shape(t), one_id)
             roots[single] = RootField("id", name)
-            fields[many] = _field(_required(self._connection(t)), self._page_arguments(t), t.description)
+            fields[many] = field(required(self._connection(t)), self._page_arguments(t), t.description)
             roots[many] = RootField("list", name)
             fields[many + AGGREGATE] = self._aggregates.field(t)
             roots[many + AGGREGATE] = RootField("aggregate", name)
             if t.natural_key:
-                keys = {k: GraphQLArgument(_required(self._inputs.value(t, t.fields[k]))) for k in t.natural_key}
-                fields[f"{single}ByKey"] = _field(self._shape(t), keys)
+                keys = {k: GraphQLArgument(required(self._inputs.value(t, t.fields[k]))) for k in t.natural_key}
+                fields[f"{single}ByKey"] = field(self._shape(t), keys)
                 roots[f"{single}ByKey"] = RootField("key", name)
         return fields, roots
 
     def _page_arguments(self, object_type: ObjectType) -> dict[str, GraphQLArgument]:
         return {
             "where": GraphQLArgument(self._inputs.where(object_type)),
-            "orderBy": GraphQLArgument(GraphQLList(_required(self._inputs.order_by(object_type)))),
-            "first": GraphQLArgument(GraphQLInt),
-            "after": GraphQLArgument(GraphQLString),
-            "last": GraphQLArgument(GraphQLInt),
-            "before": GraphQLArgument(GraphQLString),
+            "orderBy": GraphQLArgument(GraphQLList(required(self._inputs.order_by(object_type)))),
+            **slicing(),
         }
 
     # Output types
@@ -265,18 +190,19 @@ class _Builder:
 
     def _members(self, t: ObjectType) -> GraphQLFieldMap:
         members = dict(COLUMNS)
-        for name, field in t.fields.items():
-            type_: Any = self._inputs.value(t, field)
-            members[name] = _field(_required(type_) if field.non_null else type_, description=field.description)
+        for name, declared in t.fields.items():
+            type_: Any = self._inputs.value(t, declared)
+            type_ = required(type_) if declared.non_null else type_
+            members[name] = field(type_, description=declared.description)
         for name, link in t.links.items():
             target = self._types[link.target]
             if link.many:
-                type_ = _required(self._link_connection(self._inputs_owner(t, name), link))
-                members[name] = _field(type_, self._page_arguments(target), link.description)
+                type_ = required(self._link_connection(self._inputs_owner(t, name), link))
+                members[name] = field(type_, self._page_arguments(target), link.description)
                 if self._catalogue.has_aggregate(t, name):
                     members[link_aggregate(name)] = self._aggregates.field(target)
             else:
-                members[name] = _field(self._shape(target), description=link.description)
+                members[name] = field(self._shape(target), description=link.description)
         return members
 
     def _inputs_owner(self, t: ObjectType, link: str) -> str:
@@ -285,7 +211,7 @@ class _Builder:
 
     def _connection(self, t: ObjectType) -> Any:
         def edge() -> GraphQLFieldMap:
-            return {"cursor": _field(_required(GraphQLString)), "node": _field(_required(self._shape(t)))}
+            return {"cursor": field(required(GraphQLString)), "node": field(required(self._shape(t)))}
 
         return self._pages(
             t.name, t, lambda: self._once(t.name + "Edge", lambda: GraphQLObjectType(t.name + "Edge", edge))
@@ -296,9 +222,9 @@ class _Builder:
 
         def edge() -> GraphQLFieldMap:
             return {
-                "cursor": _field(_required(GraphQLString)),
-                "node": _field(_required(self._shape(target))),
-                "link": _field(_required(LINK)),
+                "cursor": field(required(GraphQLString)),
+                "node": field(required(self._shape(target))),
+                "link": field(required(LINK)),
             }
 
         return self._pages(
@@ -308,8 +234,8 @@ class _Builder:
     def _pages(self, name: str, t: ObjectType, edge: Callable[[], Any]) -> Any:
         def fields() -> GraphQLFieldMap:
             return {
-                "nodes": _field(_required(GraphQLList(_required(self._shape(t))))),
-                "edges": _field(_required(GraphQLList(_required(edge())))),
+                "nodes": field(listed(self._shape(t))),
+                "edges": field(listed(edge())),
                 **CONNECTION,
             }
 
@@ -334,10 +260,10 @@ def _reached(types: Iterable[GraphQLNamedType]) -> list[GraphQLNamedType]:
         found[type_] = None
         if isinstance(type_, (GraphQLObjectType, GraphQLInterfaceType)):
             pending += type_.interfaces
-            for field in type_.fields.values():
-                pending += [get_named_type(field.type), *(get_named_type(a.type) for a in field.args.values())]
+            for each in type_.fields.values():
+                pending += [get_named_type(each.type), *(get_named_type(a.type) for a in each.args.values())]
         elif isinstance(type_, GraphQLInputObjectType):
-            pending += [get_named_type(field.type) for field in type_.fields.values()]
+            pending += [get_named_type(each.type) for each in type_.fields.values()]
         elif isinstance(type_, GraphQLUnionType):
             pending += type_.types
     return list(found)

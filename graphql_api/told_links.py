@@ -1,7 +1,7 @@
 """Links as values by field name: of versions that events keep, and of links that are read by their ids."""
 
-from collections.abc import Collection, Mapping
-from datetime import UTC, datetime
+from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,8 +9,8 @@ from fabric import version_json
 from fabric.catalogue import Catalogue
 from fabric.history import Version
 from fabric.organizations import Organization
-from graphql_api.context import Context, Info
-from graphql_api.selection import Spreader
+from graphql_api.context import Context
+from graphql_api.told_events import moment
 
 _READ = f"""
 select link_id, label, {version_json.LINK.format(v="l")} as version from fabric.links l
@@ -37,7 +37,7 @@ def told_link(
         "properties": {f.name: stored[f.key] for f in fields if f.key in stored},
         "semanticNamespace": version.get("semantic_namespace"),
         "semanticPredicate": version.get("semantic_predicate"),
-        **{name: _stored_moment(version.get(column)) for name, column in _MOMENTS.items()},
+        **{name: stored_moment(version.get(column)) for name, column in _MOMENTS.items()},
     }
 
 
@@ -53,17 +53,5 @@ async def read_links(context: Context, ids: Collection[UUID]) -> dict[UUID, dict
     }
 
 
-def by_response_key(values: Mapping[str, Any], info: Info) -> dict[str, Any]:
-    """The values that are selected, as the compiler leaves those that it reads."""
-    sets = [node.selection_set for node in info.field_nodes if node.selection_set]
-    selected = Spreader(info.fragments, info.context.variables).collect(sets, lambda _: True)
-    return {field.key: values[field.name] for field in selected if field.name != "__typename"}
-
-
-def moment(value: datetime) -> str:
-    """As all times are told: UTC with microseconds."""
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def _stored_moment(text: str | None) -> str | None:
+def stored_moment(text: str | None) -> str | None:
     return None if text is None else moment(datetime.fromisoformat(text))

@@ -19,9 +19,9 @@ from fabric.labels import dominates
 from fabric.organizations import Organization
 from fabric.subject import Subject
 from graphql_api.filters import StateFilter, filter_tree
-from graphql_api.positions import transaction_token
 from graphql_api.schema import Surface
-from graphql_api.told_links import moment, told_link
+from graphql_api.told_events import told_change, told_event
+from graphql_api.told_links import told_link
 
 Notice = dict[str, Any]
 
@@ -50,26 +50,11 @@ class Watcher:
     def catalogue(self) -> Catalogue:
         return self.surface.catalogue
 
-    def label(self, code: int) -> str:
-        return str(self.organization.lattice.decode(code))
-
     def told(self, event: Event) -> Notice:
-        return {
-            "topic": event.topic,
-            "transactionId": transaction_token(self.organization, event.position),
-            "occurredAt": moment(event.occurred_at),
-            "actor": event.actor,
-            "label": self.label(event.label),
-        }
+        return told_change(self.organization, event)
 
     def event(self, event: Event) -> Notice:
-        return self.told(event) | {
-            "entityId": _text(event.entity_id),
-            "entityType": event.entity_type,
-            "from": _text(event.source_id),
-            "to": _text(event.target_id),
-            "data": event.data,
-        }
+        return told_event(self.organization, event)
 
     def link(self, id: UUID, label: int, version: Version) -> Notice:
         return told_link(self.organization, self.catalogue, id, label, version)
@@ -225,7 +210,3 @@ class _ObjectWatch:
 def _given(arguments: Mapping[str, Any], name: str) -> frozenset[str] | None:
     values = arguments.get(name)
     return None if values is None else frozenset(values)
-
-
-def _text(id: UUID | None) -> str | None:
-    return None if id is None else str(id)

@@ -23,7 +23,7 @@ from fabric.webhook_messages import Message
 from graphql_api.positions import event_cursor
 from graphql_api.schema import concrete_name
 from graphql_api.surfaces import Surfaces
-from graphql_api.told_links import moment
+from graphql_api.told_events import moment
 from graphql_api.watches import Notice, Watch, Watcher, watch
 
 READY = "webhook.ready"
@@ -114,7 +114,7 @@ class NoticeListener:
         return {
             "__typename": concrete_name(object_type),
             "id": str(change.id),
-            "label": self._watcher.label(label),
+            "label": str(self._organization.lattice.decode(label)),
             "revision": version["revision"],
             "createdAt": moment(datetime.fromisoformat(version["created_at"])),
             "updatedAt": moment(datetime.fromisoformat(version["updated_at"])),

@@ -26,7 +26,7 @@ from graphql import (
 
 from fabric.webhooks import State, Stop
 from graphql_api import webhooks
-from graphql_api.told_links import by_response_key
+from graphql_api.shaping import by_response_key
 
 STATE = GraphQLEnumType(
     "WebhookState",

@@ -14,7 +14,7 @@ from fabric.webhook_signing import message_id
 from fabric.webhooks import Listed
 from graphql_api.context import Context, Info
 from graphql_api.positions import letter_cursor, read_letter_cursor
-from graphql_api.told_links import moment
+from graphql_api.told_events import moment
 
 Value = dict[str, Any]
 

@@ -1,8 +1,9 @@
 """What PostgreSQL makes of the statements, as the serving role under row security, on a few thousand rows."""
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import patch
 from uuid import UUID
 
 import orjson
@@ -10,9 +11,14 @@ import pytest
 
 from compiler.ground import Ground
 from fabric import indexes
+from fabric.event_pages import Slice as EventSlice
+from fabric.event_pages import Sought as EventsSought
+from fabric.event_pages import list_events
+from fabric.link_pages import Listed, Slice, Sought, list_links
 from fabric.links import LinkChange
 from fabric.objects import Change
 from fabric.organizations import Organization
+from fabric.subject import Session
 
 ROWS = 2_000
 LINKS = 4
@@ -32,6 +38,7 @@ _DEFINITIONS: list[dict[str, Any]] = [
         "links": {
             "parts": {"relation": "contains", "target": "Part"},
             "whole": {"relation": "contains", "target": "Part", "direction": "in"},
+            "spares": {"relation": "replaces", "target": "Part"},
         },
     },
     {"typeName": "Other", "label": "UNCLASSIFIED", "fields": {"name": {"type": "string"}}},
@@ -56,6 +63,38 @@ class _Store:
         session = subject.session
         found = await self.ground.database.read(session, f"explain (analyze, format json) {sql}", args)
         return list(_steps((orjson.loads(found) if isinstance(found, str) else found)[0]["Plan"]))
+
+
+    def listed(self, sought: Sought, part: Slice, label: str) -> list[Listed]:
+        async def work() -> list[Listed]:
+            async with self.ground.database.transaction(self._session(label)) as transaction:
+                return (await list_links(transaction, sought, part)).links
+
+        return self.ground.run(work())
+
+    def explained_by(self, work: Callable[[Any], Awaitable[Any]], label: str) -> "list[_Step]":
+        """The steps of the plans of all rows that this asks for, outermost first."""
+        return self.ground.run(self._explained_by(work, label))
+
+    async def _explained_by(self, work: Callable[[Any], Awaitable[Any]], label: str) -> "list[_Step]":
+        async with self.ground.database.transaction(self._session(label)) as transaction:
+            asked: list[tuple[Any, ...]] = []
+            fetch = transaction.fetch
+
+            async def noted(*statement: Any) -> Any:
+                asked.append(statement)
+                return await fetch(*statement)
+
+            with patch.object(transaction, "fetch", noted):
+                await work(transaction)
+            found = []
+            for sql, *args in asked:
+                plan = await transaction.fetchval(f"explain (analyze, format json) {sql}", *args)
+                found += _steps((orjson.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"])
+            return found
+
+    def _session(self, label: str) -> Session:
+        return self.ground.subject(self.organization, label, ("reader",)).session
 
 
 @dataclass(frozen=True)
@@ -90,9 +129,11 @@ async def _fill(ground: Ground) -> _Store:
     await ground.objects.write(low, organization, others)
     await ground.objects.write(high, organization, [Change("update", "Part", {"size": -1}, id) for id in ids[::10]])
     ends = [(ids[i], ids[(i + j) % ROWS]) for i in range(ROWS) for j in range(1, LINKS + 1)]
-    await ground.links.write(low, organization, [LinkChange("link", "contains", *each) for each in ends])
+    few = [(ids[i], ids[i + 1]) for i in range(0, ROWS - 1, 50)]
+    changes = [LinkChange("link", "contains", *each) for each in ends]
+    await ground.links.write(low, organization, changes + [LinkChange("link", "replaces", *each) for each in few])
     await indexes.reconcile(ground.admin_url, minimum=ROWS)
-    await ground.admin.execute("analyze fabric.objects; analyze fabric.links")
+    await ground.admin.execute("analyze fabric.objects; analyze fabric.links; analyze fabric.events")
     return _Store(ground, organization, ids)
 
 
@@ -181,3 +222,47 @@ def test_a_link_predicate_on_few_follows_their_links(store: _Store, label: str) 
     text = 'query($id: ID!) { parts(where: {id: {eq: $id}, parts: {some: {code: {eq: "00101"}}}}) { nodes { code } } }'
     steps = store.explained(text, {"id": str(store.ids[100])}, label)
     assert sum(s.rows for s in steps if s.table) <= 30
+
+
+# What is not compiled
+
+
+@pytest.mark.parametrize("label", _LABELS)
+@pytest.mark.parametrize("backward", [False, True])
+@pytest.mark.parametrize(
+    ("sought", "index"),
+    [
+        ({}, "links_pkey"), ({"relations": ["replaces"]}, "links_by_relation"), ({"ends": "source"}, "links_by_source"),
+        ({"ends": "target"}, "links_by_target"), ({"ends": "source", "relations": ["contains"]}, "links_by_source"),
+        ({"ends": "target", "relations": ["contains"]}, "links_by_target"),
+    ],
+)  # fmt: skip
+def test_a_page_of_links_comes_from_one_index_and_reads_no_more_than_it_shows(
+    store: _Store, label: str, sought: dict[str, Any], index: str, *, backward: bool
+) -> None:
+    ends = {"source": (store.ids[100], None), "target": (None, store.ids[100]), None: (None, None)}
+    given = Sought(["Part"], sought.get("relations"), (ends[sought.get("ends")],))
+    whole = store.listed(given, Slice(1000), label)
+    middle = whole[len(whole) // 2].place
+    size = 20 if sought.get("ends") is None else 1
+    part = Slice(size, backward, None if backward else middle, middle if backward else None)
+    for each in (Slice(size, backward), part):
+        steps = store.explained_by(lambda transaction, p=each: list_links(transaction, given, p), label)
+        reads = _reads(steps, "links")
+        assert {s.index for s in reads} == {index}
+        assert {s.index for s in _reads(steps, "objects")} <= POINTS
+        assert sum(s.rows for s in reads) <= 2 * size + 5
+        assert sum(s.rows for s in _reads(steps, "objects")) <= 5 * size + 5
+
+
+@pytest.mark.parametrize("label", _LABELS)
+@pytest.mark.parametrize("backward", [False, True])
+def test_a_page_of_events_reads_no_more_than_it_shows(store: _Store, label: str, *, backward: bool) -> None:
+    of_one = store.explained_by(
+        lambda t: list_events(t, EventsSought(entity_id=store.ids[100]), EventSlice(20, backward)), label
+    )
+    assert {s.index for s in _reads(of_one, "events")} == {"events_by_entity"}
+    newest = store.explained_by(lambda t: list_events(t, EventsSought(), EventSlice(20, backward)), label)
+    [read] = _reads(newest, "events")
+    assert read.index == "events_in_order"
+    assert read.rows <= 50
