@@ -47,12 +47,12 @@ def test_a_low_webhook_never_hears_of_high_things(assets: Tenant, receiver: Rece
     # Two of `changes` and two of `events`: made, and changed at the low label.
     told = receiver.wait_for(4)
     time.sleep(0.5)
-    assert len(receiver.told()) == 4
+    assert len({r.id for r in receiver.told()}) == 4  # a busy machine may be sent one again
     for received in told:
         assert b"high" not in received.body
         assert b"SECRET" not in received.body
         assert b":66" not in received.body
-    assert [r.data["node"]["rating"] for r in told if "node" in r.data] == [None, 1]
+    assert {r.data["node"]["rating"] for r in told if "node" in r.data} == {None, 1}
 
 
 def test_a_high_webhook_hears_of_both_as_a_session_there_sees_them(assets: Tenant, receiver: Receiver) -> None:
@@ -62,7 +62,7 @@ def test_a_high_webhook_hears_of_both_as_a_session_there_sees_them(assets: Tenan
     rate(assets, id, 1)  # is covered by the high version, and so no news
     told = receiver.wait_for(3)
     time.sleep(0.3)
-    assert len(receiver.told()) == 3
+    assert len({r.id for r in receiver.told()}) == 3
     mine = [r.data for r in told if r.data["objectId"] == id]
     assert [data["kind"] for data in mine] == ["APPEARED", "CHANGED"]
     assert [data["node"]["label"] for data in mine] == ["UNCLASSIFIED", SECRET]
@@ -89,7 +89,7 @@ def test_fields_above_its_label_are_not_told(assets: Tenant, receiver: Receiver)
         assets.data('mutation { createVault(input: {name: "w", code: "4711"}) { changed } }', label=SECRET)
         low, high = receiver.wait_for(1), other.wait_for(2)
     assert "code" not in low[0].data["node"]
-    assert [r.data["node"]["code"] for r in high] == [None, "4711"]
+    assert {r.data["node"]["code"] for r in high} == {None, "4711"}  # of two objects, in either order
 
 
 def test_a_type_that_goes_out_of_view_stops_what_was_about_it(assets: Tenant, receiver: Receiver) -> None:
