@@ -16,6 +16,7 @@ import asyncpg
 import orjson
 
 from fabric.errors import Conflict, FabricError, Internal, TimedOut
+from fabric.pool import Pool
 from fabric.subject import Session
 
 READ = (
@@ -138,7 +139,7 @@ class Database:
     """A pool of connections of the serving role. Use as an async context manager."""
 
     def __init__(self, pool: asyncpg.Pool, url: str) -> None:
-        self._pool = pool
+        self._pool = Pool(pool)
         self._url = url
 
     @classmethod
@@ -162,6 +163,9 @@ class Database:
                 # Which organization asks is not known when a statement is planned, so a large one among many small ones
                 # is taken for small: then a bitmap with a sort looks as cheap as an index in order, and reads it whole.
                 "enable_bitmapscan": "off",
+                # A page that is small beside PostgreSQL's guess of its size would be planned anew for each request,
+                # which takes longer than to read it.
+                "plan_cache_mode": "force_generic_plan",
             },
         )
         return cls(pool, url)
@@ -173,15 +177,11 @@ class Database:
         await self.close()
 
     async def close(self) -> None:
-        try:
-            await asyncio.wait_for(self._pool.close(), 5)
-        except TimeoutError:
-            self._pool.terminate()
+        await self._pool.close()
 
     def connections(self) -> dict[str, int]:
         """How many connections of the pool are `idle` and how many are `busy`."""
-        idle = self._pool.get_idle_size()
-        return {"idle": idle, "busy": max(0, self._pool.get_size() - idle)}
+        return self._pool.counts()
 
     async def require_safe_role(self) -> None:
         """UnsafeRole if row security would not hold the role that this serves as."""
@@ -251,7 +251,8 @@ class Database:
     async def ask(self, sql: str, *args: Any) -> list[asyncpg.Record]:
         """A statement that needs no session: it sees nothing that is labelled."""
         try:
-            records: list[asyncpg.Record] = await self._pool.fetch(sql, *args)
+            async with self._pool.acquire() as connection:
+                records: list[asyncpg.Record] = await connection.fetch(sql, *args)
         except DRIVER_ERRORS as error:
             raise Internal("the database could not answer") from error
         return records
