@@ -10,6 +10,9 @@ from fabric.definitions import Field
 from fabric.kinds import Kind
 
 TEXT_KINDS = frozenset({Kind.STRING, Kind.TEXT, Kind.URI})
+_BARE_KINDS = frozenset({Kind.INTEGER, Kind.FLOAT, Kind.BOOLEAN})
+"""Kinds whose JSON is their text; the others' is a string of it."""
+
 ORDERED_KINDS = frozenset(Kind) - {Kind.JSON}
 
 
@@ -75,14 +78,17 @@ def value_of(field: Field) -> Access:
 
 
 def json_of(field: Field, alias: str) -> str:
-    """The field as text of finished JSON, `null` included."""
+    """A value whose text form is the field's JSON, `null` included."""
     key = literal(field.key)
-    if field.kind is not Kind.BIGINT:
-        return f"coalesce({alias}.data->{key}, 'null')"
-    if field.many:
+    if field.many and field.kind is Kind.BIGINT:
         items = f"(select string_agg('\"' || x || '\"', ',') from jsonb_array_elements_text({alias}.data->{key}) x)"
         return f"coalesce(case when {alias}.data ? {key} then '[' || coalesce({items}, '') || ']' end, 'null')"
-    return f"coalesce('\"' || ({alias}.data->>{key}) || '\"', 'null')"
+    if field.many or field.kind is Kind.JSON:
+        return f"coalesce({alias}.data->{key}, 'null')"
+    if field.kind in _BARE_KINDS:
+        return f"coalesce({alias}.data->>{key}, 'null')"
+    # Half of what `->` costs, which makes a jsonb value of each.
+    return f"coalesce(fabric.quoted({alias}.data->>{key}), 'null')"
 
 
 def has(field: Field, alias: str) -> str:

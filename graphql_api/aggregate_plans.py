@@ -93,13 +93,13 @@ class AggregatePlanner:
 
     def _having(self, tree: Tree, path: tuple[str | int, ...]) -> p.Condition:
         if tree is None:
-            return p.All(())
+            return p.EVERYTHING
         assert isinstance(tree, dict)
         return p.All(tuple(self._having_member(name, sub, (*path, name)) for name, sub in tree.items()))
 
     def _having_member(self, name: str, tree: Tree, path: tuple[str | int, ...]) -> p.Condition:
         if tree is None:
-            return p.All(())
+            return p.EVERYTHING
         if name in ("and", "or"):
             assert isinstance(tree, list)
             parts = tuple(self._having(sub, (*path, i)) for i, sub in enumerate(tree))

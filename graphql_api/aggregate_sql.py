@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fabric.access import literal
 from graphql_api import plan as p
-from graphql_api.json_text import json_object
+from graphql_api.json_text import JsonText, Value, json_list, json_object
 from graphql_api.keysets import conjunction
 
 
@@ -19,8 +18,7 @@ class AggregateWriter:
     objects: Callable[[str], str]
     condition: Callable[[p.Condition, str], str]
 
-    def sql(self) -> str:
-        """An expression: the text of the aggregate's JSON."""
+    def json(self) -> JsonText:
         total, groups = self.alias("t"), self.alias("g")
         lists: list[str] = []
         members = [(key, self._member(output, total, groups, lists)) for key, output in self.aggregate.outputs]
@@ -31,31 +29,32 @@ class AggregateWriter:
         if lists or more:
             sources.append(f"({self._listed(lists, groups, more=more)}) {groups}")
         made = json_object(members)
-        return f"(select {made} from {' cross join '.join(sources)})" if sources else made
+        return made.selected(" cross join ".join(sources)) if sources else made
 
     def _member(
         self, output: "p.Figure | p.Constant | p.Figures | p.Groups | p.MoreGroups", total: str, groups: str,
         lists: list[str],
-    ) -> str:  # fmt: skip
+    ) -> JsonText:  # fmt: skip
         match output:
             case p.Groups():
-                lists.append(self._figures(output.figures, groups))
-                return f"{groups}.j{len(lists)}"
+                lists.append(self._figures(output.figures, groups).sql())
+                return json_list(f"{groups}.j{len(lists)}")
             case p.MoreGroups():
-                return f"{groups}.more"
+                return JsonText(Value(f"{groups}.more"))
             case _:
                 return self._output(output, total)
 
-    def _figures(self, figures: p.Figures, row: str) -> str:
+    def _figures(self, figures: p.Figures, row: str) -> JsonText:
         return json_object((key, self._output(output, row)) for key, output in figures)
 
-    def _output(self, output: "p.Figure | p.Constant | p.Figures", row: str) -> str:
+    def _output(self, output: "p.Figure | p.Constant | p.Figures", row: str) -> JsonText:
         match output:
             case p.Constant():
-                return literal(output.json)
+                return JsonText(output.json)
             case p.Figure():
                 said = self.say(output.parameter) if output.parameter else ""
-                return f"coalesce({output.json.format(v=f'{row}.{output.column}', p=said)}, 'null')"
+                text = output.json.format(v=f"{row}.{output.column}", p=said)
+                return JsonText(Value(f"coalesce({text}, 'null')"))
             case _:
                 return self._figures(output, row)
 
@@ -68,7 +67,7 @@ class AggregateWriter:
         return f"select {made} from {self.objects(o)}{by}"
 
     def _listed(self, lists: list[str], groups: str, *, more: bool) -> str:
-        """One row: j1… (JSON lists of groups) and, where asked for, whether there are `more` groups than these."""
+        """One row: j1… (items of JSON lists of groups) and, where asked for, whether there are `more` groups."""
         grouping = self.aggregate.grouping
         limit = f"{self.say(grouping.limit)}::bigint"
         having = conjunction([self.condition(grouping.having, groups)])
@@ -79,7 +78,7 @@ class AggregateWriter:
         )
         r = self.alias("r")
         within = f" filter (where {r}.n <= {limit})" if more else ""
-        made = [f"'[' || coalesce(string_agg({r}.j{i}, ','){within}, '') || ']' as j{i}" for i in _numbers(lists)]
+        made = [f"string_agg({r}.j{i}, ','){within} as j{i}" for i in _numbers(lists)]
         each = [f"{json} as j{i}" for i, json in zip(_numbers(lists), lists, strict=True)]
         if more:
             made.append(f"(count(*) > {limit})::text as more")

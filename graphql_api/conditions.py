@@ -12,7 +12,7 @@ from fabric.access import CREATED, ID, LABEL, REVISION, TEXT_KINDS, UPDATED, Acc
 from fabric.catalogue import Catalogue, ObjectType
 from fabric.definitions import Field
 from fabric.errors import BadInput, TooComplex
-from fabric.kinds import Kind, KindError, canonical, canonical_list
+from fabric.kinds import STRING_LENGTH, URI_LENGTH, Kind, KindError, canonical, canonical_list
 from fabric.labels import Label
 from graphql_api import plan as p
 from graphql_api.arguments import Leaf, Tree
@@ -34,8 +34,6 @@ _WITHOUT_CASE = {"ieq": "eq", "icontains": "contains", "istartsWith": "startsWit
 PARTS = frozenset({"contains", "startsWith", "endsWith", *_WITHOUT_CASE})
 """Operators on a part of a text, or on a text that differs in case."""
 
-_TRUE = p.All(())
-
 COLUMNS: Mapping[str, Access] = {
     "id": ID,
     "label": LABEL,
@@ -43,6 +41,8 @@ COLUMNS: Mapping[str, Access] = {
     "createdAt": CREATED,
     "updatedAt": UPDATED,
 }
+
+_GREATEST = chr(0x10FFFF)
 
 MAX_NESTING = 100
 """Longest path into a filter."""
@@ -67,13 +67,13 @@ class Conditions:
         if len(path) > MAX_NESTING:
             raise TooComplex("the filter is nested too deeply", path[:1])
         if tree is None:
-            return _TRUE
+            return p.EVERYTHING
         assert isinstance(tree, dict)
         return p.All(tuple(self._member(object_type, name, sub, (*path, name)) for name, sub in tree.items()))
 
     def _member(self, object_type: ObjectType, name: str, tree: Tree, path: tuple[str | int, ...]) -> p.Condition:
         if tree is None:
-            return _TRUE
+            return p.EVERYTHING
         if name in ("and", "or"):
             assert isinstance(tree, list)
             parts = tuple(self.where(object_type, sub, (*path, i)) for i, sub in enumerate(tree))
@@ -123,10 +123,18 @@ class Conditions:
             return p.Compare(access, "{x} = any({p})", self._add(_each(binder, leaf)), _many(access.cast))
         cast = access.cast
         template = OPERATORS[_WITHOUT_CASE.get(op, op)] if field is None or field.kind is not Kind.JSON else _JSON[op]
+        if op == "startsWith" and field is not None and field.kind in _BEGINNINGS:
+            return self._begins(access, lambda r: binder(r, leaf.get(r.variables)), _BEGINNINGS[field.kind])
         if op in _WITHOUT_CASE:
             folded = "fabric.lower({x} collate fabric.folding)"
             template = template.replace("{x}", folded).replace("{p}", folded.replace("{x}", "{p}"))
         return p.Compare(access, template, self._add(lambda r: binder(r, leaf.get(r.variables))), cast)
+
+    def _begins(self, access: Access, prefix: p.Binder, length: int) -> p.Condition:
+        """As a range, which an index finds the ends of without knowing the prefix when it is planned."""
+        end = self._add(lambda r: beyond_prefix(prefix(r), length))
+        from_begin = p.Compare(access, OPERATORS["gte"], self._add(prefix), access.cast)
+        return p.All((from_begin, p.Compare(access, OPERATORS["lt"], end, access.cast)))
 
     def _holds(self, leaf: Leaf) -> p.Condition:
         return p.Holds("{p}::boolean", self._add(_value(leaf)))
@@ -197,6 +205,10 @@ _JSON_LISTS = {
     " where e in (select jsonb_array_elements({p}::jsonb)))",
 }
 
+# Not of long texts, whose greatest is too long to send. Nor are those of much use in an index.
+_BEGINNINGS = {Kind.STRING: STRING_LENGTH, Kind.URI: URI_LENGTH}
+"""Kinds of which those that begin with something are found as a range, and the length that their values can have."""
+
 _Binding = Callable[[p.Request, Any], Any]
 
 
@@ -227,6 +239,15 @@ def _read_list(field: Field, leaf: Leaf, path: tuple[str | int, ...]) -> p.Binde
             raise BadInput(str(error), path if error.index is None else (*path, error.index)) from None
 
     return read
+
+
+def beyond_prefix(prefix: str, length: int) -> str:
+    """The first text, by code points, after all of up to this many characters that begin with the prefix."""
+    kept = prefix.rstrip(_GREATEST)
+    if not kept:
+        return _GREATEST * (length + 1)
+    following = ord(kept[-1]) + 1
+    return kept[:-1] + chr(0xE000 if following == 0xD800 else following)  # surrogates are no characters
 
 
 def _uuid(_: p.Request, value: Any) -> str | None:

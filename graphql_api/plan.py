@@ -76,6 +76,9 @@ class Linked:
     condition: "Condition"
 
 
+EVERYTHING = All(())
+"""The condition that every row fulfils."""
+
 Condition: TypeAlias = "Compare | Holds | All | AnyOf | Not | Linked"
 
 
@@ -121,10 +124,12 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`{o}` is the row's alias, `{l}` its link's, `{p}` the parameter; the result is text of JSON."""
+    """`{o}` is the row's alias, `{l}` its link's, `{p}` the parameter. The result's text form is JSON; if `quoted`, a
+    JSON string but for its quotes, one that is never null and needs no escapes."""
 
     template: str
     parameter: Parameter | None = None
+    quoted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

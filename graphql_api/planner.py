@@ -215,16 +215,15 @@ class Planner:
         """A column that objects (`{o}`) and links (`{l}`) both have."""
         match name:
             case "id":
-                return p.Column(f"'\"' || {row}.{'object' if row == '{o}' else 'link'}_id || '\"'")
+                return p.Column(f"{row}.{'object' if row == '{o}' else 'link'}_id", quoted=True)
             case "label":
-                json = f"'\"' || fabric.label_text({row}.label, {{p}}::text[]) || '\"'"
-                return p.Column(json, self._compartments())
+                return p.Column(f"fabric.label_text({row}.label, {{p}}::text[])", self._compartments(), quoted=True)
             case "revision":
-                return p.Column(f"{row}.revision::text")
+                return p.Column(f"{row}.revision")
             case "createdAt":
-                return p.Column(f"'\"' || fabric.time_text({row}.created_at) || '\"'")
+                return p.Column(f"fabric.time_text({row}.created_at)", quoted=True)
             case _:
-                return p.Column(f"'\"' || fabric.time_text({row}.updated_at) || '\"'")
+                return p.Column(f"fabric.time_text({row}.updated_at)", quoted=True)
 
     def _compartments(self) -> p.Parameter:
         if self._names is None:
@@ -317,14 +316,14 @@ class Planner:
             case "weight":
                 return p.Column("coalesce({l}.weight::text, 'null')")
             case "properties":
-                return p.Column("{l}.properties::text")
+                return p.Column("{l}.properties")
             case "relation":
-                return p.Column("to_json({l}.relation)::text")
+                return p.Column("fabric.quoted({l}.relation)")
             case "from" | "to":
-                return p.Column(f"'\"' || {{l}}.{'source' if member == 'from' else 'target'}_id || '\"'")
+                return p.Column(f"{{l}}.{'source' if member == 'from' else 'target'}_id", quoted=True)
             case "semanticNamespace" | "semanticPredicate":
                 column = "semantic_namespace" if member == "semanticNamespace" else "semantic_predicate"
-                return p.Column(f"coalesce(to_json({{l}}.{column})::text, 'null')")
+                return p.Column(f"coalesce(fabric.quoted({{l}}.{column}), 'null')")
             case "validFrom" | "validTo":
                 column = "valid_from" if member == "validFrom" else "valid_to"
                 return p.Column(f"coalesce('\"' || fabric.time_text({{l}}.{column}) || '\"', 'null')")

@@ -12,7 +12,7 @@ from fabric.access import json_of, literal
 from fabric.db import READ
 from graphql_api import plan as p
 from graphql_api.aggregate_sql import AggregateWriter
-from graphql_api.json_text import json_object
+from graphql_api.json_text import JsonText, Value, json_list, json_object, json_string
 from graphql_api.keysets import Directed, Range, all_ranges, beyond, conjunction, is_row_comparison, order_by, ranges
 
 FIRST_PARAMETER = 3
@@ -32,8 +32,8 @@ class Statement:
 
 def statement(plan: p.Plan) -> Statement:
     writer = _Writer()
-    members = [(key, writer.root(root)) for key, root in plan.roots]
-    return Statement(READ.format(f"select convert_to({json_object(members)}, 'UTF8')"), tuple(writer.used))
+    data = json_object([(key, writer.root(root)) for key, root in plan.roots])
+    return Statement(READ.format(f"select convert_to({data.sql()}, 'UTF8')"), tuple(writer.used))
 
 
 def matching(rows: str, given: p.Parameter, condition: p.Condition) -> Statement:
@@ -41,6 +41,8 @@ def matching(rows: str, given: p.Parameter, condition: p.Condition) -> Statement
     writer = _Writer()
     where = conjunction([f"{rows.format(writer.say(given))} where true", writer._condition(condition, "o")])
     return Statement(READ.format(f"select coalesce(jsonb_agg(o.n), '[]') from {where}"), tuple(writer.used))
+
+
 def items_statement(plan: p.Plan, most: p.Parameter) -> Statement:
     """For `Transaction.open`: each row is one item of the plan's one page, as a line of UTF-8 bytes; `most` in all."""
     ((_, page),) = plan.roots
@@ -62,24 +64,23 @@ class _Writer:
             self.used.append(parameter.index)
         return f"${self.used.index(parameter.index) + FIRST_PARAMETER}"
 
-    def root(self, root: p.Root) -> str:
+    def root(self, root: p.Root) -> JsonText:
         match root:
             case p.Constant():
-                return literal(root.json)
+                return JsonText(root.json)
             case p.Page():
                 return self._page(root, None, None)
             case p.Aggregate():
                 return self._aggregate(root, lambda o: self._objects(root.types, root.condition, o))
             case p.ById():
-                return f"coalesce({self._by_id(root.types, self.say(root.id) + '::uuid', root.row)}, 'null')"
+                return _or_null(self._by_id(root.types, self.say(root.id) + "::uuid", root.row))
             case p.ByIds():
-                each = self._by_id(root.types, "i.id", root.row)
-                listed = f"string_agg(coalesce({each}, 'null'), ',' order by i.n)"
+                each = _or_null(self._by_id(root.types, "i.id", root.row))
                 ids = f"unnest({self.say(root.ids)}::uuid[]) with ordinality as i(id, n)"
-                return f"(select '[' || coalesce({listed}, '') || ']' from {ids})"
+                return json_list(f"string_agg({each.sql()}, ',' order by i.n)").selected(ids)
 
-    def _aggregate(self, aggregate: p.Aggregate, objects: Callable[[str], str]) -> str:
-        return AggregateWriter(aggregate, self.say, self._alias, objects, self._condition).sql()
+    def _aggregate(self, aggregate: p.Aggregate, objects: Callable[[str], str]) -> JsonText:
+        return AggregateWriter(aggregate, self.say, self._alias, objects, self._condition).json()
 
     def _alias(self, letter: str) -> str:
         return f"{letter}{next(self._numbers)}"
@@ -87,12 +88,14 @@ class _Writer:
     def _by_id(self, types: tuple[str, ...], id: str, row: p.Row) -> str:
         o = self._alias("o")
         return (
-            f"(select {self._row(row, o)} from fabric.objects {o} where {o}.organization_id = s.org"
-            f" and {o}.object_id = {id} and {self._is(o, types)})"
+            f"(select {self._row(row, o).sql()} from fabric.objects {o} where {o}.organization_id = s.org"
+            f" and {o}.object_id = {id} and {self._is(o, types, looked_up=True)})"
         )
 
-    def _is(self, o: str, types: tuple[str, ...]) -> str:
-        return f"not {o}.tombstone and {_one_of(o, types)}"
+    def _is(self, o: str, types: tuple[str, ...], *, looked_up: bool = False) -> str:
+        """`looked_up`: by its id, for which the primary key is the better index: it compares no names of types."""
+        named = _one_of(o, types)
+        return f"not {o}.tombstone and {f'({named}) is true' if looked_up else named}"
 
     def _objects(self, types: tuple[str, ...], condition: p.Condition, o: str) -> str:
         """FROM and WHERE of all objects of the types that fulfil the condition."""
@@ -101,32 +104,35 @@ class _Writer:
 
     # Rows
 
-    def _row(self, row: p.Row, o: str, link: str | None = None) -> str:
+    def _row(self, row: p.Row, o: str, link: str | None = None) -> JsonText:
         if not row.variants:  # nothing that the reader could see has a type
-            return "null::text"
+            return JsonText(Value("null::text"))
         if len(row.variants) == 1:
             return self._outputs(row.variants[0][1], o, link)
-        cases = (f"when {_one_of(o, types)} then {self._outputs(outputs, o, link)}" for types, outputs in row.variants)
-        return f"case {' '.join(cases)} end"
+        made = ((types, self._outputs(outputs, o, link)) for types, outputs in row.variants)
+        cases = (f"when {_one_of(o, types)} then {outputs.sql()}" for types, outputs in made)
+        return JsonText(Value(f"case {' '.join(cases)} end"))
 
-    def _outputs(self, outputs: p.Outputs, o: str, link: str | None) -> str:
+    def _outputs(self, outputs: p.Outputs, o: str, link: str | None) -> JsonText:
         return json_object((key, self._output(output, o, link)) for key, output in outputs)
 
-    def _output(self, output: p.Output, o: str, link: str | None) -> str:
+    def _output(self, output: p.Output, o: str, link: str | None) -> JsonText:
         match output:
             case p.Constant():
-                return literal(output.json)
+                return JsonText(output.json)
             case p.Data():
-                return json_of(output.field, o)
+                return JsonText(Value(json_of(output.field, o)))
             case p.Column():
-                return output.template.format(o=o, l=link, p=self.say(output.parameter) if output.parameter else "")
+                said = self.say(output.parameter) if output.parameter else ""
+                sql = output.template.format(o=o, l=link, p=said)
+                return json_string(sql) if output.quoted else JsonText(Value(sql))
             case p.TypeName():
                 plain = f"{o}.type_name"
                 if output.abstract:
                     plain = f"{plain} || case when {_one_of(o, output.abstract)} then 'Object' else '' end"
-                return f"'\"' || {plain} || '\"'"
+                return json_string(plain)
             case p.One():
-                return f"coalesce({self._one(output, o)}, 'null')"
+                return _or_null(self._one(output, o))
             case p.Many():
                 return self._page(output.page, output.hop, o)
             case p.Summary():
@@ -134,7 +140,7 @@ class _Writer:
 
     def _one(self, one: p.One, o: str) -> str:
         """Of several links the one with the highest label, which may cover a lower one."""
-        return self._of_one(one.hop, o, lambda t, link: self._row(one.row, t, link))
+        return self._of_one(one.hop, o, lambda t, link: self._row(one.row, t, link).sql())
 
     def _of_one(self, hop: p.Hop, o: str, value: Callable[[str, str], str]) -> str:
         t, link = self._alias("o"), self._alias("l")
@@ -143,8 +149,7 @@ class _Writer:
 
     def _over(self, summary: p.Summary, o: str, t: str) -> str:
         """FROM and WHERE of the objects that are aggregated."""
-        rows = self._hop(summary.hop, o, t, self._alias("l"))
-        return conjunction([rows, self._condition(summary.aggregate.condition, t)])
+        return self._hop(summary.hop, o, t, self._alias("l"), summary.aggregate.condition)
 
     def _key(self, key: p.Key, o: str, link: str | None) -> str:
         """The value that a row is sorted by."""
@@ -153,15 +158,18 @@ class _Writer:
         below = replace(key, hops=key.hops[1:])
         return self._of_one(key.hops[0], o, lambda t, _: self._key(below, t, None))
 
-    def _hop(self, hop: p.Hop, o: str, t: str, link: str) -> str:
-        """FROM and WHERE of the objects over a hop, but for further conditions."""
+    def _hop(self, hop: p.Hop, o: str, t: str, link: str, condition: p.Condition = p.EVERYTHING) -> str:
+        """FROM and WHERE of the objects over a hop that fulfil the condition."""
+        # A condition may have an index of its own, by which to begin at the other end.
+        is_one = self._is(t, hop.types, looked_up=condition == p.EVERYTHING)
         near, far = ("source_id", "target_id") if hop.outgoing else ("target_id", "source_id")
-        return (
+        rows = (
             f"fabric.links {link} join fabric.objects {t}"
             f" on {t}.organization_id = {link}.organization_id and {t}.object_id = {link}.{far}"
             f" where {link}.organization_id = s.org and {link}.{near} = {o}.object_id"
-            f" and {link}.relation = {literal(hop.relation)} and not {link}.tombstone and {self._is(t, hop.types)}"
+            f" and {link}.relation = {literal(hop.relation)} and not {link}.tombstone and {is_one}"
         )
+        return conjunction([rows, self._condition(condition, t)])
 
     # Pages
 
@@ -169,8 +177,8 @@ class _Writer:
         """Rows of one column for each of the page's outputs, in its order."""
         return self._page_writer(page, None, None).items()
 
-    def _page(self, page: p.Page, hop: p.Hop | None, parent: str | None) -> str:
-        return self._page_writer(page, hop, parent).sql()
+    def _page(self, page: p.Page, hop: p.Hop | None, parent: str | None) -> JsonText:
+        return self._page_writer(page, hop, parent).json()
 
     def _page_writer(self, page: p.Page, hop: p.Hop | None, parent: str | None) -> "_PageWriter":
         t, link = self._alias("o"), self._alias("l") if hop else None
@@ -179,7 +187,7 @@ class _Writer:
             if hop is not None:
                 assert parent is not None
                 assert link is not None
-                return conjunction([self._hop(hop, parent, t, link), self._condition(page.condition, t)])
+                return self._hop(hop, parent, t, link, page.condition)
             return self._objects(page.types, page.condition, t)
 
         return _PageWriter(self, page, source, t, link)
@@ -203,8 +211,7 @@ class _Writer:
                 return f"(({self._condition(condition.condition, o)}) is not true)"
             case p.Linked():
                 t, link = self._alias("o"), self._alias("l")
-                inner = self._condition(condition.condition, t)
-                return f"exists (select from {self._hop(condition.hop, o, t, link)} and {inner})"
+                return f"exists (select from {self._hop(condition.hop, o, t, link, condition.condition)})"
 
 
 class _PageWriter:
@@ -224,13 +231,13 @@ class _PageWriter:
         self._of_rows = self._infos & {more, "startCursor", "endCursor"}
         self._numbered = page.backward or bool(self._of_rows)
 
-    def sql(self) -> str:
+    def json(self) -> JsonText:
         page = self._page
         columns: list[str] = []  # JSON of one row, for each output that lists rows
-        members = [(key, self._member(output, columns)) for key, output in page.outputs]
+        made = json_object([(key, self._member(output, columns)) for key, output in page.outputs])
         if not columns and not self._of_rows:
-            return json_object(members)
-        return f"(select {json_object(members)} from ({self._made(columns)}) {self._rows})"
+            return made
+        return made.selected(f"({self._made(columns)}) {self._rows}")
 
     def items(self) -> str:
         columns: list[str] = []
@@ -238,29 +245,29 @@ class _PageWriter:
             self._member(output, columns)
         return self._made(columns)
 
-    def _member(self, output: "p.Nodes | p.Edges | p.PageInfo | p.Total | p.Constant", columns: list[str]) -> str:
+    def _member(self, output: "p.Nodes | p.Edges | p.PageInfo | p.Total | p.Constant", columns: list[str]) -> JsonText:
         match output:
             case p.Constant():
-                return literal(output.json)
+                return JsonText(output.json)
             case p.Total():
-                return f"(select count(*) from {self._source()})"
+                return JsonText(Value(f"(select count(*) from {self._source()})"))
             case p.PageInfo():
                 return json_object((key, self._info(name)) for key, name in output.members)
             case p.Nodes():
-                columns.append(self._writer._row(output.row, self._t, self._link))
+                columns.append(self._writer._row(output.row, self._t, self._link).sql())
             case p.Edges():
-                columns.append(json_object((key, self._edge(member)) for key, member in output.members))
+                columns.append(json_object((key, self._edge(member)) for key, member in output.members).sql())
         listed = f"{self._rows}.j{len(columns)}"
         order = f" order by {self._rows}.n desc" if self._page.backward else ""
         within = f" filter (where {self._within()})" if self._numbered else ""
-        return f"'[' || coalesce(string_agg({listed}, ','{order}){within}, '') || ']'"
+        return json_list(f"string_agg({listed}, ','{order}){within}")
 
-    def _edge(self, member: "p.Row | p.Outputs | p.Constant | p.Cursor") -> str:
+    def _edge(self, member: "p.Row | p.Outputs | p.Constant | p.Cursor") -> JsonText:
         match member:
             case p.Constant():
-                return literal(member.json)
+                return JsonText(member.json)
             case p.Cursor():
-                return f"'\"' || {self._cursor()} || '\"'"
+                return json_string(self._sealed(self._cursor_keys()))
             case p.Row():
                 return self._writer._row(member, self._t, self._link)
             case _:
@@ -272,29 +279,30 @@ class _PageWriter:
     def _within(self) -> str:
         return f"{self._rows}.n <= {self._limit()}"
 
-    def _info(self, name: str) -> str:
+    def _info(self, name: str) -> JsonText:
         page, rows = self._page, self._rows
         match name:
             case "__typename":
-                return "'\"PageInfo\"'"
+                return JsonText('"PageInfo"')
             case "hasNextPage" if page.backward:
                 return self._exists(page.before, self._keys(reverse=False))
             case "hasPreviousPage" if not page.backward:
                 return self._exists(page.after, self._keys(reverse=True))
             case "hasNextPage" | "hasPreviousPage":
-                return f"(count({rows}.n) > {self._limit()})::text"
+                return JsonText(Value(f"(count({rows}.n) > {self._limit()})::text"))
             case _:
                 first = f"1 and {self._within()}"
                 last = f"least({rows}.m, {self._limit()})"
                 nth = first if (name == "startCursor") != page.backward else last
-                return f"coalesce('\"' || max({rows}.c) filter (where {rows}.n = {nth}) || '\"', 'null')"
+                keys = f"(max({rows}.c) filter (where {rows}.n = {nth}))::jsonb"
+                return _or_null(f"'\"' || {self._sealed(keys)} || '\"'")
 
-    def _exists(self, keyset: p.Keyset | None, keys: list[Directed]) -> str:
+    def _exists(self, keyset: p.Keyset | None, keys: list[Directed]) -> JsonText:
         """Whether there are rows on the cursor's other side, the cursor's own row included."""
         if keyset is None:
-            return "'false'"
+            return JsonText("false")
         beyond = self._beyond(keys, keyset, inclusive=True)
-        return f"(exists (select from {self._source()} and {beyond}))::text"
+        return JsonText(Value(f"(exists (select from {self._source()} and {beyond}))::text"))
 
     def _beyond(self, keys: list[Directed], keyset: p.Keyset, *, inclusive: bool = False) -> str:
         return beyond(keys, self._xs(keys), self._values(keys, keyset), inclusive=inclusive)
@@ -310,28 +318,31 @@ class _PageWriter:
     def _keys(self, *, reverse: bool) -> list[Directed]:
         return [Directed(k, k.descending != reverse, k.nulls_first != reverse) for k in self._page.keys]
 
-    def _cursor(self) -> str:
+    def _sealed(self, keys: str) -> str:
+        """The cursor of a row with these keys."""
         assert self._page.cursor_pads is not None
         inner, outer = map(self._writer.say, self._page.cursor_pads)
-        keys = ", ".join(k.access.key.format(self._writer._key(k, self._t, self._link)) for k in self._page.keys)
-        return f"fabric.cursor({inner}::bytea, {outer}::bytea, jsonb_build_array({keys}))"
+        return f"fabric.cursor({inner}::bytea, {outer}::bytea, {keys})"
+
+    def _cursor_keys(self) -> str:
+        keys = (k.access.key.format(self._writer._key(k, self._t, self._link)) for k in self._page.keys)
+        return f"jsonb_build_array({', '.join(keys)})"
 
     def _made(self, columns: list[str]) -> str:
-        """Rows `p`: j1… (JSON); where asked for, n (from 1, in reading direction), c and m (cursor and number)."""
+        """Rows `p`: j1… (JSON); where asked for, n (from 1, in reading direction), c (cursor's keys), m (number)."""
         t, link = self._t, self._link
         made = [f"{json} as j{i}" for i, json in enumerate(columns, start=1)]
         if self._numbered:
             made.append("row_number() over () as n")
         if {"startCursor", "endCursor"} & self._infos:
             # The number of rows, since an ordered aggregate for the last would reorder what the others take.
-            made += [f"{self._cursor()} as c", "count(*) over () as m"]
+            made += [f"{self._cursor_keys()}::text as c", "count(*) over () as m"]
         inner = self._taken()
         lateral = ""
         if link:
             renamed = ", ".join(f"{t}.l_{c} as {c}" for c in _LINK_COLUMNS)
             lateral = f" cross join lateral (select {renamed}) {link}"
         return f"select {', '.join(made)} from ({inner}) {t}{lateral}"
-
 
     def _taken(self) -> str:
         """The page's rows in reading order.
@@ -381,6 +392,10 @@ _LINK_COLUMNS = (
     "link_id relation source_id target_id label weight properties valid_from valid_to semantic_namespace"
     " semantic_predicate revision created_at updated_at".split()
 )
+
+
+def _or_null(text: str) -> JsonText:
+    return JsonText(Value(f"coalesce({text}, 'null')"))
 
 
 def _one_of(o: str, types: tuple[str, ...]) -> str:

@@ -27,7 +27,7 @@ from graphql import (
 
 from compiler.worlds import LABELS, POOL
 from fabric.kinds import Kind
-from graphql_api.schema import Surface
+from graphql_api.surface import Surface
 
 _SCALARS = {
     "String": Kind.STRING, "Int": Kind.INTEGER, "BigInt": Kind.BIGINT, "Float": Kind.FLOAT, "Decimal": Kind.DECIMAL,
@@ -70,7 +70,7 @@ class Values:
             return _literal(value)
         name = self._fresh("v")
         if isinstance(type_, GraphQLNonNull) or self._chance(0.8):
-            self.variables[name] = value
+            self.variables[name] = orjson.loads(orjson.dumps(value))  # where a `Name` is a string like others
             self.declared.append(f"${name}: {type_}")
         else:
             self.declared.append(f"${name}: {type_} = {_literal(value)}")

@@ -1,10 +1,16 @@
 """Filters, operator by operator; what they have in common with the interpreter is tested there."""
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from compiler.house import HIGH, IDS, LOW, MIDDLE, House
 from fabric.errors import BadInput, Forbidden
+from graphql_api.conditions import beyond_prefix
 from graphql_api.documents import Invalid
+
+# Few characters, so that one text often begins with another; the greatest, and those beside the surrogates.
+_TEXTS = st.text(st.sampled_from("aby\ud7ff\ue000\U0010ffff"), max_size=4)
 
 ALL = {"Valve", "Pump", "ÉCLAIR 100%", "Booster"}
 
@@ -44,6 +50,12 @@ ALL = {"Valve", "Pump", "ÉCLAIR 100%", "Booster"}
         ('{name: {ieq: "PUMP"}}', {"Pump"}),
         ('{name: {istartsWith: "b", iendsWith: "TER"}}', {"Booster"}),
         ('{name: {endsWith: ""}}', ALL),
+        ('{name: {startsWith: ""}}', ALL),
+        ('{name: {startsWith: "P"}}', {"Pump"}),
+        ('{name: {startsWith: "Pumps"}}', set()),
+        ('{name: {startsWith: "É"}}', {"ÉCLAIR 100%"}),
+        ('{not: {name: {startsWith: "B"}}}', ALL - {"Booster"}),
+        ('{manual: {startsWith: "http"}}', {"Valve"}),
         ('{tags: {eq: ["b", "a"]}}', set()),
         ('{tags: {containsAll: ["b", "a", "b"]}}', {"Valve"}),
         ('{tags: {containsAny: ["b", "z"]}}', {"Valve", "Booster"}),
@@ -130,3 +142,12 @@ def test_to_filter_by_links_is_to_read_them(house: House) -> None:
     for where in ("{sensors: {some: {}}}", "{not: {or: [{site: {none: {}}}]}}"):
         with pytest.raises(Forbidden, match="link:read"):
             house.outcome(f"{{ equipmentList(where: {where}) {{ totalCount }} }}", permissions={"object:read"})
+
+
+@given(_TEXTS, _TEXTS)
+@example("", "\U0010ffff" * 4)
+@example("a\U0010ffff", "b")
+def test_what_begins_with_a_prefix_is_a_range(prefix: str, text: str) -> None:
+    end = beyond_prefix(prefix, 4)
+    assert end.encode()
+    assert (prefix <= text < end) == text.startswith(prefix)

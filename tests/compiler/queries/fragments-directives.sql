@@ -1,23 +1,23 @@
 with s as materialized
 (select set_config('fabric.organization', $1, true), set_config('fabric.clearance', $2, true), $1::uuid as org) select r.v from s
 cross join lateral
-(select convert_to(format('{"a":%s,"b":%s}',
-(select format('{"nodes":%s}', '[' || coalesce(string_agg(p2.j1, ','), '') || ']')
+(select convert_to(concat('{"a":{"nodes":[',
+(select string_agg(p2.j1, ',')
 from
-(select format('{"code":%s,"name":%s}', coalesce(o1.data->'code', 'null'), coalesce(o1.data->'name', 'null')) as j1
+(select concat('{"code":', coalesce(fabric.quoted(o1.data->>'code'), 'null'), ',"name":', coalesce(fabric.quoted(o1.data->>'name'), 'null'), '}') as j1
 from
 (select o1.object_id, o1.label, o1.type_name, o1.data, o1.revision, o1.created_at, o1.updated_at from fabric.objects o1
 where o1.organization_id = s.org and not o1.tombstone and o1.type_name = 'Site'
 order by o1.object_id
-limit $3::bigint) o1) p2),
-(select format('{"nodes":%s}', '[' || coalesce(string_agg(p4.j1, ','), '') || ']')
+limit $3::bigint) o1) p2), ']},"b":{"nodes":[',
+(select string_agg(p4.j1, ',')
 from
-(select format('{"code":%s,"name":%s}', coalesce(o3.data->'code', 'null'), coalesce(o3.data->'name', 'null')) as j1
+(select concat('{"code":', coalesce(fabric.quoted(o3.data->>'code'), 'null'), ',"name":', coalesce(fabric.quoted(o3.data->>'name'), 'null'), '}') as j1
 from
 (select o3.object_id, o3.label, o3.type_name, o3.data, o3.revision, o3.created_at, o3.updated_at from fabric.objects o3
 where o3.organization_id = s.org and not o3.tombstone and o3.type_name = 'Site' and (fabric.text(o3.data, 'name') collate "C") = $4::text
 order by o3.object_id
-limit $5::bigint) o3) p4)), 'UTF8')) r(v)
+limit $5::bigint) o3) p4), ']}}'), 'UTF8')) r(v)
 -- $3: 50
 -- $4: 'South'
 -- $5: 50

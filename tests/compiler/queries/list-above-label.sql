@@ -1,14 +1,14 @@
 with s as materialized
 (select set_config('fabric.organization', $1, true), set_config('fabric.clearance', $2, true), $1::uuid as org) select r.v from s
 cross join lateral
-(select convert_to(format('{"equipmentList":%s}',
-(select format('{"nodes":%s}', '[' || coalesce(string_agg(p2.j1, ','), '') || ']')
+(select convert_to(concat('{"equipmentList":{"nodes":[',
+(select string_agg(p2.j1, ',')
 from
-(select format('{"name":%s,"status":%s,"notes":%s,"label":%s}', coalesce(o1.data->'name', 'null'), coalesce(o1.data->'status', 'null'), coalesce(o1.data->'notes@3000000000000001', 'null'), '"' || fabric.label_text(o1.label, $3::text[]) || '"') as j1
+(select concat('{"name":', coalesce(fabric.quoted(o1.data->>'name'), 'null'), ',"status":', coalesce(fabric.quoted(o1.data->>'status'), 'null'), ',"notes":', coalesce(fabric.quoted(o1.data->>'notes@3000000000000001'), 'null'), ',"label":"', fabric.label_text(o1.label, $3::text[]), '"}') as j1
 from
 (select o1.object_id, o1.label, o1.type_name, o1.data, o1.revision, o1.created_at, o1.updated_at from fabric.objects o1
 where o1.organization_id = s.org and not o1.tombstone and o1.type_name in ('Equipment', 'Booster', 'Pump')
 order by (fabric.text(o1.data, 'name') collate "C"), o1.object_id
-limit $4::bigint) o1) p2)), 'UTF8')) r(v)
+limit $4::bigint) o1) p2), ']}}'), 'UTF8')) r(v)
 -- $3: ('ALPHA', 'BRAVO', 'CHARLIE')
 -- $4: 50

@@ -1,17 +1,17 @@
 with s as materialized
 (select set_config('fabric.organization', $1, true), set_config('fabric.clearance', $2, true), $1::uuid as org) select r.v from s
 cross join lateral
-(select convert_to(format('{"equipmentList":%s}',
-(select format('{"nodes":%s,"totalCount":%s}', '[' || coalesce(string_agg(p2.j1, ','), '') || ']',
+(select convert_to(concat('{"equipmentList":{"nodes":[',
+(select concat(string_agg(p2.j1, ','), '],"totalCount":',
 (select count(*) from fabric.objects o1
 where o1.organization_id = s.org and not o1.tombstone and o1.type_name in ('Equipment', 'Booster', 'Pump') and ((strpos(fabric.lower((fabric.text(o1.data, 'name') collate "C") collate fabric.folding), fabric.lower($3::text collate fabric.folding)) > 0) is not true) and fabric.duration(fabric.text(o1.data, 'runtime#p')) = any(array(select fabric.duration(v) from unnest($4::text[]) v))))
 from
-(select format('{"name":%s}', coalesce(o1.data->'name', 'null')) as j1
+(select concat('{"name":', coalesce(fabric.quoted(o1.data->>'name'), 'null'), '}') as j1
 from
 (select o1.object_id, o1.label, o1.type_name, o1.data, o1.revision, o1.created_at, o1.updated_at from fabric.objects o1
 where o1.organization_id = s.org and not o1.tombstone and o1.type_name in ('Equipment', 'Booster', 'Pump') and ((strpos(fabric.lower((fabric.text(o1.data, 'name') collate "C") collate fabric.folding), fabric.lower($3::text collate fabric.folding)) > 0) is not true) and fabric.duration(fabric.text(o1.data, 'runtime#p')) = any(array(select fabric.duration(v) from unnest($4::text[]) v))
 order by o1.object_id
-limit $5::bigint) o1) p2)), 'UTF8')) r(v)
+limit $5::bigint) o1) p2), '}}'), 'UTF8')) r(v)
 -- $3: 'éclair'
 -- $4: ['P1D', 'P1DT12H']
 -- $5: 50

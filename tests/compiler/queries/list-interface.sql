@@ -1,13 +1,13 @@
 with s as materialized
 (select set_config('fabric.organization', $1, true), set_config('fabric.clearance', $2, true), $1::uuid as org) select r.v from s
 cross join lateral
-(select convert_to(format('{"equipmentList":%s}',
-(select format('{"nodes":%s}', '[' || coalesce(string_agg(p2.j1, ','), '') || ']')
+(select convert_to(concat('{"equipmentList":{"nodes":[',
+(select string_agg(p2.j1, ',')
 from
-(select case when o1.type_name = 'Equipment' then format('{"kind":%s,"name":%s}', '"EquipmentObject"', coalesce(o1.data->'name', 'null')) when o1.type_name = 'Booster' then format('{"kind":%s,"name":%s,"flow":%s,"stages":%s}', '"Booster"', coalesce(o1.data->'name', 'null'), coalesce(o1.data->'flow#f', 'null'), coalesce(o1.data->'stages#i', 'null')) when o1.type_name = 'Pump' then format('{"kind":%s,"name":%s,"flow":%s,"plain":%s}', '"PumpObject"', coalesce(o1.data->'name', 'null'), coalesce(o1.data->'flow#f', 'null'), coalesce(o1.data->'flow#f', 'null')) end as j1
+(select case when o1.type_name = 'Equipment' then concat('{"kind":"EquipmentObject","name":', coalesce(fabric.quoted(o1.data->>'name'), 'null'), '}') when o1.type_name = 'Booster' then concat('{"kind":"Booster","name":', coalesce(fabric.quoted(o1.data->>'name'), 'null'), ',"flow":', coalesce(o1.data->>'flow#f', 'null'), ',"stages":', coalesce(o1.data->>'stages#i', 'null'), '}') when o1.type_name = 'Pump' then concat('{"kind":"PumpObject","name":', coalesce(fabric.quoted(o1.data->>'name'), 'null'), ',"flow":', coalesce(o1.data->>'flow#f', 'null'), ',"plain":', coalesce(o1.data->>'flow#f', 'null'), '}') end as j1
 from
 (select o1.object_id, o1.label, o1.type_name, o1.data, o1.revision, o1.created_at, o1.updated_at from fabric.objects o1
 where o1.organization_id = s.org and not o1.tombstone and o1.type_name in ('Equipment', 'Booster', 'Pump')
 order by (fabric.text(o1.data, 'name') collate "C"), o1.object_id
-limit $3::bigint) o1) p2)), 'UTF8')) r(v)
+limit $3::bigint) o1) p2), ']}}'), 'UTF8')) r(v)
 -- $3: 50

@@ -1,14 +1,14 @@
 with s as materialized
 (select set_config('fabric.organization', $1, true), set_config('fabric.clearance', $2, true), $1::uuid as org) select r.v from s
 cross join lateral
-(select convert_to(format('{"equipmentList":%s}',
-(select format('{"nodes":%s}', '[' || coalesce(string_agg(p2.j1, ','), '') || ']')
+(select convert_to(concat('{"equipmentList":{"nodes":[',
+(select string_agg(p2.j1, ',')
 from
-(select format('{"name":%s}', coalesce(o1.data->'name', 'null')) as j1
+(select concat('{"name":', coalesce(fabric.quoted(o1.data->>'name'), 'null'), '}') as j1
 from
 (select o1.object_id, o1.label, o1.type_name, o1.data, o1.revision, o1.created_at, o1.updated_at from fabric.objects o1
 where o1.organization_id = s.org and not o1.tombstone and o1.type_name in ('Equipment', 'Booster', 'Pump') and (fabric.float8(fabric.field(o1.data, 'rating#f')) is null and o1.object_id < $3::text::uuid or fabric.float8(fabric.field(o1.data, 'rating#f')) is not null)
 order by fabric.float8(fabric.field(o1.data, 'rating#f')) desc, o1.object_id desc
-limit $4::bigint) o1) p2)), 'UTF8')) r(v)
+limit $4::bigint) o1) p2), ']}}'), 'UTF8')) r(v)
 -- $3: '00000000-0000-4000-8000-000000000003'
 -- $4: 50
