@@ -94,8 +94,11 @@ def configure(log_format: str, log_level: str, stream: TextIO | None = None) -> 
 def request(incoming: str | None = None) -> Iterator[str]:
     """Binds a request id to all that is logged inside, across awaits: the incoming one if it is fit, else a new one."""
     request_id = incoming if incoming and _REQUEST_ID.match(incoming) else uuid4().hex
-    with structlog.contextvars.bound_contextvars(request_id=request_id):
+    bound = structlog.contextvars.bind_contextvars(request_id=request_id)
+    try:
         yield request_id
+    finally:
+        structlog.contextvars.reset_contextvars(**bound)
 
 
 def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

@@ -116,9 +116,10 @@ class Compiler:
 
     def variables(self, operation: Operation, given: Mapping[str, Any]) -> dict[str, Any]:
         """The coerced variables. BadInput or Several, with paths, for what does not fit their types."""
-        definitions = operation.node.variable_definitions
-        if not definitions:
-            return {}
+        plain = operation.plain.read(given)
+        if plain is not None:
+            return plain
+        definitions = operation.node.variable_definitions or ()
         values = get_variable_values(
             self.surface.schema, definitions, dict(given), max_errors=10, hide_suggestions=True
         )

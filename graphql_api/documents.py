@@ -32,6 +32,7 @@ from graphql.validation import ASTValidationRule
 from fabric.errors import BadInput, TooComplex
 from fabric.settings import Settings
 from graphql_api.caches import Cache, CacheCounts
+from graphql_api.plain_variables import PlainVariables
 
 PLANS_PER_OPERATION = 64
 MAX_NESTING = 100
@@ -104,6 +105,7 @@ class Operation:
     deciding: frozenset[str]
     """Variables whose values decide the plan: those of `@skip`, `@include`, orderings and groupings."""
     cursors: frozenset[str]
+    plain: PlainVariables
     plans: Cache[Any, Any]
 
     @property
@@ -148,7 +150,8 @@ class Documents:
         fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
         deciding, cursors = _uses(document, node, self._schema)
         plans: Cache[Any, Any] = Cache(PLANS_PER_OPERATION, self._counts.plans)
-        return Operation(node, document, fragments, deciding, cursors, plans)
+        plain = PlainVariables(self._schema, node.variable_definitions or ())
+        return Operation(node, document, fragments, deciding, cursors, plain, plans)
 
     def _valid(self, text: str) -> DocumentNode:
         try:
