@@ -1,15 +1,15 @@
 """What PostgreSQL makes of the statements, as the serving role under row security, on a few thousand rows."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 from uuid import UUID
 
-import orjson
 import pytest
 
 from compiler.ground import Ground
+from compiler.plans import Ran, explain, explained
 from fabric import indexes
 from fabric.event_pages import Slice as EventSlice
 from fabric.event_pages import Sought as EventsSought
@@ -23,9 +23,6 @@ from fabric.subject import Session
 ROWS = 2_000
 LINKS = 4
 """From each part to the next ones."""
-
-POINTS = {"objects_pkey", "objects_by_type"}
-"""Indexes that lead to one object: by its id, or by its type and its id where the type is known."""
 
 _LABELS = ("UNCLASSIFIED", "SECRET/ALPHA")
 
@@ -53,17 +50,8 @@ class _Store:
     organization: Organization
     ids: list[UUID]
 
-    def explained(self, text: str, variables: dict[str, Any] | None = None, label: str = _LABELS[0]) -> "list[_Step]":
-        """The steps of the plan that ran, outermost first."""
-        return self.ground.run(self._explained(text, variables, label))
-
-    async def _explained(self, text: str, variables: dict[str, Any] | None, label: str) -> "list[_Step]":
-        subject = self.ground.subject(self.organization, label, ("reader",))
-        [(sql, args)] = await self.ground.statements(self.organization, subject, text, variables)
-        session = subject.session
-        found = await self.ground.database.read(session, f"explain (analyze, format json) {sql}", args)
-        return list(_steps((orjson.loads(found) if isinstance(found, str) else found)[0]["Plan"]))
-
+    def explained(self, text: str, variables: dict[str, Any] | None = None, label: str = _LABELS[0]) -> Ran:
+        return explain(self.ground, self.organization, text, variables, label)
 
     def listed(self, sought: Sought, part: Slice, label: str) -> list[Listed]:
         async def work() -> list[Listed]:
@@ -72,11 +60,11 @@ class _Store:
 
         return self.ground.run(work())
 
-    def explained_by(self, work: Callable[[Any], Awaitable[Any]], label: str) -> "list[_Step]":
-        """The steps of the plans of all rows that this asks for, outermost first."""
+    def explained_by(self, work: Callable[[Any], Awaitable[Any]], label: str) -> Ran:
+        """What became of all rows that this asks for."""
         return self.ground.run(self._explained_by(work, label))
 
-    async def _explained_by(self, work: Callable[[Any], Awaitable[Any]], label: str) -> "list[_Step]":
+    async def _explained_by(self, work: Callable[[Any], Awaitable[Any]], label: str) -> Ran:
         async with self.ground.database.transaction(self._session(label)) as transaction:
             asked: list[tuple[Any, ...]] = []
             fetch = transaction.fetch
@@ -87,30 +75,11 @@ class _Store:
 
             with patch.object(transaction, "fetch", noted):
                 await work(transaction)
-            found = []
-            for sql, *args in asked:
-                plan = await transaction.fetchval(f"explain (analyze, format json) {sql}", *args)
-                found += _steps((orjson.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"])
-            return found
+            ran = [await explained(transaction, *statement) for statement in asked]
+            return Ran([step for each in ran for step in each.steps], sum(each.pages for each in ran))
 
     def _session(self, label: str) -> Session:
         return self.ground.subject(self.organization, label, ("reader",)).session
-
-
-@dataclass(frozen=True)
-class _Step:
-    kind: str
-    index: str | None
-    table: str | None
-    rows: float
-    """Read by the step in all its runs, those that a filter took away included."""
-
-
-def _steps(plan: dict[str, Any]) -> Iterator[_Step]:
-    read = (plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)) * plan["Actual Loops"]
-    yield _Step(plan["Node Type"], plan.get("Index Name"), plan.get("Relation Name"), read)
-    for inner in plan.get("Plans", ()):
-        yield from _steps(inner)
 
 
 @pytest.fixture(scope="module")
@@ -137,29 +106,25 @@ async def _fill(ground: Ground) -> _Store:
     return _Store(ground, organization, ids)
 
 
-def _reads(steps: list[_Step], table: str) -> list[_Step]:
-    return [s for s in steps if s.table == table]
-
-
 @pytest.mark.parametrize("label", _LABELS)
 def test_an_object_by_id_is_looked_up(store: _Store, label: str) -> None:
     text = "query($id: ID!) { part(id: $id) { code size } node(id: $id) { id } }"
-    reads = _reads(store.explained(text, {"id": str(store.ids[10])}, label), "objects")
-    assert {s.index for s in reads} <= POINTS
+    reads = store.explained(text, {"id": str(store.ids[10])}, label).reads("objects")
+    assert {s.index for s in reads} == {"objects_pkey"}
     assert sum(s.rows for s in reads) <= 4
 
 
 @pytest.mark.parametrize("label", _LABELS)
 def test_an_object_by_its_natural_key_is_looked_up(store: _Store, label: str) -> None:
-    reads = _reads(store.explained('{ partByKey(code: "00010") { size } }', label=label), "objects")
-    assert {s.index for s in reads} <= POINTS
+    reads = store.explained('{ partByKey(code: "00010") { size } }', label=label).reads("objects")
+    assert {s.index for s in reads} == {"objects_pkey"}
     assert sum(s.rows for s in reads) <= 2
 
 
 @pytest.mark.parametrize("label", _LABELS)
 def test_objects_by_ids_come_by_the_primary_key(store: _Store, label: str) -> None:
     ids = [str(id) for id in store.ids[5:25]]
-    reads = _reads(store.explained("query($ids: [ID!]!) { nodes(ids: $ids) { id } }", {"ids": ids}, label), "objects")
+    reads = store.explained("query($ids: [ID!]!) { nodes(ids: $ids) { id } }", {"ids": ids}, label).reads("objects")
     assert {s.index for s in reads} == {"objects_pkey"}
     assert sum(s.rows for s in reads) <= 40
 
@@ -167,7 +132,7 @@ def test_objects_by_ids_come_by_the_primary_key(store: _Store, label: str) -> No
 @pytest.mark.parametrize("label", _LABELS)
 @pytest.mark.parametrize("pages", ["first: 20", "last: 20"])
 def test_a_page_in_the_default_order_stops_when_it_is_full(store: _Store, label: str, pages: str) -> None:
-    [read] = _reads(store.explained(f"{{ parts({pages}) {{ nodes {{ code }} }} }}", label=label), "objects")
+    [read] = store.explained(f"{{ parts({pages}) {{ nodes {{ code }} }} }}", label=label).reads("objects")
     assert read.index == "objects_by_type"
     assert read.rows <= 30
 
@@ -177,7 +142,7 @@ def test_a_page_far_on_costs_what_the_first_costs(store: _Store, label: str) -> 
     subject = store.ground.subject(store.organization, label, ("reader",))
     text = "query($n: Int, $c: String) { parts(first: $n, after: $c) { nodes { code } pageInfo { endCursor } } }"
     page = store.ground.run(store.ground.ask(store.organization, subject, text, {"n": 1000}))
-    [read] = _reads(store.explained(text, {"n": 20, "c": page["parts"]["pageInfo"]["endCursor"]}, label), "objects")
+    [read] = store.explained(text, {"n": 20, "c": page["parts"]["pageInfo"]["endCursor"]}, label).reads("objects")
     assert read.index == "objects_by_type"
     assert read.rows <= 30
 
@@ -194,7 +159,7 @@ def test_a_page_far_on_in_the_order_of_a_field_that_may_be_missing_reads_no_more
     size, cursor, end = ("l", "b", "startCursor") if backward else ("f", "a", "endCursor")
     page = store.ground.run(store.ground.ask(store.organization, subject, text % direction, {size: 1000}))
     variables = {size: 20, cursor: page["parts"]["pageInfo"][end]}
-    reads = _reads(store.explained(text % direction, variables, label), "objects")
+    reads = store.explained(text % direction, variables, label).reads("objects")
     assert all((s.index or "").startswith(indexes.PREFIX) for s in reads)
     assert sum(s.rows for s in reads) <= 3 * 30
 
@@ -203,25 +168,25 @@ def test_a_page_far_on_in_the_order_of_a_field_that_may_be_missing_reads_no_more
 @pytest.mark.parametrize(("field", "index"), [("parts", "links_by_source"), ("whole", "links_by_target")])
 def test_a_hop_of_links_reads_no_more_than_it_follows(store: _Store, label: str, field: str, index: str) -> None:
     text = f"query($id: ID!) {{ part(id: $id) {{ {field} {{ nodes {{ code }} }} }} }}"
-    steps = store.explained(text, {"id": str(store.ids[100])}, label)
-    assert {s.index for s in _reads(steps, "links")} == {index}
-    assert {s.index for s in _reads(steps, "objects")} <= POINTS
-    assert sum(s.rows for s in steps if s.table) <= 3 * LINKS + 2
+    ran = store.explained(text, {"id": str(store.ids[100])}, label)
+    assert {s.index for s in ran.reads("links")} == {index}
+    assert {s.index for s in ran.reads("objects")} == {"objects_pkey"}
+    assert sum(s.rows for s in ran.steps if s.table) <= 3 * LINKS + 2
 
 
 @pytest.mark.parametrize("label", _LABELS)
 def test_a_page_with_a_hop_reads_no_more_than_it_shows(store: _Store, label: str) -> None:
-    steps = store.explained("{ parts(first: 20) { nodes { code parts(first: 3) { nodes { code } } } } }", label=label)
-    assert {s.index for s in _reads(steps, "links")} == {"links_by_source"}
-    assert {s.index for s in _reads(steps, "objects")} <= POINTS
-    assert sum(s.rows for s in steps if s.table) <= 20 * (1 + 3 * LINKS) + 10
+    ran = store.explained("{ parts(first: 20) { nodes { code parts(first: 3) { nodes { code } } } } }", label=label)
+    assert {s.index for s in ran.reads("links")} == {"links_by_source"}
+    assert {s.index for s in ran.reads("objects")} == {"objects_by_type", "objects_pkey"}
+    assert sum(s.rows for s in ran.steps if s.table) <= 20 * (1 + 3 * LINKS) + 10
 
 
 @pytest.mark.parametrize("label", _LABELS)
 def test_a_link_predicate_on_few_follows_their_links(store: _Store, label: str) -> None:
     text = 'query($id: ID!) { parts(where: {id: {eq: $id}, parts: {some: {code: {eq: "00101"}}}}) { nodes { code } } }'
-    steps = store.explained(text, {"id": str(store.ids[100])}, label)
-    assert sum(s.rows for s in steps if s.table) <= 30
+    ran = store.explained(text, {"id": str(store.ids[100])}, label)
+    assert sum(s.rows for s in ran.steps if s.table) <= 30
 
 
 # What is not compiled
@@ -247,12 +212,12 @@ def test_a_page_of_links_comes_from_one_index_and_reads_no_more_than_it_shows(
     size = 20 if sought.get("ends") is None else 1
     part = Slice(size, backward, None if backward else middle, middle if backward else None)
     for each in (Slice(size, backward), part):
-        steps = store.explained_by(lambda transaction, p=each: list_links(transaction, given, p), label)
-        reads = _reads(steps, "links")
+        ran = store.explained_by(lambda transaction, p=each: list_links(transaction, given, p), label)
+        reads = ran.reads("links")
         assert {s.index for s in reads} == {index}
-        assert {s.index for s in _reads(steps, "objects")} <= POINTS
+        assert {s.index for s in ran.reads("objects")} == {"objects_pkey"}
         assert sum(s.rows for s in reads) <= 2 * size + 5
-        assert sum(s.rows for s in _reads(steps, "objects")) <= 5 * size + 5
+        assert sum(s.rows for s in ran.reads("objects")) <= 5 * size + 5
 
 
 @pytest.mark.parametrize("label", _LABELS)
@@ -261,8 +226,8 @@ def test_a_page_of_events_reads_no_more_than_it_shows(store: _Store, label: str,
     of_one = store.explained_by(
         lambda t: list_events(t, EventsSought(entity_id=store.ids[100]), EventSlice(20, backward)), label
     )
-    assert {s.index for s in _reads(of_one, "events")} == {"events_by_entity"}
+    assert {s.index for s in of_one.reads("events")} == {"events_by_entity"}
     newest = store.explained_by(lambda t: list_events(t, EventsSought(), EventSlice(20, backward)), label)
-    [read] = _reads(newest, "events")
+    [read] = newest.reads("events")
     assert read.index == "events_in_order"
     assert read.rows <= 50
