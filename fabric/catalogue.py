@@ -7,16 +7,15 @@ cannot see (a parent, a link's target) is left out the same way.
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cached_property
 from typing import Any
-
-import orjson
 
 from fabric.definitions import Field, LinkField
 from fabric.kinds import Kind
 from fabric.labels import dominates, rank
-from fabric.names import generated_names, link_aggregate, names_generated_twice, plural
+from fabric.names import link_aggregate
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +28,8 @@ class Fragment:
     schema: Mapping[str, Any]
     ui_schema: Mapping[str, Any] | None
     revision: int
+    written_at: datetime | None = field(default=None, compare=False)
+    """When its row was written; None for what is not stored yet."""
 
     @property
     def is_base(self) -> bool:
@@ -41,7 +42,7 @@ class Fragment:
         schema = {"base": self.schema.get("base", False), "retired": True, "generations": generations}
         if self.schema.get("extends"):
             schema["extends"] = self.schema["extends"]
-        return replace(self, schema=schema, ui_schema=None)
+        return replace(self, schema=schema, ui_schema=None, written_at=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +84,19 @@ class Relation:
     one_source: frozenset[tuple[str, str]] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """On the way to a catalogue, each by the type's name: what the next one takes over where it is the same."""
+
+    groups: Mapping[str, tuple[Fragment, ...]] = field(default_factory=dict)
+    digests: Mapping[str, bytes] = field(default_factory=dict)
+    merged: Mapping[str, ObjectType] = field(default_factory=dict)
+    resolved: Mapping[str, ObjectType] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Catalogue:
-    """Every type a reader sees, by name. Equal fingerprints mean equal catalogues."""
+    """Every type a reader sees, by name. Equal fingerprints mean equal catalogues. Made by `merging.build`."""
 
     types: Mapping[str, ObjectType]
     fragments: tuple[Fragment, ...] = ()
@@ -93,11 +104,16 @@ class Catalogue:
     """(type, other type) for what a clash of names hides, between labels that could not see each other."""
     revision: int = 0
     """The organization's `types_revision` it was read at."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Which type brings a name into the schema, by what `generated_names` gives."""
+    steps: Steps = field(default_factory=Steps, repr=False, compare=False)
 
     @cached_property
     def fingerprint(self) -> str:
-        content = [(f.type_name, f.label, f.domain, f.schema, f.ui_schema) for f in self.fragments]
-        return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        content = hashlib.sha256()
+        for name, digest in sorted(self.steps.digests.items()):
+            content.update(name.encode() + b"\0" + digest)
+        return content.hexdigest()
 
     @cached_property
     def relations(self) -> Mapping[str, Relation]:
@@ -134,140 +150,6 @@ def _relation(name: str, declared: list[tuple[str, LinkField]]) -> Relation:
         frozenset((t, link.target) for t, link in declared if link.outgoing and not link.many),
         frozenset((link.target, t) for t, link in declared if not link.outgoing and not link.many),
     )
-
-
-def build(fragments: Iterable[Fragment], revision: int = 0) -> Catalogue:
-    """The catalogue of the fragments a reader dominates; the caller has selected them."""
-    kept = tuple(sorted(fragments, key=lambda f: (f.type_name, f.label)))
-    merged = {name: made for name, group in _grouped(kept).items() if (made := _merge(name, group)) is not None}
-    omitted = _clashes(merged)
-    for name, _ in omitted:
-        del merged[name]
-    types = {name: _resolve(name, merged) for name in sorted(merged)}
-    return Catalogue({name: _with_family(t, types) for name, t in types.items()}, kept, tuple(omitted), revision)
-
-
-def _grouped(fragments: Iterable[Fragment]) -> dict[str, list[Fragment]]:
-    groups: dict[str, list[Fragment]] = {}
-    for fragment in fragments:
-        groups.setdefault(fragment.type_name, []).append(fragment)
-    return groups
-
-
-def _merge(name: str, group: list[Fragment]) -> ObjectType | None:
-    """One type from its fragments: the higher-ranking fragment's word on a name is the one that holds."""
-    bases = sorted((f for f in group if f.is_base), key=lambda f: rank(f.label))
-    if not bases:
-        return None
-    fields: dict[str, Field] = {}
-    links: dict[str, LinkField] = {}
-    for fragment in sorted(group, key=lambda f: rank(f.label)):
-        for stored in fragment.schema.get("fields", ()):
-            fields[stored["name"]] = read_field(stored, fragment.label)
-        for stored in fragment.schema.get("links", ()):
-            links[stored["name"]] = read_link(stored, fragment.label)
-    if sum(bool(f.schema.get("base")) for f in group) > 1:
-        # Objects made under one base, even one that is retired, lack the other's fields, whatever it requires.
-        fields = {n: replace(f, non_null=False) for n, f in fields.items()}
-    top = bases[-1].schema
-    plural_name = top.get("plural") or plural(name)
-    _drop_clashing(name, plural_name, fields, links)
-    return ObjectType(
-        name=name,
-        label=bases[0].label,
-        domain=bases[-1].domain,
-        description=top.get("description"),
-        plural=plural_name,
-        parent=top.get("extends"),
-        natural_key=tuple(top.get("naturalKey", ())),
-        key_type=name,
-        indexes=tuple(tuple(names) for names in top.get("indexes", ())),
-        embedding=tuple(top.get("embedding", ())),
-        ui_schema=bases[-1].ui_schema,
-        own_fields=fields,
-        own_links={n: link for n, link in links.items() if n not in fields},
-        fields={},
-        links={},
-    )
-
-
-def _drop_clashing(name: str, plural_name: str, fields: dict[str, Field], links: dict[str, LinkField]) -> None:
-    """Takes away members whose generated names a member of a higher-ranking label has already (see `_clashes`)."""
-    members = [f for f in fields.values() if f.kind is Kind.ENUM] + [k for k in links.values() if k.name not in fields]
-    if not names_generated_twice(name, plural_name, *_split(members)):
-        return
-    kept: list[Field | LinkField] = []
-    for member in sorted(members, key=lambda m: (rank(m.label), m.name), reverse=True):
-        if names_generated_twice(name, plural_name, *_split([*kept, member])):
-            (fields if isinstance(member, Field) else links).pop(member.name)
-        else:
-            kept.append(member)
-
-
-def _split(members: Iterable[Field | LinkField]) -> tuple[list[str], list[str]]:
-    enums = [m.name for m in members if isinstance(m, Field)]
-    return enums, [m.name for m in members if isinstance(m, LinkField)]
-
-
-def _clashes(merged: Mapping[str, ObjectType]) -> list[tuple[str, str]]:
-    """Types whose generated names another type has already. The higher-ranking label keeps the names.
-
-    Within what one definer can see a clash is refused when it would arise; here are only those between labels.
-    """
-    taken: dict[str, str] = {}
-    omitted = []
-    for object_type in sorted(merged.values(), key=lambda t: (rank(t.label), t.name), reverse=True):
-        names = generated_names(object_type.name, object_type.plural, enums_of(object_type), object_type.own_links)
-        other = next((taken[n] for n in names if n in taken), None)
-        if other is not None:
-            omitted.append((object_type.name, other))
-            continue
-        taken.update(dict.fromkeys(names, object_type.name))
-    return omitted
-
-
-def enums_of(object_type: ObjectType) -> list[str]:
-    return [f.name for f in object_type.own_fields.values() if f.kind is Kind.ENUM]
-
-
-def _resolve(name: str, merged: Mapping[str, ObjectType]) -> ObjectType:
-    """The type with what its visible ancestors give it, and without links to types that are not there."""
-    own = merged[name]
-    ancestors: list[str] = []
-    parent = own.parent
-    while parent is not None and parent in merged and parent not in (name, *ancestors):
-        ancestors.append(parent)
-        parent = merged[parent].parent
-    fields: dict[str, Field] = {}
-    links: dict[str, LinkField] = {}
-    for each in [*reversed(ancestors), name]:
-        # The ancestor's word holds, be it a field or a link: what descends from it implements its interface.
-        known = fields.keys() | links.keys()
-        fields.update({n: f for n, f in merged[each].own_fields.items() if n not in known})
-        links.update({n: k for n, k in _leading(merged[each], merged).items() if n not in known})
-    key_type = next((a for a in reversed([name, *ancestors]) if merged[a].natural_key), name)
-    return replace(
-        own,
-        parent=ancestors[0] if ancestors else None,
-        natural_key=tuple(k for k in merged[key_type].natural_key if k in fields),
-        key_type=key_type,
-        embedding=tuple(n for n in own.embedding if n in fields),
-        own_links=_leading(own, merged),
-        fields=fields,
-        links=links,
-        ancestors=tuple(ancestors),
-    )
-
-
-def _leading(object_type: ObjectType, merged: Mapping[str, ObjectType]) -> dict[str, LinkField]:
-    """The type's own links that lead to a type of objects that is there."""
-    links = object_type.own_links.items()
-    return {n: k for n, k in links if k.target in merged and merged[k.target].domain == "object"}
-
-
-def _with_family(object_type: ObjectType, types: Mapping[str, ObjectType]) -> ObjectType:
-    descendants = (n for n, t in types.items() if object_type.name in t.ancestors)
-    return replace(object_type, family=(object_type.name, *descendants))
 
 
 def read_field(stored: Mapping[str, Any], label: int) -> Field:

@@ -29,7 +29,8 @@ async def obstacles(transaction: Transaction, before: Catalogue, after: Catalogu
     """One Conflict for each thing that the objects and links visible at the transaction's label would violate."""
     found: list[FabricError] = []
     for name, old in before.types.items():
-        found += await _of_objects(transaction, old, after.types.get(name))
+        if (new := after.types.get(name)) is not old:
+            found += await _of_objects(transaction, old, new)
     for name, relation in before.relations.items():
         now = after.relations.get(name)
         if now != relation or before.types != after.types:
@@ -138,7 +139,7 @@ async def _of_cardinality(
     ):
         for pair in now:
             pairs = _concrete(after, [pair])
-            if not pairs <= _concrete(before, [p for p in was if p == pair]):
+            if not pairs <= _concrete(before, {pair} & was):
                 number += await transaction.fetchval(
                     f"""select count(*) from (
                             select from {_JOINED} group by l.{side}, l.label having count(*) > 1) as several""",

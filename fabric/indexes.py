@@ -12,12 +12,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import asyncpg
+import orjson
 import structlog
 
 from fabric.access import literal, value_of
-from fabric.catalogue import Catalogue, Fragment, ObjectType, build
-from fabric.db import load_json
+from fabric.catalogue import Catalogue, Fragment, ObjectType
 from fabric.log import Outline
+from fabric.merging import build
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -94,20 +95,27 @@ async def reconcile(
 
 
 async def _asked(connection: asyncpg.Connection, minimum: int) -> set[Index]:
-    await load_json(connection)
     rows = await connection.fetch(
-        """select organization_id, type_name, label, domain, field_schema, ui_schema, revision
+        """select organization_id, type_name, label, domain, field_schema::text, ui_schema::text, revision
            from fabric.type_definitions"""
     )
-    fragments: dict[object, list[Fragment]] = {}
-    for row in rows:
-        organization_id, *rest = row.values()
-        fragments.setdefault(organization_id, []).append(Fragment(*rest))
     counts = dict(
         await connection.fetch("select type_name, count(*) from fabric.objects where not tombstone group by type_name")
     )
-    every = {index for group in fragments.values() for index in wanted(build(group))}
+    # In a thread: of many definitions it takes a while, and a server has others to answer meanwhile.
+    every = await asyncio.to_thread(_of_definitions, rows)
     return {index for index in every if sum(counts.get(t, 0) for t in index.types) >= minimum}
+
+
+def _of_definitions(rows: Iterable[asyncpg.Record]) -> set[Index]:
+    """What the definitions of all organizations ask for."""
+    fragments: dict[object, list[Fragment]] = {}
+    for organization_id, name, label, domain, schema, ui_schema, revision in rows:
+        fragment = Fragment(
+            name, label, domain, orjson.loads(schema), orjson.loads(ui_schema) if ui_schema else None, revision
+        )
+        fragments.setdefault(organization_id, []).append(fragment)
+    return {index for group in fragments.values() for index in wanted(build(group))}
 
 
 async def _existing(connection: asyncpg.Connection) -> dict[str, bool]:

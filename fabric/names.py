@@ -16,6 +16,8 @@ def camel(name: str) -> str:
 
 def pascal(name: str) -> str:
     """`attack-pattern`, `x_mitre_platforms` → `AttackPattern`, `XMitrePlatforms`."""
+    if name.isascii() and name.isalnum():
+        return name[0].upper() + name[1:]
     return "".join(part[:1].upper() + part[1:] for part in re.split(r"[^A-Za-z0-9]+", name) if part)
 
 

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fabric.catalogue import Catalogue, Fragment, ObjectType, build, field_json, link_json, read_field
+from fabric.catalogue import Catalogue, Fragment, ObjectType, field_json, link_json, read_field
 from fabric.definitions import Document, Faults, Field, LinkField
 from fabric.evolution import keeps_values
 from fabric.kinds import Kind
 from fabric.labels import Label, Lattice, dominates
+from fabric.merging import build
 from fabric.names import (
     RESERVED_NAMES,
     aggregated_link,
@@ -32,12 +33,14 @@ def plan(before: Catalogue, documents: Sequence[Document], definer: Definer) -> 
     """What the definer would see with the documents defined. BadInput or Several, led on from a document's place."""
     fragments = {(f.type_name, f.label): f for f in before.fragments}
     faults = Faults()
+    seen: set[str] = set()
     for i, document in enumerate(documents):
-        if document.name in [d.name for d in documents[:i]]:
+        if document.name in seen:
             faults.add("this type is defined twice here", i, "typeName")
+        seen.add(document.name)
         fragments |= {(f.type_name, f.label): f for f in _fragments_of(document, before, definer, faults.under(i))}
     faults.raise_any()
-    after = build(fragments.values(), before.revision)
+    after = build(fragments.values(), before.revision, before)
     _check(before, after, documents, faults)
     faults.raise_any()
     return after

@@ -1,22 +1,32 @@
 """The store of type definitions: reading a session's catalogue, defining, retiring."""
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from uuid import UUID
 
+import asyncpg
+
 from fabric import evolution, journal
-from fabric.catalogue import Catalogue, Fragment, build
+from fabric.catalogue import Catalogue, Fragment
 from fabric.db import Database, StaleTypes, Transaction, retried
 from fabric.definitions import Document, read_document
 from fabric.errors import FabricError, Forbidden, NotFound, Several
 from fabric.labels import Lattice
+from fabric.merging import EMPTY, build
 from fabric.projection import Definer, plan
 from fabric.subject import Session, Subject
 
-_LOAD = """
-select o.types_revision, t.type_name, t.label, t.domain, t.field_schema, t.ui_schema, t.revision
+_STAMP = "t.type_name, t.label, t.revision, t.updated_at"
+_CONTENT = f"{_STAMP}, t.domain, t.field_schema, t.ui_schema"
+_ALL = """
+select o.types_revision, {}
 from fabric.organizations o left join fabric.type_definitions t using (organization_id)"""
+_SOME = f"""
+select {_CONTENT} from fabric.type_definitions t
+join unnest($1::text[], $2::bigint[]) as wanted(type_name, label) using (type_name, label)"""
 
 
 class Types:
@@ -26,27 +36,47 @@ class Types:
         self._database = database
         self._capacity = capacity
         self._catalogues: OrderedDict[Session, Catalogue] = OrderedDict()
+        self._stale: set[Session] = set()
+        """Those of the sessions that are good only for building a new one on."""
+        self._reading: dict[tuple[Session, int], asyncio.Task[Catalogue]] = {}
         self._changes = 0
 
     async def catalogue(self, session: Session) -> Catalogue:
         """What the session sees. Sessions that see the same share one catalogue in all but identity."""
         known = self._catalogues.get(session)
-        if known is not None:
+        if known is not None and session not in self._stale:
             return known
-        changes = self._changes
-        async with self._database.transaction(session) as transaction:
-            catalogue = await read_catalogue(transaction)
-        if changes == self._changes:  # otherwise it may be older than what made them
-            self._catalogues[session] = catalogue
-            if len(self._catalogues) > self._capacity:
-                self._catalogues.popitem(last=False)
-        return catalogue
+        # Who asks after a change never waits for what was begun before it.
+        key = session, self._changes
+        reading = self._reading.get(key)
+        if reading is None:
+            reading = self._reading[key] = asyncio.create_task(self._read(session, self._changes))
+        return await asyncio.shield(reading)
+
+    async def _read(self, session: Session, changes: int) -> Catalogue:
+        try:
+            async with self._database.transaction(session) as transaction:
+                catalogue = await read_catalogue(transaction, self._nearest(session))
+            if changes == self._changes:  # otherwise it may be older than what made them
+                self._catalogues[session] = catalogue
+                self._stale.discard(session)
+                if len(self._catalogues) > self._capacity:
+                    self._stale.discard(self._catalogues.popitem(last=False)[0])
+            return catalogue
+        finally:
+            del self._reading[session, changes]
+
+    def _nearest(self, session: Session) -> Catalogue | None:
+        """One of the organization's, old or new, to build on: the session's own, or the last that was read."""
+        if session in self._catalogues:
+            return self._catalogues[session]
+        others = (c for s, c in reversed(self._catalogues.items()) if s.organization_id == session.organization_id)
+        return next(others, None)
 
     def forget(self, organization_id: UUID | None = None) -> None:
         """Definitions have changed: of one organization, or (after a gap in the notices) perhaps of any."""
         self._changes += 1
-        for session in [s for s in self._catalogues if organization_id in (None, s.organization_id)]:
-            del self._catalogues[session]
+        self._stale |= {s for s in self._catalogues if organization_id in (None, s.organization_id)}
 
     @asynccontextmanager
     async def holding(self, session: Session, catalogue: Catalogue) -> AsyncIterator[Transaction]:
@@ -72,7 +102,7 @@ class Types:
 
         async def attempt() -> list[str]:
             async with self._database.transaction(subject.session) as transaction:
-                before = await _lock_and_load(transaction)
+                before = await self._lock_and_load(transaction)
                 after = plan(before, read, Definer(subject.label, lattice))
                 return await _replace(transaction, subject, before, after)
 
@@ -86,14 +116,22 @@ class Types:
 
         async def attempt() -> None:
             async with self._database.transaction(subject.session) as transaction:
-                before = await _lock_and_load(transaction)
+                before = await self._lock_and_load(transaction)
                 if name not in before.types:
                     raise NotFound("no such type", ("typeName",))
                 fragments = [f.retired() if f.type_name == name else f for f in before.fragments]
-                await _replace(transaction, subject, before, build(fragments))
+                await _replace(transaction, subject, before, build(fragments, before=before))
 
         await retried(attempt)
         self.forget(subject.organization_id)
+
+
+    async def _lock_and_load(self, transaction: Transaction) -> Catalogue:
+        """Waits until nobody writes objects by the definitions as they are, and keeps new writers waiting."""
+        await transaction.fetchval(
+            "select pg_advisory_xact_lock(fabric.types_lock($1))", transaction.session.organization_id
+        )
+        return await read_catalogue(transaction, self._nearest(transaction.session))
 
 
 def _read_all(documents: Sequence[object]) -> list[Document]:
@@ -110,23 +148,42 @@ def _read_all(documents: Sequence[object]) -> list[Document]:
     return read
 
 
-async def read_catalogue(transaction: Transaction) -> Catalogue:
-    """What the transaction's session sees, as of the transaction."""
-    rows = await transaction.fetch(_LOAD)
-    fragments = [
-        Fragment(r["type_name"], r["label"], r["domain"], r["field_schema"], r["ui_schema"], r["revision"])
-        for r in rows
-        if r["type_name"] is not None
-    ]
-    return build(fragments, rows[0]["types_revision"] if rows else 0)
+async def read_catalogue(transaction: Transaction, before: Catalogue | None = None) -> Catalogue:
+    """What the transaction's session sees, as of the transaction, built on an earlier catalogue.
+
+    Of the fragments that are in that one only the stamps are read.
+    """
+    if before is None:
+        return _built(await transaction.fetch(_ALL.format(_CONTENT)))
+    known = {(f.type_name, f.label): f for f in before.fragments}
+    rows = await transaction.fetch(_ALL.format(_STAMP))
+    same: list[Fragment] = []
+    changed: dict[tuple[str, int], tuple[int, datetime]] = {}
+    for _, name, label, revision, written_at in rows:
+        fragment = known.get((name, label))
+        if fragment is not None and (fragment.revision, fragment.written_at) == (revision, written_at):
+            same.append(fragment)
+        elif name is not None:
+            changed[name, label] = revision, written_at
+    read: list[Fragment] = []
+    if changed:
+        names, labels = zip(*changed, strict=True)
+        read = [_fragment(row) for row in await transaction.fetch(_SOME, names, labels)]
+    if {(f.type_name, f.label): (f.revision, f.written_at) for f in read} != changed:  # changed between the two looks
+        return _built(await transaction.fetch(_ALL.format(_CONTENT)), before)
+    return build([*same, *read], rows[0]["types_revision"] if rows else 0, before)
 
 
-async def _lock_and_load(transaction: Transaction) -> Catalogue:
-    """Waits until nobody writes objects by the definitions as they are, and keeps new writers waiting."""
-    await transaction.fetchval(
-        "select pg_advisory_xact_lock(fabric.types_lock($1))", transaction.session.organization_id
-    )
-    return await read_catalogue(transaction)
+def _built(rows: Sequence[asyncpg.Record], before: Catalogue | None = None) -> Catalogue:
+    fragments = [_fragment(row) for row in rows if row["type_name"] is not None]
+    return build(fragments, rows[0]["types_revision"] if rows else 0, before or EMPTY)
+
+
+def _fragment(row: asyncpg.Record) -> Fragment:
+    return Fragment(
+        row["type_name"], row["label"], row["domain"], row["field_schema"], row["ui_schema"], row["revision"],
+        row["updated_at"],
+    )  # fmt: skip
 
 
 async def _replace(transaction: Transaction, subject: Subject, before: Catalogue, after: Catalogue) -> list[str]:

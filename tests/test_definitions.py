@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from databases import COMPARTMENTS
 
-from fabric.catalogue import Catalogue, Fragment, build, visible
+from fabric.catalogue import Catalogue, Fragment, visible
 from fabric.definitions import MAX_FIELDS, read_document
 from fabric.errors import BadInput, FabricError, Several
 from fabric.kinds import Kind
 from fabric.labels import Label, Lattice
+from fabric.merging import build
 from fabric.projection import Definer, plan
 from fabric.type_documents import as_document
 

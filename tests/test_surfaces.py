@@ -8,7 +8,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from fabric.catalogue import Catalogue, Fragment, build
+from fabric.catalogue import Catalogue, Fragment
+from fabric.merging import build
 from fabric.settings import Settings
 from graphql_api import surfaces
 from graphql_api.schema import Surface, build_surface

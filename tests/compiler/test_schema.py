@@ -23,12 +23,13 @@ from hypothesis import strategies as st
 
 from compiler.ground import Ground
 from compiler.worlds import LABELS, documents
-from fabric.catalogue import Catalogue, Fragment, build, visible
+from fabric.catalogue import Catalogue, Fragment, visible
 from fabric.definitions import read_document
 from fabric.demo import COMPARTMENTS, records
 from fabric.errors import FabricError
 from fabric.kinds import Kind
 from fabric.labels import Label, Lattice
+from fabric.merging import build
 from fabric.names import RESERVED_NAMES, camel, generated_names, pascal
 from fabric.projection import Definer, plan
 from fabric.settings import Settings
