@@ -16,9 +16,11 @@ from graphql import (
     GraphQLInputObjectType,
     GraphQLInt,
     GraphQLList,
+    GraphQLNamedType,
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLScalarType,
+    get_named_type,
 )
 
 from fabric.catalogue import ObjectType
@@ -42,6 +44,7 @@ _DATE_GROUPING = _grouping(
 _TIME_GROUPING = _grouping(
     "TimeGrouping", "How times make groups, by UTC; a group's key is its start. Weeks begin on Mondays.", TRUNCATIONS
 )
+GROUPINGS = (GROUPING, _DATE_GROUPING, _TIME_GROUPING)
 _GROUP_BY = GraphQLInputField(GROUPING)
 _GROUP_BY_TIME = {Kind.DATE: GraphQLInputField(_DATE_GROUPING), Kind.DATETIME: GraphQLInputField(_TIME_GROUPING)}
 
@@ -70,6 +73,14 @@ class AggregateTypes:
         self._scalars = scalars
         self._field = field
         self._made: dict[str, Any] = {}
+
+    def shared(self, name: str) -> GraphQLNamedType | None:
+        """The type of this name of the figures over values of one kind, whichever type they are of."""
+        for kind in {kind for kinds in RESULTS.values() for kind in kinds}:
+            for suffix, field in (("Aggregate", self._values), ("Having", self._filter)):
+                if name == values_name(kind) + suffix:
+                    return get_named_type(field(kind).type)
+        return None
 
     def field(self, t: ObjectType) -> GraphQLField:
         """The field of Query, and of the links that lead to the type."""

@@ -32,6 +32,7 @@ from graphql_api.context import Context, Info
 from graphql_api.cost import Terms, cost, terms
 from graphql_api.documents import DocumentLimits, Documents, Operation
 from graphql_api.faults import variable_faults
+from graphql_api.introspection import SCHEMA_FIELDS, Introspection
 from graphql_api.plan import Edges, Nodes, Page, Plan, Request
 from graphql_api.planner import OBJECT_IDS, PageLimits, Planner
 from graphql_api.schema import Surface
@@ -51,11 +52,13 @@ class Compiled:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A query for one shape of variables: what is compiled of it, what is left to the executor, and their order."""
+    """A query for one shape of variables: what is compiled of it, what is left to others, and their order."""
 
     keys: tuple[str, ...]
     compiled: Compiled | None
     rest: DocumentNode | None
+    """For the executor."""
+    introspection: DocumentNode | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +102,12 @@ class OperationReader:
 class Compiler:
     """Shared by all readers of one surface."""
 
-    def __init__(self, surface: Surface, settings: Settings, counts: CacheCounts | None = None) -> None:
+    def __init__(
+        self, surface: Surface, settings: Settings, counts: CacheCounts | None = None,
+        introspection: Introspection | None = None,
+    ) -> None:  # fmt: skip
         self.surface = surface
+        self._introspection = introspection or Introspection()
         limits = DocumentLimits.of(settings)
         self._documents = Documents(surface.schema, limits, settings.document_cache_size, counts)
         self._max_cost = settings.max_cost
@@ -135,13 +142,13 @@ class Compiler:
             return _outcome(await self._execute(context, operation, operation.document, given))
         prepared = self._prepared(context, operation)
         data = await self._read(context, prepared.compiled) if prepared.compiled else b"{}"
-        if prepared.rest is None:
-            return Outcome(data)
-        result = await self._execute(context, operation, prepared.rest, given)
-        if result.data is None:
-            return _outcome(result)
-        members = orjson.loads(data) | result.data
-        return Outcome(orjson.dumps({key: members[key] for key in prepared.keys}), result.errors or ())
+        results: list[ExecutionResult] = []
+        if prepared.rest:
+            results.append(await self._execute(context, operation, prepared.rest, given))
+        if prepared.introspection:
+            run = self._introspection.run
+            results.append(await run(self.surface, prepared.introspection, given, _name(operation)))
+        return _joined(data, results, prepared.keys)
 
     def items(self, context: Context, operation: Operation) -> Items:
         """The items of the query's one connection, for as many of them as are wanted.
@@ -220,12 +227,14 @@ class Compiler:
         # `__typename` alone needs no database; beside compiled fields it costs their statement nothing.
         constants = {"__typename"} if any(f.name in roots for f in selected) else set()
         compiled = [f for f in selected if f.name in roots or f.name in constants]
-        rest = [f for f in selected if f not in compiled]
+        asked = [f for f in selected if f.name in SCHEMA_FIELDS]
+        rest = [f for f in selected if f not in compiled and f not in asked]
         planner = self._planner(context, operation)
         return Prepared(
             tuple(f.key for f in selected),
             _compiled(planner, planner.plan(compiled)) if compiled else None,
             _only(operation, rest) if rest else None,
+            _only(operation, asked) if asked else None,
         )
 
     async def _read(self, context: Context, compiled: Compiled, variables: Mapping[str, Any] | None = None) -> bytes:
@@ -271,10 +280,6 @@ class Compiler:
         return result if isinstance(result, ExecutionResult) else await result
 
 
-def _name(operation: Operation) -> str | None:
-    return operation.node.name.value if operation.node.name else None
-
-
 def _selected(context: Context, operation: Operation) -> list[Selected]:
     """The operation's root fields."""
     spreader = Spreader(operation.fragments, context.variables)
@@ -294,6 +299,23 @@ def _only(operation: Operation, fields: Sequence[Selected]) -> DocumentNode:
         directives=node.directives, selection_set=SelectionSetNode(selections=nodes),
     )  # fmt: skip
     return DocumentNode(definitions=(kept, *operation.fragments.values()))
+
+
+def _name(operation: Operation) -> str | None:
+    return operation.node.name.value if operation.node.name else None
+
+
+def _joined(data: bytes, results: Sequence[ExecutionResult], keys: Sequence[str]) -> Outcome:
+    """What is compiled with what others made of the rest, in the order of the selection."""
+    if not results:
+        return Outcome(data)
+    members: dict[str, Any] = orjson.loads(data)
+    for result in results:
+        if result.data is None:
+            return _outcome(result)
+        members |= result.data
+    errors = [error for result in results for error in result.errors or ()]
+    return Outcome(orjson.dumps({key: members[key] for key in keys}), errors)
 
 
 def _outcome(result: ExecutionResult) -> Outcome:

@@ -18,6 +18,7 @@ from graphql import (
     GraphQLNonNull,
     GraphQLScalarType,
     GraphQLString,
+    get_named_type,
 )
 
 from fabric.access import TEXT_KINDS
@@ -74,6 +75,24 @@ class Inputs:
         self._filter_fields: dict[str, GraphQLInputField] = {}
         self._order_fields: dict[str, GraphQLInputField] = {}
         self._links = LinkInputs(catalogue, scalars, self.value, self._object)
+
+    # Types that are asked for by their names
+
+    def shared(self, name: str) -> GraphQLInputObjectType | None:
+        """The filter of this name on values of one kind, whichever type they are of."""
+        for kind in Kind:
+            for many in (False, True):
+                if kind is not Kind.ENUM and name == f"{NAMES[kind]}{'List' if many else ''}Where":
+                    return self._operators(
+                        NAMES[kind], self._scalars[NAMES[kind]], operators_of(kind, many=many), many=many
+                    )
+        columns: dict[str, Any] = {get_named_type(f.type).name: f.type for f in self._column_filters.values()}
+        found: GraphQLInputObjectType | None = columns.get(name)
+        return found
+
+    def of_other_ends(self, object_type: ObjectType) -> list[GraphQLInputObjectType]:
+        """The types that links lead to the type by, in inputs of what they come from."""
+        return [self._link_filter(object_type), *self._links.of_other_ends(object_type)]
 
     # Leaves
 

@@ -58,6 +58,9 @@ class LinkInputs:
             )
         return made
 
+    def of_other_ends(self, target: ObjectType) -> list[GraphQLInputObjectType]:
+        return [self._other_end(target, verb) for verb in ("Link", "Unlink")]
+
     def _of_type(self, t: ObjectType, verb: str) -> GraphQLInputObjectType:
         def fields() -> GraphQLInputFieldMap:
             made: GraphQLInputFieldMap = {}

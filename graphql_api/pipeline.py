@@ -107,7 +107,7 @@ class Pipeline:
         """Raises as `Persisted.text` and `Documents.operation` do."""
         text = await self._persisted.text(asked.query, asked.document_id, subject.session)
         catalogue = await self.services.types.catalogue(subject.session)
-        compiler = await self._surfaces.compiler(subject.organization_id, catalogue)
+        compiler = self._surfaces.compiler(subject.organization_id, catalogue)
         operation = compiler.operation(text, asked.operation_name)
         if asked.query is not None and asked.document_id is not None:
             self._persisted.leave(text, subject.session)

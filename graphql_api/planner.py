@@ -23,7 +23,8 @@ from graphql_api.common_types import TYPE_KEY
 from graphql_api.conditions import Conditions
 from graphql_api.cursors import BadCursor, CursorKey, cursor_key, shape
 from graphql_api.orderings import Orderings
-from graphql_api.schema import RootField, Surface, concrete_name, is_interface
+from graphql_api.outputs import concrete_name, is_interface
+from graphql_api.schema import RootField, Surface
 from graphql_api.selection import Selected, Spreader
 
 MAX_PARAMETERS = 2_000

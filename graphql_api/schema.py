@@ -1,61 +1,45 @@
-"""From a catalogue to a GraphQL schema: graphql-core types with fields in thunks, joined with the fixed part.
-
-Strawberry classes would take seconds for some hundred types; these take milliseconds. Their fields need no resolvers:
-reads are compiled, and where the executor walks over what the compiler has read (mutations), values lie under their
-response keys.
-"""
+"""From a catalogue to a reader's schema: the types of its objects joined with the fixed part."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from graphql import (
-    GraphQLArgument,
+    GraphQLField,
     GraphQLFieldMap,
-    GraphQLID,
     GraphQLInputObjectType,
     GraphQLInterfaceType,
-    GraphQLList,
     GraphQLNamedType,
     GraphQLObjectType,
     GraphQLSchema,
-    GraphQLString,
     GraphQLUnionType,
     get_named_type,
     print_schema,
 )
+from graphql.type.schema import InterfaceImplementations
 
 from fabric.catalogue import Catalogue, ObjectType
-from fabric.definitions import LinkField
-from fabric.names import AGGREGATE, camel, link_aggregate, pascal
-from graphql_api.aggregate_types import AggregateTypes
-from graphql_api.common_types import (
-    COLUMNS,
-    CONNECTION,
-    FABRIC_OBJECT,
-    FIXED_SCHEMA,
-    LINK,
-    NODE,
-    PAGE_INFO,
-    SCALARS,
-    field,
-    listed,
-    required,
-    slicing,
-    type_of,
-)
+from fabric.names import AGGREGATE, camel
+from graphql_api.aggregate_types import GROUPINGS
+from graphql_api.common_types import FABRIC_OBJECT, FIXED_SCHEMA, LINK, NODE, PAGE_INFO, SCALARS
 from graphql_api.event_fields import EVENT_FIELDS
 from graphql_api.event_types import SUBSCRIPTIONS
 from graphql_api.fixed import FIXED
 from graphql_api.graph_fields import GraphFields
-from graphql_api.inputs import Inputs
+from graphql_api.inputs import ORDER_DIRECTION
+from graphql_api.lazy_schema import LazySchema, MadeWhenAsked, root_type
 from graphql_api.link_fields import LINK_FIELDS
 from graphql_api.mutations import mutation_fields
+from graphql_api.outputs import NODE_FIELDS, Outputs, is_interface
 from graphql_api.webhook_types import WebhookTypes
 
 _WEBHOOKS = WebhookTypes(SCALARS, PAGE_INFO, SUBSCRIPTIONS)
-_WEBHOOK_QUERIES, _WEBHOOK_MUTATIONS = _WEBHOOKS.queries(), _WEBHOOKS.mutations()
+_QUERIES: GraphQLFieldMap = NODE_FIELDS | EVENT_FIELDS | LINK_FIELDS | _WEBHOOKS.queries()
+_MUTATIONS: GraphQLFieldMap = _WEBHOOKS.mutations()
+
+_COMMON = (NODE, FABRIC_OBJECT, PAGE_INFO, LINK, ORDER_DIRECTION, *GROUPINGS, *SCALARS.values())
+"""Types that are the same in all schemas."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,175 +59,159 @@ class Surface:
     roots: Mapping[str, RootField]
 
     def sdl(self) -> str:
-        return print_schema(self.schema)
-
-
-def concrete_name(object_type: ObjectType) -> str:
-    """The GraphQL object type of the type's own objects: beside an interface of its name stands `…Object`."""
-    return object_type.name + ("Object" if is_interface(object_type) else "")
-
-
-def is_interface(object_type: ObjectType) -> bool:
-    return len(object_type.family) > 1
+        return print_schema(build_whole(self.catalogue))
 
 
 def build_surface(catalogue: Catalogue) -> Surface:
-    """The schema of a catalogue. Cost grows with its size; nothing of it is done per request."""
+    """The schema of a catalogue for asking: its types are made when they are asked for. For one thread."""
     return _Builder(catalogue).surface()
+
+
+def build_whole(catalogue: Catalogue) -> GraphQLSchema:
+    """The same schema with all its types, for introspection and printing. Cost grows with the catalogue's size."""
+    return _Builder(catalogue).whole()
 
 
 class _Builder:
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
         self._types = {n: t for n, t in catalogue.types.items() if t.domain == "object"}
-        self._inputs = Inputs(catalogue, SCALARS)
-        self._aggregates = AggregateTypes(self._inputs, SCALARS, field)
-        self._made: dict[str, Any] = {}
+        self._outputs = Outputs(catalogue)
+        self._queried: dict[str, GraphQLFieldMap] = {}
+        self._mutated: dict[str, GraphQLFieldMap] = {}
 
     def surface(self) -> Surface:
-        query, roots = self._query()
-        fixed = FIXED_SCHEMA.to_kwargs()
-        assert FIXED_SCHEMA.query_type is not None
-        assert FIXED_SCHEMA.mutation_type is not None
-        mutations: GraphQLFieldMap = dict(_WEBHOOK_MUTATIONS)
-        for object_type in self._types.values():
-            mutations |= mutation_fields(object_type, self._inputs, self._shape(object_type))
-        concrete = [self._object(t) for t in self._types.values()]
-        subscription = GraphQLObjectType("Subscription", SUBSCRIPTIONS)
-        others = [t for t in fixed["types"] or () if t not in (FIXED_SCHEMA.query_type, FIXED_SCHEMA.mutation_type)]
-        query |= EVENT_FIELDS | LINK_FIELDS | GraphFields(self._catalogue, SCALARS, FABRIC_OBJECT, LINK).fields()
-        query |= _WEBHOOK_QUERIES
-        queries, mutating = _extended(FIXED_SCHEMA.query_type, query), _extended(FIXED_SCHEMA.mutation_type, mutations)
+        query, mutation, subscription = self._fixed()
+        queries = MadeWhenAsked(query, self._queries_like, self._all_queries)
+        mutations = MadeWhenAsked(mutation, self._mutations_like, self._all_mutations)
+        schema = LazySchema(
+            root_type("Query", queries), root_type("Mutation", mutations), subscription,
+            _reached([*_fixed_types(), *_COMMON, *_of_fields([*query.values(), *mutation.values()])]),
+            FIXED_SCHEMA.directives, self._types_like, self._all_types, self._implementing,
+        )  # fmt: skip
+        schema._strawberry_schema = FIXED  # type: ignore[attr-defined]
+        nodes = {"node": RootField("node"), "nodes": RootField("nodes")}
+        return Surface(schema, self._catalogue, MadeWhenAsked(nodes, self._roots_like, self._all_roots))
+
+    def whole(self) -> GraphQLSchema:
+        queries, mutations, subscription = self._fixed()
+        query = GraphQLObjectType("Query", queries | self._all_queries())
+        mutation = GraphQLObjectType("Mutation", mutations | self._all_mutations())
+        concrete = [self._outputs.object(t) for t in self._types.values()]
         schema = GraphQLSchema(
-            query=queries,
-            mutation=mutating,
+            query=query,
+            mutation=mutation,
             subscription=subscription,
-            types=_reached([*others, *concrete, queries, mutating, subscription]),
-            directives=fixed["directives"],
+            types=_reached([*_fixed_types(), *concrete, query, mutation, subscription]),
+            directives=FIXED_SCHEMA.directives,
+            assume_valid=True,
         )
         schema._strawberry_schema = FIXED  # type: ignore[attr-defined]
-        return Surface(schema, self._catalogue, roots)
+        return schema
 
-    def _query(self) -> tuple[GraphQLFieldMap, dict[str, RootField]]:
-        one_id = {"id": GraphQLArgument(required(GraphQLID))}
-        ids = {"ids": GraphQLArgument(listed(GraphQLID))}
-        fields = {
-            "node": field(NODE, one_id, "Any object by its id."),
-            "nodes": field(
-                required(GraphQLList(NODE)), ids, "Objects by their ids, in that order; null where there is none."
-            ),
-        }
-        roots = {"node": RootField("node"), "nodes": RootField("nodes")}
-        for name, t in self._types.items():
-            single, many = camel(name), camel(t.plural)
-            fields[single] = field(self._shape(t), one_id)
-            roots[single] = RootField("id", name)
-            fields[many] = field(required(self._connection(t)), self._page_arguments(t), t.description)
-            roots[many] = RootField("list", name)
-            fields[many + AGGREGATE] = self._aggregates.field(t)
-            roots[many + AGGREGATE] = RootField("aggregate", name)
-            if t.natural_key:
-                keys = {k: GraphQLArgument(required(self._inputs.value(t, t.fields[k]))) for k in t.natural_key}
-                fields[f"{single}ByKey"] = field(self._shape(t), keys)
-                roots[f"{single}ByKey"] = RootField("key", name)
-        return fields, roots
-
-    def _page_arguments(self, object_type: ObjectType) -> dict[str, GraphQLArgument]:
-        return {
-            "where": GraphQLArgument(self._inputs.where(object_type)),
-            "orderBy": GraphQLArgument(GraphQLList(required(self._inputs.order_by(object_type)))),
-            **slicing(),
-        }
-
-    # Output types
-
-    def _shape(self, object_type: ObjectType) -> Any:
-        """What stands for the type in the schema: its interface, where it has descendants, or its object type."""
-        return self._interface(object_type) if is_interface(object_type) else self._object(object_type)
-
-    def _once(self, name: str, make: Callable[[], GraphQLNamedType]) -> Any:
-        if name not in self._made:
-            self._made[name] = make()
-        return self._made[name]
-
-    def _interface(self, t: ObjectType) -> Any:
-        return self._once(
-            t.name,
-            lambda: GraphQLInterfaceType(
-                t.name, lambda: self._members(t), interfaces=lambda: self._interfaces(t, itself=False),
-                resolve_type=type_of, description=t.description,
-            ),
-        )  # fmt: skip
-
-    def _object(self, t: ObjectType) -> Any:
-        return self._once(
-            concrete_name(t),
-            lambda: GraphQLObjectType(
-                concrete_name(t), lambda: self._members(t), interfaces=lambda: self._interfaces(t, itself=True),
-                description=t.description,
-            ),
-        )  # fmt: skip
-
-    def _interfaces(self, t: ObjectType, *, itself: bool) -> list[Any]:
-        names = ([t.name] if itself and is_interface(t) else []) + list(t.ancestors)
-        return [*(self._interface(self._types[n]) for n in names), FABRIC_OBJECT, NODE]
-
-    def _members(self, t: ObjectType) -> GraphQLFieldMap:
-        members = dict(COLUMNS)
-        for name, declared in t.fields.items():
-            type_: Any = self._inputs.value(t, declared)
-            type_ = required(type_) if declared.non_null else type_
-            members[name] = field(type_, description=declared.description)
-        for name, link in t.links.items():
-            target = self._types[link.target]
-            if link.many:
-                type_ = required(self._link_connection(self._inputs_owner(t, name), link))
-                members[name] = field(type_, self._page_arguments(target), link.description)
-                if self._catalogue.has_aggregate(t, name):
-                    members[link_aggregate(name)] = self._aggregates.field(target)
-            else:
-                members[name] = field(self._shape(target), description=link.description)
-        return members
-
-    def _inputs_owner(self, t: ObjectType, link: str) -> str:
-        lineage = (t.name, *t.ancestors)
-        return next(n for n in reversed(lineage) if link in self._types[n].own_links)
-
-    def _connection(self, t: ObjectType) -> Any:
-        def edge() -> GraphQLFieldMap:
-            return {"cursor": field(required(GraphQLString)), "node": field(required(self._shape(t)))}
-
-        return self._pages(
-            t.name, t, lambda: self._once(t.name + "Edge", lambda: GraphQLObjectType(t.name + "Edge", edge))
+    def _fixed(self) -> tuple[GraphQLFieldMap, GraphQLFieldMap, GraphQLObjectType]:
+        """The fields of Query and Mutation that are there whatever is defined, and Subscription."""
+        assert FIXED_SCHEMA.query_type is not None
+        assert FIXED_SCHEMA.mutation_type is not None
+        graph = GraphFields(self._catalogue, SCALARS, FABRIC_OBJECT, LINK).fields()
+        return (
+            FIXED_SCHEMA.query_type.fields | _QUERIES | graph,
+            FIXED_SCHEMA.mutation_type.fields | _MUTATIONS,
+            GraphQLObjectType("Subscription", SUBSCRIPTIONS),
         )
 
-    def _link_connection(self, owner: str, link: LinkField) -> Any:
-        name, target = owner + pascal(link.name), self._types[link.target]
+    # What belongs to a type
 
-        def edge() -> GraphQLFieldMap:
-            return {
-                "cursor": field(required(GraphQLString)),
-                "node": field(required(self._shape(target))),
-                "link": field(required(LINK)),
-            }
+    def _queries(self, t: ObjectType) -> GraphQLFieldMap:
+        if t.name not in self._queried:
+            self._queried[t.name] = self._outputs.queries(t)
+        return self._queried[t.name]
 
-        return self._pages(
-            name, target, lambda: self._once(name + "Edge", lambda: GraphQLObjectType(name + "Edge", edge))
+    def _mutations(self, t: ObjectType) -> GraphQLFieldMap:
+        if t.name not in self._mutated:
+            self._mutated[t.name] = mutation_fields(t, self._outputs.inputs, self._outputs.shape(t))
+        return self._mutated[t.name]
+
+    def _types_of(self, t: ObjectType) -> dict[str, GraphQLNamedType]:
+        """All that have their names from the type."""
+        pending: list[Any] = [self._outputs.object(t), *self._outputs.inputs.of_other_ends(t)]
+        pending += _of_fields([*self._queries(t).values(), *self._mutations(t).values()])
+        found: dict[str, GraphQLNamedType] = {}
+        while pending:
+            type_ = pending.pop()
+            if type_.name not in found and self._owner("type", type_.name) is t:
+                found[type_.name] = type_
+                pending += _referred(type_)
+        return found
+
+    # What belongs to a name
+
+    def _owner(self, kind: str, name: str) -> ObjectType | None:
+        """The type of objects that brings a name into the schema."""
+        return self._types.get(self._catalogue.names.get(f"{kind}:{name}", ""))
+
+    def _queries_like(self, name: str) -> GraphQLFieldMap:
+        owner = self._owner("query", name)
+        return self._queries(owner) if owner else {}
+
+    def _mutations_like(self, name: str) -> GraphQLFieldMap:
+        owner = self._owner("mutation", name)
+        return self._mutations(owner) if owner else {}
+
+    def _roots_like(self, name: str) -> Mapping[str, RootField]:
+        owner = self._owner("query", name)
+        return _roots(owner) if owner else {}
+
+    def _types_like(self, name: str) -> Mapping[str, GraphQLNamedType]:
+        owner = self._owner("type", name)
+        if owner is None:
+            shared = self._outputs.inputs.shared(name) or self._outputs.aggregates.shared(name)
+            return {name: shared} if shared else {}
+        for shape in (self._outputs.object(owner), self._outputs.shape(owner)):
+            if shape.name == name:  # without all the others of the type
+                return {name: shape}
+        return self._types_of(owner)
+
+    def _implementing(self, interface: str) -> InterfaceImplementations:
+        family = self._types[interface].family if interface in self._types else self._types
+        types = [self._types[name] for name in family]
+        below = [self._outputs.interface(t) for t in types if is_interface(t) and t.name != interface]
+        return InterfaceImplementations(
+            objects=[self._outputs.object(t) for t in types],
+            interfaces=[FABRIC_OBJECT, *below] if interface == NODE.name else below,
         )
 
-    def _pages(self, name: str, t: ObjectType, edge: Callable[[], Any]) -> Any:
-        def fields() -> GraphQLFieldMap:
-            return {
-                "nodes": field(listed(self._shape(t))),
-                "edges": field(listed(edge())),
-                **CONNECTION,
-            }
+    # All there is
 
-        return self._once(name + "Connection", lambda: GraphQLObjectType(name + "Connection", fields))
+    def _all_queries(self) -> GraphQLFieldMap:
+        return {name: field for t in self._types.values() for name, field in self._queries(t).items()}
+
+    def _all_mutations(self) -> GraphQLFieldMap:
+        return {name: field for t in self._types.values() for name, field in self._mutations(t).items()}
+
+    def _all_roots(self) -> Mapping[str, RootField]:
+        return {name: root for t in self._types.values() for name, root in _roots(t).items()}
+
+    def _all_types(self) -> Mapping[str, GraphQLNamedType]:
+        fields = [*self._all_queries().values(), *self._all_mutations().values()]
+        concrete = map(self._outputs.object, self._types.values())
+        return {t.name: t for t in _reached([*concrete, *_of_fields(fields)])}
 
 
-def _extended(fixed: GraphQLObjectType, fields: GraphQLFieldMap) -> GraphQLObjectType:
-    return GraphQLObjectType(fixed.name, {**fixed.fields, **fields}, description=fixed.description)
+def _roots(t: ObjectType) -> dict[str, RootField]:
+    """What the fields of Query mean that `Outputs.queries` makes."""
+    single, many = camel(t.name), camel(t.plural)
+    roots = {
+        single: RootField("id", t.name),
+        many: RootField("list", t.name),
+        many + AGGREGATE: RootField("aggregate", t.name),
+    }
+    return roots | {f"{single}ByKey": RootField("key", t.name)} if t.natural_key else roots
+
+
+def _fixed_types() -> list[GraphQLNamedType]:
+    roots = FIXED_SCHEMA.query_type, FIXED_SCHEMA.mutation_type
+    return [t for t in FIXED_SCHEMA.type_map.values() if t not in roots]
 
 
 def _reached(types: Iterable[GraphQLNamedType]) -> list[GraphQLNamedType]:
@@ -255,15 +223,25 @@ def _reached(types: Iterable[GraphQLNamedType]) -> list[GraphQLNamedType]:
     pending = deque(types)
     while pending:
         type_ = pending.popleft()
-        if type_ in found:
-            continue
-        found[type_] = None
-        if isinstance(type_, (GraphQLObjectType, GraphQLInterfaceType)):
-            pending += type_.interfaces
-            for each in type_.fields.values():
-                pending += [get_named_type(each.type), *(get_named_type(a.type) for a in each.args.values())]
-        elif isinstance(type_, GraphQLInputObjectType):
-            pending += [get_named_type(each.type) for each in type_.fields.values()]
-        elif isinstance(type_, GraphQLUnionType):
-            pending += type_.types
+        if type_ not in found:
+            found[type_] = None
+            pending += _referred(type_)
     return list(found)
+
+
+def _referred(type_: GraphQLNamedType) -> list[Any]:
+    """The types that a type refers to itself."""
+    if isinstance(type_, GraphQLUnionType):
+        return list(type_.types)
+    if isinstance(type_, GraphQLInputObjectType):
+        return [get_named_type(field.type) for field in type_.fields.values()]
+    if isinstance(type_, (GraphQLObjectType, GraphQLInterfaceType)):
+        return [*type_.interfaces, *_of_fields(type_.fields.values())]
+    return []
+
+
+def _of_fields(fields: Iterable[GraphQLField]) -> Iterator[Any]:
+    for field in fields:
+        yield get_named_type(field.type)
+        for argument in field.args.values():
+            yield get_named_type(argument.type)

@@ -20,8 +20,8 @@ from fabric.organizations import Organization
 from fabric.subject import Subject
 from fabric.types import Types
 from fabric.webhook_messages import Message
+from graphql_api.outputs import concrete_name
 from graphql_api.positions import event_cursor
-from graphql_api.schema import concrete_name
 from graphql_api.surfaces import Surfaces
 from graphql_api.told_events import moment
 from graphql_api.watches import Notice, Watch, Watcher, watch
@@ -54,7 +54,7 @@ class Notices:
         catalogue = await self._types.catalogue(subject.session)
         if known is not None and known.fingerprint == catalogue.fingerprint:
             return None
-        compiler = await self._surfaces.compiler(subject.organization_id, catalogue)
+        compiler = self._surfaces.compiler(subject.organization_id, catalogue)
         return Watcher(self._database, compiler.surface, subject, organization)
 
 

@@ -107,6 +107,9 @@ class Ground:
     def moment(number: int) -> datetime:
         return datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=number, microseconds=number)
 
+    def forget_compilers(self) -> None:
+        self._compilers.clear()
+
     def compiler(self, organization: Organization, catalogue: Catalogue) -> Compiler:
         key = organization.organization_id, catalogue.fingerprint
         if key not in self._compilers:

@@ -215,7 +215,7 @@ def test_a_page_of_links_comes_from_one_index_and_reads_no_more_than_it_shows(
         ran = store.explained_by(lambda transaction, p=each: list_links(transaction, given, p), label)
         reads = ran.reads("links")
         assert {s.index for s in reads} == {index}
-        assert {s.index for s in ran.reads("objects")} == {"objects_pkey"}
+        assert {s.index for s in ran.reads("objects")} <= {"objects_by_type", "objects_pkey"}
         assert sum(s.rows for s in reads) <= 2 * size + 5
         assert sum(s.rows for s in ran.reads("objects")) <= 5 * size + 5
 
