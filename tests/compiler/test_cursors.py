@@ -39,7 +39,7 @@ class _List:
         schema = ground.compiler(world.organization, world.catalogues[label]).surface.schema
         query = schema.query_type
         assert query is not None
-        lists: list[tuple[str, str, Any]] = [(n, "%s", f) for n, f in query.fields.items() if "after" in f.args] * 2
+        lists: list[tuple[str, str, Any]] = [(n, "%s", f) for n, f in query.fields.items() if "orderBy" in f.args] * 2
         for name, t in world.catalogues[label].types.items():
             members = schema.type_map[name]
             assert isinstance(members, (GraphQLObjectType, GraphQLInterfaceType))
