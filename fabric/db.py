@@ -14,8 +14,9 @@ from uuid import UUID
 
 import asyncpg
 import orjson
+from asyncpg.pool import PoolAcquireContext
 
-from fabric.errors import Conflict, FabricError, Internal, TimedOut
+from fabric.errors import Conflict, FabricError, Internal, TimedOut, TooComplex
 from fabric.subject import Session
 
 READ = (
@@ -64,6 +65,8 @@ def translate(error: Exception) -> FabricError | LostRace:
             return LostRace()
         case asyncpg.QueryCanceledError() | TimeoutError():
             return TimedOut("the query took too long; ask for less, or for smaller pages")
+        case asyncpg.ProgramLimitExceededError():
+            return TooComplex("this asks for more than the database can answer at once")
         case _:
             return Internal("the database could not answer")
 
@@ -137,13 +140,15 @@ def _set(session: Session) -> str:
 class Database:
     """A pool of connections of the serving role. Use as an async context manager."""
 
-    def __init__(self, pool: asyncpg.Pool, url: str) -> None:
+    def __init__(self, pool: asyncpg.Pool, url: str, patience: float) -> None:
         self._pool = pool
         self._url = url
+        self._patience = patience
 
     @classmethod
     async def connect(cls, url: str, *, size: int = 8, statement_timeout: float = 10.0) -> Self:
-        """`statement_timeout` in seconds; PostgreSQL itself cancels what takes longer."""
+        """`statement_timeout` in seconds; PostgreSQL itself cancels what takes longer. No longer is a connection waited
+        for: else whoever asks much, and goes away, would be answered for long while others wait."""
         pool = await asyncpg.create_pool(
             url,
             min_size=min(2, size),
@@ -164,7 +169,7 @@ class Database:
                 "enable_bitmapscan": "off",
             },
         )
-        return cls(pool, url)
+        return cls(pool, url, statement_timeout)
 
     async def __aenter__(self) -> Self:
         return self
@@ -223,6 +228,10 @@ class Database:
             finally:
                 await connection.close(timeout=1)
 
+    def _acquire(self) -> PoolAcquireContext:
+        # A timeout costs a task of its own, which nothing waits for while a connection is idle.
+        return self._pool.acquire(timeout=None if self._pool.get_idle_size() else self._patience)
+
     @asynccontextmanager
     async def alone(self, name: str, idle_seconds: int) -> AsyncIterator[asyncpg.Connection]:
         """A connection of its own, for locks that last as long as it does; `name` is what other sessions see of it.
@@ -242,7 +251,7 @@ class Database:
     async def read(self, session: Session, sql: str, args: tuple[Any, ...] = ()) -> Any:
         """The one value of a statement made with `READ`; `args` start at $3."""
         try:
-            async with self._pool.acquire() as connection:
+            async with self._acquire() as connection:
                 return await connection.fetchval(sql, str(session.organization_id), str(session.label), *args)
         except DRIVER_ERRORS as error:
             translated = translate(error)
@@ -251,7 +260,10 @@ class Database:
     async def ask(self, sql: str, *args: Any) -> list[asyncpg.Record]:
         """A statement that needs no session: it sees nothing that is labelled."""
         try:
-            records: list[asyncpg.Record] = await self._pool.fetch(sql, *args)
+            async with self._acquire() as connection:
+                records: list[asyncpg.Record] = await connection.fetch(sql, *args)
+        except TimeoutError as error:
+            raise translate(error) from error
         except DRIVER_ERRORS as error:
             raise Internal("the database could not answer") from error
         return records
@@ -290,7 +302,7 @@ class Database:
     @asynccontextmanager
     async def _opened(self, opening: str, session: Session) -> AsyncIterator[Transaction]:
         try:
-            async with self._pool.acquire() as connection:
+            async with self._acquire() as connection:
                 try:
                     await connection.execute(opening)
                     yield Transaction(connection, session)

@@ -14,29 +14,34 @@ from graphql import (
     DocumentNode,
     ExecutionResult,
     Executor,
+    GraphQLError,
     GraphQLObjectType,
     GraphQLOutputType,
     OperationDefinitionNode,
     SelectionSetNode,
-    execute,
     get_named_type,
 )
 from graphql.execution.values import get_variable_values
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from fabric.errors import BadInput, TooComplex
+from fabric.errors import BadInput
 from fabric.settings import Settings
 from graphql_api.arguments import shape
+from graphql_api.aside import Aside
 from graphql_api.caches import CacheCounts
 from graphql_api.context import Context, Info
 from graphql_api.cost import Terms, cost, terms
 from graphql_api.documents import DocumentLimits, Documents, Operation
 from graphql_api.faults import variable_faults
+from graphql_api.introspection import FIELDS, Introspection
 from graphql_api.plan import Edges, Nodes, Page, Plan, Request
 from graphql_api.planner import OBJECT_IDS, PageLimits, Planner
 from graphql_api.schema import Surface
 from graphql_api.selection import Selected, Spreader
 from graphql_api.sql import Statement, items_statement, statement
+
+USUAL_STATEMENT = 10_000
+"""Characters of a statement and of what tells it from others; a longer one takes the room of several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +56,15 @@ class Compiled:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A query for one shape of variables: what is compiled of it, what is left to the executor, and their order."""
+    """A query for one shape of variables: what is compiled of it, what is left to the executor, and their order.
+
+    What is asked of the schema itself is in `introspection`.
+    """
 
     keys: tuple[str, ...]
     compiled: Compiled | None
     rest: DocumentNode | None
+    introspection: DocumentNode | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +112,9 @@ class Compiler:
         self.surface = surface
         limits = DocumentLimits.of(settings)
         self._documents = Documents(surface.schema, limits, settings.document_cache_size, counts)
-        self._max_cost = settings.max_cost
         self._pages = PageLimits(settings.default_page_size, settings.max_page_size)
+        self._introspection = Introspection(surface.schema)
+        self.aside = Aside()
 
     def operation(self, text: str, name: str | None) -> Operation:
         """The operation, parsed and valid. Raises as `Documents.operation` does."""
@@ -113,6 +123,14 @@ class Compiler:
     def check(self, text: str) -> None:
         """Raises as `Documents.check` does."""
         self._documents.check(text)
+
+    def known(self, text: str, name: str | None) -> Operation | None:
+        """See `Documents`."""
+        return self._documents.known(text, name)
+
+    def prepare(self, text: str, name: str | None) -> Operation:
+        """See `Documents`."""
+        return self._documents.prepare(text, name)
 
     def variables(self, operation: Operation, given: Mapping[str, Any]) -> dict[str, Any]:
         """The coerced variables. BadInput or Several, with paths, for what does not fit their types."""
@@ -132,15 +150,22 @@ class Compiler:
             raise BadInput("a subscription needs a WebSocket or an event stream")
         if not operation.is_query:
             return _outcome(await self._execute(context, operation, operation.document, given))
-        prepared = self._prepared(context, operation)
-        data = await self._read(context, prepared.compiled) if prepared.compiled else b"{}"
-        if prepared.rest is None:
+        prepared = await self._prepared(context, operation)
+        data = await self._read(context, prepared.compiled, (), context.variables) if prepared.compiled else b"{}"
+        results: list[ExecutionResult] = []
+        if prepared.rest is not None:
+            results.append(await self._execute(context, operation, prepared.rest, given))
+        if prepared.introspection is not None:
+            results.append(await self._introspection.answer(prepared.introspection, _name(operation), given))
+        if not results:
             return Outcome(data)
-        result = await self._execute(context, operation, prepared.rest, given)
-        if result.data is None:
-            return _outcome(result)
-        members = orjson.loads(data) | result.data
-        return Outcome(orjson.dumps({key: members[key] for key in prepared.keys}), result.errors or ())
+        members, errors = orjson.loads(data), list[Exception]()
+        for result in results:
+            if result.data is None:
+                return _outcome(result)
+            members |= result.data
+            errors += result.errors or ()
+        return Outcome(orjson.dumps({key: members[key] for key in prepared.keys}), errors)
 
     def items(self, context: Context, operation: Operation) -> Items:
         """The items of the query's one connection, for as many of them as are wanted.
@@ -155,12 +180,12 @@ class Compiler:
             planner = self._planner(context, operation)
             plan, most = planner.plan_items(_selected(context, operation))
             compiled = Compiled(plan, items_statement(plan, most), tuple(sorted(planner.permissions)), terms(plan))
-            operation.plans.keep(key, compiled)
+            operation.plans.keep(key, compiled, _weight(compiled, key))
         ((name, page),) = compiled.plan.roots
         assert isinstance(page, Page)
         ((_, listing),) = page.outputs
         assert isinstance(listing, Nodes | Edges)
-        arguments = self._arguments(context, compiled, context.variables)
+        arguments = self._arguments(context, compiled, (), context.variables)
         return Items(name, listing, compiled.statement.text, arguments)
 
     async def read_objects(
@@ -171,7 +196,8 @@ class Compiler:
         path = [step for step in info.path.as_list() if isinstance(step, str)]
         compiled = self._of_objects(operation, context, path, sets, info.return_type)
         bound = context.variables | {OBJECT_IDS: list(object_ids)}
-        rows: list[Any] = orjson.loads(await self._read(context, compiled, bound))["objects"]
+        data = await self._read(context, compiled, path, bound)
+        rows: list[Any] = orjson.loads(data)["objects"]
         return rows
 
     def check_objects(self, operation: Operation, context: Context, info: Info, number: int) -> None:
@@ -184,7 +210,8 @@ class Compiler:
             if field.sets:
                 path = [*(step for step in info.path.as_list() if isinstance(step, str)), field.key]
                 type_ = payload.fields[field.name].type
-                self._arguments(context, self._of_objects(operation, context, path, field.sets, type_), bound)
+                compiled = self._of_objects(operation, context, path, field.sets, type_)
+                self._arguments(context, compiled, path, bound)
 
     def _of_objects(
         self, operation: Operation, context: Context, path: list[str], sets: Sequence[SelectionSetNode],
@@ -195,15 +222,15 @@ class Compiler:
         if compiled is None:
             planner = self._planner(context, operation)
             compiled = _compiled(planner, planner.plan_objects(sets, get_named_type(type_).name))
-            operation.plans.keep(key, compiled)
+            operation.plans.keep(key, compiled, _weight(compiled, key))
         return compiled
 
-    def _prepared(self, context: Context, operation: Operation) -> Prepared:
+    async def _prepared(self, context: Context, operation: Operation) -> Prepared:
         key = self._shape(operation, context.variables)
         prepared: Prepared | None = operation.plans.get(key)
         if prepared is None:
-            prepared = self._prepare(context, operation)
-            operation.plans.keep(key, prepared)
+            prepared = await self.aside.do(context.large, self._prepare, context, operation)
+            operation.plans.keep(key, prepared, _weight(prepared.compiled, key))
         return prepared
 
     def _shape(self, operation: Operation, variables: Mapping[str, Any]) -> Any:
@@ -219,30 +246,31 @@ class Compiler:
         # `__typename` alone needs no database; beside compiled fields it costs their statement nothing.
         constants = {"__typename"} if any(f.name in roots for f in selected) else set()
         compiled = [f for f in selected if f.name in roots or f.name in constants]
-        rest = [f for f in selected if f not in compiled]
+        introspection = [f for f in selected if f.name in FIELDS]
+        rest = [f for f in selected if f not in compiled and f not in introspection]
         planner = self._planner(context, operation)
         return Prepared(
             tuple(f.key for f in selected),
             _compiled(planner, planner.plan(compiled)) if compiled else None,
             _only(operation, rest) if rest else None,
+            _only(operation, introspection) if introspection else None,
         )
 
-    async def _read(self, context: Context, compiled: Compiled, variables: Mapping[str, Any] | None = None) -> bytes:
-        arguments = self._arguments(context, compiled, context.variables if variables is None else variables)
-        data: bytes = await context.services.database.read(
-            context.subject.session, compiled.statement.text, arguments
-        )
+    async def _read(
+        self, context: Context, compiled: Compiled, path: Sequence[str | int], variables: Mapping[str, Any]
+    ) -> bytes:
+        arguments = await self.aside.do(context.large, self._arguments, context, compiled, path, variables)
+        data: bytes = await context.services.database.read(context.subject.session, compiled.statement.text, arguments)
         return data
 
-    def _arguments(self, context: Context, compiled: Compiled, variables: Mapping[str, Any]) -> tuple[Any, ...]:
+    def _arguments(
+        self, context: Context, compiled: Compiled, path: Sequence[str | int], variables: Mapping[str, Any]
+    ) -> tuple[Any, ...]:
         """What the statement takes, unless the subject may not ask for it, or not for so much."""
         for permission in compiled.permissions:
             context.subject.require(permission)
         request = Request(context.subject, context.organization, variables)
-        if cost(compiled.cost, compiled.plan, request) > self._max_cost:
-            raise TooComplex(
-                f"this may ask for more than {self._max_cost:,} rows: nested page sizes multiply; make them smaller"
-            )
+        context.spend(path, cost(compiled.cost, compiled.plan, request))
         binders = compiled.plan.binders
         return tuple(binders[i](request) for i in compiled.statement.parameters)
 
@@ -258,20 +286,38 @@ class Compiler:
     async def _execute(
         self, context: Context, operation: Operation, document: DocumentNode, given: Mapping[str, Any]
     ) -> ExecutionResult:
-        result = execute(
+        # Built apart, for that is where many variables take long.
+        executor = await self.aside.do(context.large, self._executor, context, operation, document, given)
+        if isinstance(executor, list):
+            return ExecutionResult(None, executor)
+        result: Any = executor.execute_operation()
+        executed: ExecutionResult = await result if executor.is_awaitable(result) else result
+        return executed
+
+    def _executor(
+        self, context: Context, operation: Operation, document: DocumentNode, given: Mapping[str, Any]
+    ) -> Executor[Context] | list[GraphQLError]:
+        return StrawberryGraphQLCoreExecutionContext.build(
             self.surface.schema,
             document,
             context_value=context,
-            variable_values=dict(given),
+            raw_variable_values=dict(given),
             operation_name=_name(operation),
             hide_suggestions=True,
-            executor_class=StrawberryGraphQLCoreExecutionContext,
         )
-        return result if isinstance(result, ExecutionResult) else await result
 
 
 def _name(operation: Operation) -> str | None:
     return operation.node.name.value if operation.node.name else None
+
+
+def _weight(compiled: Compiled | None, key: tuple[Any, ...]) -> int:
+    """What a plan takes of the room for an operation's plans, in plans of the usual length."""
+    length, pending = len(compiled.statement.text) if compiled else 0, [key]
+    while pending:
+        length += 20 * len(each := pending.pop())
+        pending += [part for part in each if isinstance(part, tuple)]
+    return 1 + length // USUAL_STATEMENT
 
 
 def _selected(context: Context, operation: Operation) -> list[Selected]:

@@ -9,7 +9,7 @@ from graphql import GraphQLResolveInfo
 
 from fabric.db import Database
 from fabric.document_register import DocumentRegister
-from fabric.errors import NotFound
+from fabric.errors import NotFound, TooComplex
 from fabric.graphs import Graphs
 from fabric.links import Links
 from fabric.objects import Objects
@@ -38,7 +38,7 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One request."""
+    """One request. `large` says that its document or its variables may keep the processor busy."""
 
     services: Services
     subject: Subject
@@ -46,8 +46,20 @@ class Context:
     request_id: str
     reader: "Reader"
     variables: dict[str, Any]
+    large: bool = False
     batches: dict[Any, Any] = field(default_factory=dict)
     """What `graphql_api.batches` gathers."""
+    spent: dict[tuple[str, ...], int] = field(default_factory=dict)
+    """Rows that may be read, by the field that reads them: its path without places in lists."""
+
+    def spend(self, path: Sequence[str | int], rows: int) -> None:
+        """TooComplex where this field and those before it may read more than one request may."""
+        self.spent[tuple(step for step in path if isinstance(step, str))] = rows
+        most = self.services.settings.max_cost
+        if sum(self.spent.values()) > most:
+            raise TooComplex(
+                f"this may ask for more than {most:,} rows: nested page sizes multiply; make them smaller"
+            )
 
     def read_id(self, value: str, *path: str | int) -> UUID:
         """An `ID` argument. What is no id names nothing, so it is not found."""

@@ -1,6 +1,7 @@
 """Documents: parsed, checked against the limits and validated once for each schema and text, then kept."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -34,8 +35,17 @@ from fabric.settings import Settings
 from graphql_api.caches import Cache, CacheCounts
 
 PLANS_PER_OPERATION = 64
+USUAL_LENGTH = 1_000
+"""Characters of a document; a longer one takes the room of several."""
+
 MAX_NESTING = 100
 """Levels of everything that nests, fragments included: what the recursion of all later steps can bear."""
+
+TOGETHER = 5
+"""What all operations and fragments of a document may amount to, in documents of the most tokens each."""
+
+MAX_ALIAS = 200
+"""Characters of an alias: each row of an answer repeats it."""
 
 MAX_REPEATED = 50_000
 """Pairs of fields of one name in one place, each of which validation compares."""
@@ -79,6 +89,7 @@ class NumbersInRangeRule(ASTValidationRule):
 
 
 _RULES = (*specified_rules, NumbersInRangeRule)
+_SUGGESTION = re.compile(r",? did you mean ", re.IGNORECASE)
 
 
 class Invalid(Exception):
@@ -90,8 +101,8 @@ class Invalid(Exception):
 
 
 def message_of(error: GraphQLError) -> str:
-    # One of graphql-core's rules suggests even when told not to.
-    return error.message.partition(" Did you mean")[0]
+    # One of graphql-core's rules suggests even when told not to, and so does its lexer.
+    return _SUGGESTION.split(error.message, maxsplit=1)[0]
 
 
 @dataclass(slots=True)
@@ -126,12 +137,15 @@ class Documents:
         self._counts = counts or CacheCounts()
         self._known: Cache[tuple[str, str | None], Operation] = Cache(capacity, self._counts.documents)
 
+    def known(self, text: str, name: str | None) -> Operation | None:
+        """The operation, if it has been prepared before."""
+        return self._known.get((text, name))
+
     def operation(self, text: str, name: str | None) -> Operation:
         """Invalid, TooComplex or BadInput for what cannot run."""
-        known = self._known.get((text, name))
+        known = self.known(text, name)
         if known is None:
-            known = self._prepare(text, name)
-            self._known.keep((text, name), known)
+            known = self.prepare(text, name)
         return known
 
     def check(self, text: str) -> None:
@@ -140,7 +154,13 @@ class Documents:
         if not any(isinstance(d, OperationDefinitionNode) for d in document.definitions):
             raise BadInput("the document has no operation")
 
-    def _prepare(self, text: str, name: str | None) -> Operation:
+    def prepare(self, text: str, name: str | None) -> Operation:
+        """As `operation`, for one that is not known."""
+        operation = self._prepared(text, name)
+        self._known.keep((text, name), operation, 1 + len(text) // USUAL_LENGTH)
+        return operation
+
+    def _prepared(self, text: str, name: str | None) -> Operation:
         document = self._valid(text)
         node = get_operation_ast(document, name)
         if node is None:
@@ -172,16 +192,27 @@ def _check_limits(document: DocumentNode, limits: DocumentLimits) -> None:
     """Counts what an operation amounts to with its fragments spread, each spread anew, before anything is validated."""
     fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
     unused = dict(fragments)
+    together = 0
+
+    def add(counter: _Counter) -> None:
+        # Validation looks at what all operations spread, whichever of them is to run.
+        nonlocal together
+        together += counter.selections
+        if together > TOGETHER * limits.tokens:
+            raise TooComplex("the document's operations spread their fragments into too many fields")
+
     for definition in document.definitions:
         if isinstance(definition, OperationDefinitionNode):
             counter = _Counter(fragments, limits, unused)
             counter.directives += len(definition.directives or ())
             counter.count(definition.selection_set, 1, (), {})
+            add(counter)
     # An error, but validation looks at all of them before it says so.
     counter = _Counter(fragments, limits, unused)
     while unused:
         name, fragment = unused.popitem()
         counter.count(fragment.selection_set, 1, (name,), {})
+    add(counter)
 
 
 _Names: TypeAlias = "dict[str, tuple[list[None], _Names]]"
@@ -210,7 +241,10 @@ class _Counter:
         for node in selections.selections:
             self.selections += 1
             self.directives += len(node.directives or ())
-            self.aliases += isinstance(node, FieldNode) and node.alias is not None
+            if isinstance(node, FieldNode) and node.alias is not None:
+                self.aliases += 1
+                if len(node.alias.value) > MAX_ALIAS:
+                    raise TooComplex(f"an alias has more than {MAX_ALIAS} characters")
             self.check()
             if isinstance(node, FieldNode):
                 others, below = names.setdefault((node.alias or node.name).value, ([], {}))
