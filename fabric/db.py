@@ -102,6 +102,10 @@ class Transaction:
         self.session = Session(self.session.organization_id, label)
         await self._connection.execute(_set(self.session))
 
+    async def stop_following(self) -> None:
+        """What was begun with `following` goes on as the serving role; `act_at` says at which label."""
+        await self._connection.execute("set local role none")
+
     async def fetch(self, sql: str, *args: Any) -> list[asyncpg.Record]:
         records: list[asyncpg.Record] = await self._connection.fetch(sql, *args)
         return records
@@ -277,7 +281,7 @@ class Database:
 
     @asynccontextmanager
     async def following(self, organization_id: UUID, *, snapshot: bool = False) -> AsyncIterator[Transaction]:
-        """A transaction that reads what an organization has at every label; it cannot write.
+        """A transaction that reads what an organization has at every label; it cannot write (but see `stop_following`).
 
         For what the server keeps of an organization, never for what it answers: that must be seen by a reader's session
         or be checked against its label.

@@ -22,7 +22,7 @@ _LAST = 2**63 - 1
 COLUMNS = """transaction_id::text::bigint as transaction_id, position, label, topic, entity_table, entity_id,
     entity_type, actor, data, version, source_id, target_id, occurred_at"""
 
-OLDEST = "(select pg_snapshot_xmin(pg_current_snapshot()))"
+OLDEST = "(select fabric.oldest_transaction())"
 """The oldest transaction that still runs."""
 
 _READ = f"""
