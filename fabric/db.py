@@ -77,7 +77,8 @@ from pg_roles where rolname = current_user"""
 HEARTBEAT = 20.0
 """Seconds between two looks at whether a connection that only listens still lives."""
 
-DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+# The driver's own confusion is what it gives where a connection was closed between two statements.
+DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 
 
 async def load_json(connection: asyncpg.Connection) -> None:

@@ -14,6 +14,7 @@ from uuid import UUID
 import asyncpg
 
 from fabric.db import Transaction
+from fabric.errors import NoLongerKept
 from fabric.journal import Position
 
 BEGINNING = Position(0, 0)
@@ -30,10 +31,16 @@ select {COLUMNS} from fabric.events
 where (transaction_id, position) > ($1::bigint::text::xid8, $2) and transaction_id < {OLDEST}
 order by fabric.events.transaction_id, position limit $3"""
 
+_PRUNED = """
+select transaction_id::text::bigint as transaction_id, position from fabric.prunings p where log = 'events'
+order by p.transaction_id desc, p.position desc limit 1"""
+
 _HORIZON = f"""
 select {OLDEST}::text::bigint as oldest,
        (select transaction_id from fabric.events order by transaction_id desc, position desc limit 1)
-       >= {OLDEST} as waiting"""
+       >= {OLDEST} as waiting,
+       p.transaction_id, p.position
+from (select) one left join ({_PRUNED}) p on true"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +80,35 @@ class Page:
 
 
 async def read_page(transaction: Transaction, after: Position, limit: int = 1000) -> Page:
-    """The next ready events that the transaction's session sees, and how far they reach."""
+    """The next ready events that the transaction's session sees, and how far they reach.
+
+    NoLongerKept where some that come after the place may have been pruned. From the `BEGINNING` on is what is kept.
+    """
     # The horizon first: the events of a later snapshot reach at least as far.
     horizon = await transaction.fetchrow(_HORIZON)
     assert horizon is not None
+    if BEGINNING < after < _place(horizon):
+        raise NoLongerKept
     rows = await transaction.fetch(_READ, after.transaction_id, after.position, limit)
     events = [Event.of(row) for row in rows]
     if len(events) == limit:
         return Page(events, events[-1].position, True)
     reached = Position(horizon["oldest"] - 1, _LAST)
     return Page(events, max(reached, after, *(e.position for e in events[-1:])), bool(horizon["waiting"]))
+
+
+async def pruned_to(transaction: Transaction) -> Position:
+    """The place up to which events that the session sees have been pruned; the `BEGINNING` where none have.
+
+    After it everything is there, and the state of each object at it or later can be told.
+    """
+    return _place(await transaction.fetchrow(_PRUNED))
+
+
+def _place(row: asyncpg.Record | None) -> Position:
+    if row is None or row["transaction_id"] is None:
+        return BEGINNING
+    return Position(row["transaction_id"], row["position"])
 
 
 async def read_now(transaction: Transaction) -> Position:

@@ -10,7 +10,8 @@ from typing import Any
 from uuid import UUID
 
 from fabric.db import Transaction
-from fabric.events import Event
+from fabric.errors import NoLongerKept
+from fabric.events import Event, pruned_to
 from fabric.journal import Position
 from fabric.labels import dominates, rank
 
@@ -39,7 +40,12 @@ order by fabric.events.transaction_id desc, position desc limit 1"""
 async def versions_at(
     transaction: Transaction, table: str, ids: Collection[UUID], position: Position
 ) -> dict[UUID, dict[int, Version]]:
-    """The versions that the transaction's session sees events of, as they stood right after the position."""
+    """The versions that the transaction's session sees events of, as they stood right after the position.
+
+    NoLongerKept for a position whose events have been pruned.
+    """
+    if position < await pruned_to(transaction):
+        raise NoLongerKept
     found: dict[UUID, dict[int, Version]] = {id: {} for id in ids}
     rows = await transaction.fetch(_STATES, table, list(ids), position.transaction_id, position.position)
     for row in rows:

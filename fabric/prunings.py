@@ -46,9 +46,9 @@ PRUNING_COLUMNS = """p.first, p.last, p.transaction_id::text as pruned_transacti
     p.kept, p.digest as kept_digest, p.pruned_at, p.key_id as pruning_key_id, p.signature as pruning_signature"""
 
 
-def read_pruning(organization_id: UUID, chain: Chain, row: Mapping[str, Any]) -> Pruning | None:
-    """Of a row with `PRUNING_COLUMNS`; None where they are null."""
-    if row["first"] is None:
+def read_pruning(organization_id: UUID, chain: Chain, row: Mapping[str, Any] | None) -> Pruning | None:
+    """Of a row with `PRUNING_COLUMNS`; None where there is none, or they are null."""
+    if row is None or row["first"] is None:
         return None
     return Pruning(
         organization_id, chain, row["first"], row["last"],

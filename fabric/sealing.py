@@ -192,7 +192,7 @@ class Sealer:
                 sealing.cancel()
                 with suppress(asyncio.CancelledError):
                     await sealing
-                with suppress(FabricError, TimeoutError):
+                with suppress(FabricError, LostRace, TimeoutError):
                     await asyncio.wait_for(self._round(), _LAST_PASS)
 
     def _notice(self, organization_id: UUID | None) -> None:
@@ -209,7 +209,7 @@ class Sealer:
             self._woken.clear()
             try:
                 await self._round()
-            except FabricError as error:
+            except Exception as error:  # whatever it was: without the sealer nothing would be proved any more
                 log.warning("sealing.failed", outline=Outline.of(error.__cause__ or error))
                 await asyncio.sleep(_AFTER_FAILURE)
                 self._notice(None)

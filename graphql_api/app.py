@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fabric import indexes
+from fabric import indexes, retention
 from fabric.db import Database
 from fabric.document_register import DocumentRegister
 from fabric.errors import BadInput, FabricError, NotFound
@@ -28,7 +28,7 @@ from fabric.objects import Objects
 from fabric.organizations import Directory
 from fabric.policy import Policy
 from fabric.revocations import CHANNEL, Revocations
-from fabric.seal_keys import sealing_key, trusted_keys
+from fabric.seal_keys import SealingKey, TrustedKeys, sealing_key, trusted_keys
 from fabric.sealing import Sealer
 from fabric.secrets import token_secret
 from fabric.settings import Settings, variable
@@ -143,6 +143,7 @@ def create_app(
                 _following_types(database, types, admin_url),
                 _following_revocations(database, revocations, gate, open_connections, worker),
                 _delivering(settings, worker, client),
+                _pruning(settings, admin_url, seal_key, seal_keys),
             ):
                 yield
                 await graphs.close()
@@ -232,6 +233,22 @@ class _WebSocket:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         endpoint: GraphQLOverWebSocket = scope["app"].state.websocket
         await endpoint(scope, receive, send)
+
+
+@asynccontextmanager
+async def _pruning(
+    settings: Settings, admin_url: str | None, key: SealingKey, trusted: TrustedKeys
+) -> AsyncIterator[None]:
+    """What is too old by the settings goes, where this process may do that."""
+    policy = retention.Policy.of_days(settings.events_kept_days, settings.audit_kept_days)
+    if admin_url is None or not [*policy]:
+        yield
+        return
+    pruning = asyncio.create_task(retention.keep(admin_url, policy, key, trusted))
+    try:
+        yield
+    finally:
+        pruning.cancel()
 
 
 async def _graphql(request: Request) -> Response:
