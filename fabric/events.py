@@ -32,7 +32,8 @@ where (transaction_id, position) > ($1::bigint::text::xid8, $2) and transaction_
 order by fabric.events.transaction_id, position limit $3"""
 
 _PRUNED = """
-select transaction_id::text::bigint as transaction_id, position from fabric.prunings p where log = 'events'
+select transaction_id::text::bigint as transaction_id, position from fabric.prunings p
+where log = 'events' and ($1::bigint is null or (label & ~$1) < 1)
 order by p.transaction_id desc, p.position desc limit 1"""
 
 _HORIZON = f"""
@@ -79,13 +80,15 @@ class Page:
     """Whether there are more already, or some are held back by a transaction that still runs."""
 
 
-async def read_page(transaction: Transaction, after: Position, limit: int = 1000) -> Page:
+async def read_page(
+    transaction: Transaction, after: Position, limit: int = 1000, *, clearance: int | None = None
+) -> Page:
     """The next ready events that the transaction's session sees, and how far they reach.
 
-    NoLongerKept where some that come after the place may have been pruned. From the `BEGINNING` on is what is kept.
+    NoLongerKept where some that come after the place may have been pruned (see `require_kept`).
     """
     # The horizon first: the events of a later snapshot reach at least as far.
-    horizon = await transaction.fetchrow(_HORIZON)
+    horizon = await transaction.fetchrow(_HORIZON, clearance)
     assert horizon is not None
     if BEGINNING < after < _place(horizon):
         raise NoLongerKept
@@ -97,12 +100,19 @@ async def read_page(transaction: Transaction, after: Position, limit: int = 1000
     return Page(events, max(reached, after, *(e.position for e in events[-1:])), bool(horizon["waiting"]))
 
 
-async def pruned_to(transaction: Transaction) -> Position:
+async def pruned_to(transaction: Transaction, clearance: int | None = None) -> Position:
     """The place up to which events that the session sees have been pruned; the `BEGINNING` where none have.
 
-    After it everything is there, and the state of each object at it or later can be told.
+    After it everything is there, and the state of each object at it or later can be told. A follower names the
+    clearance of whom it reads for, who must not learn of what was pruned above.
     """
-    return _place(await transaction.fetchrow(_PRUNED))
+    return _place(await transaction.fetchrow(_PRUNED, clearance))
+
+
+async def require_kept(transaction: Transaction, position: Position, clearance: int | None = None) -> None:
+    """NoLongerKept for a place before that. From the `BEGINNING` on there is what is kept."""
+    if BEGINNING < position < await pruned_to(transaction, clearance):
+        raise NoLongerKept
 
 
 def _place(row: asyncpg.Record | None) -> Position:
@@ -113,6 +123,6 @@ def _place(row: asyncpg.Record | None) -> Position:
 
 async def read_now(transaction: Transaction) -> Position:
     """The place that everything committed so far stands before, unless a transaction still runs that began earlier."""
-    horizon = await transaction.fetchrow(_HORIZON)
+    horizon = await transaction.fetchrow(_HORIZON, None)
     assert horizon is not None
     return Position(horizon["oldest"] - 1, _LAST)

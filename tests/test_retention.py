@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -16,6 +16,7 @@ from fabric import retention, seals
 from fabric.errors import NoLongerKept
 from fabric.events import BEGINNING, pruned_to, read_page
 from fabric.faults import Kind
+from fabric.feed import Feed
 from fabric.history import versions_at
 from fabric.journal import Position
 from fabric.retention import NotAsSealed, Policy, prune
@@ -277,7 +278,8 @@ async def test_a_cursor_into_what_was_pruned_is_refused_and_never_skips(ground: 
         assert len((await read_page(transaction, BEGINNING)).events) == 2
 
 
-async def test_what_was_pruned_above_a_reader_is_nothing_to_them(ground: Ground) -> None:
+@pytest.mark.parametrize("label", [LOW, HIGH])
+async def test_what_was_pruned_above_a_reader_is_nothing_to_them(ground: Ground, label: int) -> None:
     await ground.write(LOW)
     await ground.write(HIGH)
     await ground.seal()
@@ -286,13 +288,20 @@ async def test_what_was_pruned_above_a_reader_is_nothing_to_them(ground: Ground)
     await ground.seal()
     low, _, _ = await places(ground)
     await pruned(ground, moment)
-    for label, refused in ((LOW, False), (HIGH, True)):
+    feed = Feed(ground.database)
+    refused = pytest.raises(NoLongerKept) if label == HIGH else nullcontext()
+    with refused:
         async with ground.database.transaction(Session(ground.id, label)) as transaction:
-            if refused:
-                with pytest.raises(NoLongerKept):
-                    await read_page(transaction, low)
-            else:
-                assert len((await read_page(transaction, low)).events) == 1
+            assert len((await read_page(transaction, low)).events) == 1
+    refused = pytest.raises(NoLongerKept) if label == HIGH else nullcontext()
+    with refused:
+        async with feed.following(ground.id) as tail:
+            await tail.require(low, label)
+            assert len((await tail.page(low, clearance=label)).told) == 1
+    async with feed.following(ground.id) as tail:
+        with pytest.raises(NoLongerKept):
+            await tail.page(low)
+        assert len((await tail.page(BEGINNING)).told) == 1
 
 
 # Stopping and starting

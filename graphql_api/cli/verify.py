@@ -202,7 +202,7 @@ async def _checkpoint(settings: Settings, place: Place, name: str, clearance: La
 
 def _told(of: Log, chain: Summary) -> str:
     """One chain in one line."""
-    parts = [f"{chain.sealed:,} {of.rows} under {chain.seals:,} seals"]
+    parts = [f"{chain.sealed:,} {of.rows} under {chain.seals:,} {'seals' if chain.seals != 1 else 'seal'}"]
     if chain.sealed_at is not None:
         parts.append(f"the last of {chain.sealed_at:%Y-%m-%d %H:%M:%S}")
     if chain.pruned_to is not None:
