@@ -36,7 +36,7 @@ class Pruning:
     def message(self) -> bytes:
         """What is signed."""
         lines = (
-            "semantic-fabric pruning 1", self.organization_id, *self.chain, self.first, self.last, *self.end, self.kept,
+            "fabric.pruning 1", self.organization_id, *self.chain, self.first, self.last, *self.end, self.kept,
             self.digest.hex(), microseconds(self.pruned_at), self.key_id,
         )  # fmt: skip
         return "\n".join(map(str, lines)).encode()

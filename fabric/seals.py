@@ -80,7 +80,7 @@ class Head(NamedTuple):
 
 def beginning(organization_id: UUID, chain: Chain) -> bytes:
     """The digest that a chain starts from."""
-    return sha256(f"semantic-fabric chain 1\n{organization_id}\n{chain.log}\n{chain.label}".encode()).digest()
+    return sha256(f"fabric.chain 1\n{organization_id}\n{chain.log}\n{chain.label}".encode()).digest()
 
 
 def microseconds(moment: datetime) -> int:
@@ -130,7 +130,7 @@ class Seal:
     def message(self) -> bytes:
         """What is signed."""
         lines = (
-            "semantic-fabric seal 1", self.organization_id, *self.chain, self.sequence, *self.last, self.covered,
+            "fabric.seal 1", self.organization_id, *self.chain, self.sequence, *self.last, self.covered,
             sha256(self.marks).hexdigest(), self.previous.hex(), self.digest.hex(), microseconds(self.sealed_at),
             self.key_id,
         )  # fmt: skip

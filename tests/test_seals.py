@@ -1,7 +1,11 @@
 """Seals: all that is committed is sealed, and whatever is done to it afterwards is found."""
 
+import hashlib
 import random
+import re
+import struct
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -306,3 +310,43 @@ async def test_nothing_there_is_nothing_wrong(ground: Ground) -> None:
     async with ground.database.following(uuid4(), snapshot=True) as transaction:
         report = await verify(transaction, EVENTS, ground.trusted)
     assert (report.faults, report.chains) == ([], {})
+
+
+# A program of somebody's own, by docs/seals.md
+
+
+async def test_the_document_tells_all_that_it_takes_to_verify(filled: Ground) -> None:
+    """Without any code of ours: the document's statements, SHA-256 and Ed25519."""
+    text = (Path(__file__).parent.parent / "docs" / "seals.md").read_text()
+    (block,) = re.findall(r"```sql\n(.*?)```", text, re.DOTALL)
+    statements = [statement for statement in block.split(";") if statement.strip()]
+    for log, statement in zip(("events", "audit_log"), statements, strict=True):
+        rows = await run_sql(filled.admin_url, statement)
+        sealed = await run_sql(
+            filled.admin_url, "select * from fabric.seals where log = $1 order by label, sequence", log
+        )
+        digests: dict[int, bytes] = {}
+        marks: dict[int, bytes] = {}
+        for label in {row["label"] for row in rows}:
+            beginning = f"fabric.chain 1\n{filled.id}\n{log}\n{label}".encode()
+            digests[label] = hashlib.sha256(beginning).digest()
+        for seal in sealed:
+            label, last = seal["label"], (int(seal["transaction_id"]), seal["position"])
+            assert seal["previous"] == digests[label]
+            covered = [r for r in rows if r["label"] == label and (int(r["transaction_id"]), r[1]) <= last]
+            rows = [r for r in rows if r not in covered]
+            for row in covered:
+                content = hashlib.sha256(row[3].encode()).digest()
+                place = struct.pack(">Q", int(row["transaction_id"])) + struct.pack(">q", row[1])
+                digests[label] = hashlib.sha256(digests[label] + place + content).digest()
+                marks[label] = marks.get(label, b"") + content[:4]
+            assert (seal["digest"], seal["covered"], seal["marks"]) == (digests[label], len(covered), marks.pop(label))
+            told = [
+                "fabric.seal 1", filled.id, log, label, seal["sequence"], *last, len(covered),
+                hashlib.sha256(seal["marks"]).hexdigest(), seal["previous"].hex(), seal["digest"].hex(),
+                round(seal["sealed_at"].timestamp() * 1_000_000), seal["key_id"],
+            ]  # fmt: skip
+            filled.key.public.verify(seal["signature"], "\n".join(map(str, told)).encode())
+            raw = filled.key.public.public_bytes_raw()
+            assert seal["key_id"] == hashlib.sha256(raw).hexdigest()[:16]
+        assert rows == []
