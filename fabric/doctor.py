@@ -63,6 +63,7 @@ def check_files(settings: Settings) -> Iterator[Finding]:
     yield _token_keys(settings)
     yield _seal_key(settings)
     yield _policy(settings)
+    yield from _retention(settings)
     yield care("vault", "none is configured", "types with encrypted fields are refused until one is")
 
 
@@ -118,6 +119,16 @@ def _policy(settings: Settings) -> Finding:
     except ValueError as error:
         return bad("policy", str(error), f"mend the file or {variable('policy_file')}")
     return good("policy", f"{len(policy.roles)} roles from {settings.policy_file or 'the default policy'}")
+
+
+def _retention(settings: Settings) -> Iterator[Finding]:
+    days = {"events": settings.events_kept_days, "audit records": settings.audit_kept_days}
+    if told := ", ".join(f"{name} are kept for {number} days" for name, number in days.items() if number):
+        if settings.database_url and not settings.admin_database_url:
+            name = variable("admin_database_url")
+            yield care("retention", told, f"servers prune where {name} is set; else let a timer call `prune`")
+        else:
+            yield good("retention", told)
 
 
 async def check_database(url: str, admin_url: str | None = None) -> AsyncIterator[Finding]:

@@ -24,6 +24,7 @@ from fabric.feed import CHANNEL
 from fabric.log import Outline
 from fabric.seal_keys import SealingKey, TrustedKeys
 from fabric.seals import LOGS, ROWS, SEAL_COLUMNS, Chain, Head, Log, Place, Run, Seal, beginning, make_seal, read_seal
+from fabric.secrets import SecretError
 
 INTERVAL = 1.0
 """Seconds between two passes. They begin with the second of the clock, so that they tell nothing of who wrote when."""
@@ -179,7 +180,8 @@ class Sealer:
         self._told: set[UUID] = set()
         self._ask = True
         self._woken = asyncio.Event()
-        self._alarmed: set[UUID] = set()
+        self.alarmed: set[UUID] = set()
+        """Organizations in which something is wrong with seals or checkpoints, as the log says."""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -236,27 +238,29 @@ class Sealer:
             if done.lost:
                 fault = f"the checkpoint tells of seals that are missing now, in {len(done.lost)} chains"
             if done.heads and not fault:
-                await self._keep(organization_id, known, done.heads)
+                fault = await self._keep(organization_id, known, done.heads)
         except ForgedSeal as error:
             self._judge(organization_id, str(error))
             return False
         self._judge(organization_id, fault)
         return done.more
 
-    async def _keep(self, organization_id: UUID, known: Checkpoint | None, new: Mapping[Chain, Head]) -> None:
+    async def _keep(self, organization_id: UUID, known: Checkpoint | None, new: Mapping[Chain, Head]) -> str:
+        """Keeps a newer checkpoint; what stands in the way."""
         if known is None:
             async with self._database.following(organization_id) as transaction:
                 known = await checkpoints.current(transaction, self._trusted)
         newer = replace(known, made_at=datetime.now(UTC), heads={**known.heads, **new})
         try:
             await asyncio.to_thread(checkpoints.keep, self._data_dir, newer, self._key)
-        except OSError as error:
-            log.warning("checkpoint.not_kept", outline=Outline.of(error))
+        except (OSError, SecretError) as error:
+            return f"the checkpoint cannot be kept: {error}"
+        return ""
 
     def _judge(self, organization_id: UUID, fault: str) -> None:
         """Tells of a fault once, until it is mended. A checkpoint that tells of one is not replaced meanwhile."""
         if not fault:
-            self._alarmed.discard(organization_id)
-        elif organization_id not in self._alarmed:
-            self._alarmed.add(organization_id)
+            self.alarmed.discard(organization_id)
+        elif organization_id not in self.alarmed:
+            self.alarmed.add(organization_id)
             log.error("seals.alarm", organization=organization_id, reason=fault)

@@ -136,7 +136,7 @@ def create_app(
             worker = Worker(
                 Office(database, feed, notices, client, policy, revocations, pace, slots, measured.webhooks), directory
             )
-            sealer = Sealer(database, seal_key, seal_keys, settings.data_dir)
+            sealer = measured.sealer = Sealer(database, seal_key, seal_keys, settings.data_dir)
             async with (
                 feed.running(),
                 sealer.running(),
@@ -242,6 +242,8 @@ async def _pruning(
     """What is too old by the settings goes, where this process may do that."""
     policy = retention.Policy.of_days(settings.events_kept_days, settings.audit_kept_days)
     if admin_url is None or not [*policy]:
+        if [*policy]:
+            log.warning("retention.needs_admin", setting=variable("admin_database_url"))
         yield
         return
     pruning = asyncio.create_task(retention.keep(admin_url, policy, key, trusted))

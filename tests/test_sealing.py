@@ -289,6 +289,7 @@ async def test_a_cut_is_told_of_and_its_evidence_is_kept(ground: Ground, sealer:
             await until_sealed(ground)
             await ground.write()
             await until_sealed(ground)
+        assert sealer.alarmed == {ground.id}
     assert [each["event"] for each in told if each["log_level"] == "error"] == ["seals.alarm"]
     assert await heads(ground, tmp_path) == evidence
     assert await ground.kinds() == []
@@ -309,6 +310,25 @@ async def test_a_checkpoint_that_is_not_trusted_is_told_of_and_left_alone(
             await until_sealed(ground)
     assert [each["event"] for each in told] == ["seals.alarm"]
     assert checkpoints.file_of(tmp_path, ground.id).read_bytes() == before
+
+
+async def test_a_folder_that_takes_no_checkpoint_is_told_of_and_sealing_goes_on(
+    ground: Ground, sealer: Sealer, tmp_path: Path
+) -> None:
+    (tmp_path / checkpoints.FOLDER).write_text("in the way")
+    with capture_logs() as told:
+        async with sealer.running():
+            for _ in range(2):
+                await ground.write()
+                await until_sealed(ground)
+                await asyncio.sleep(0.1)
+            assert sealer.alarmed == {ground.id}
+            (tmp_path / checkpoints.FOLDER).unlink()
+            await ground.write()
+            await until_sealed(ground)
+    assert [each["event"] for each in told] == ["seals.alarm"]
+    assert sealer.alarmed == set()
+    assert await heads(ground, tmp_path) == (await ground.checkpoint()).heads
 
 
 async def test_a_checkpoint_is_what_was_signed(ground: Ground) -> None:
