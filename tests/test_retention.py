@@ -363,3 +363,23 @@ async def test_it_is_done_again_and_again(ground: Ground) -> None:
 
 def test_a_step_takes_as_many_rows_as_a_seal_may_have() -> None:
     assert retention.ROWS == seals.ROWS
+
+
+async def test_a_seal_of_another_history_does_not_stand_in_for_one_whose_rows_are_gone(ground: Ground) -> None:
+    """As a database that was put back to an older state, and went on from there, has signed it too."""
+    await ground.write()
+    await ground.seal()
+    await ground.write()
+    await ground.seal()
+    await ground.attack("create table other as select * from fabric.seals where sequence = 2")
+    await ground.attack("delete from fabric.seals where sequence = 2")
+    await ground.attack("delete from fabric.events where position = 2")
+    await ground.attack("delete from fabric.audit_log where audit_id = 2")
+    for _ in range(2):
+        await ground.write()
+        await ground.seal()
+    await pruned(ground)
+    assert await ground.kinds() == []
+    await ground.attack("delete from fabric.seals where sequence = 2")
+    await ground.attack("insert into fabric.seals select * from other")
+    assert await ground.kinds() == [Kind.BROKEN]

@@ -94,6 +94,15 @@ async def test_what_was_done_is_told(filled: Ground, attack: str, found: list[Ki
     assert await filled.kinds(AUDIT_LOG) == []
 
 
+async def test_events_of_one_label_moved_against_those_of_others_are_found(filled: Ground) -> None:
+    """Though they stay in their order among themselves: they now are of the transaction before theirs."""
+    await filled.attack(
+        "update fabric.events set transaction_id = (transaction_id::text::bigint - 1)::text::xid8 where label > 0"
+    )
+    assert await filled.kinds() == [Kind.MOVED, Kind.MOVED]
+    assert await filled.kinds(clearance=LOW) == []
+
+
 async def test_the_row_at_fault_is_named(filled: Ground) -> None:
     (row,) = await run_sql(
         filled.admin_url,
