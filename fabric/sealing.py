@@ -69,9 +69,11 @@ def _rows(of: Log) -> str:
 
 def _more(of: Log) -> str:
     """Whether rows come after a place, ready or held back by a transaction that still runs."""
+    # In order, though any would do: without it the planner may look for one from the wrong end.
     return f"""
-    select exists (select from fabric.{of.name} t where (t.transaction_id, t.{of.number}) > ($1::text::xid8, $2)
-                   and t.transaction_id < (select fabric.next_transaction()))"""
+    select (select true from fabric.{of.name} t where (t.transaction_id, t.{of.number}) > ($1::text::xid8, $2)
+            and t.transaction_id < (select fabric.next_transaction())
+            order by t.transaction_id, t.{of.number} limit 1) is not null"""
 
 
 @dataclass(frozen=True, slots=True)
