@@ -243,6 +243,10 @@ class Interpreter:
             case "validFrom" | "validTo":
                 value = link["valid_from" if member == "validFrom" else "valid_to"]
                 return None if value is None else moment(value)
+            case "from" | "to":
+                return str(link["source_id" if member == "from" else "target_id"])
+            case "relation" | "semanticNamespace" | "semanticPredicate":
+                return link[{"relation": "relation"}.get(member, f"semantic_{member.removeprefix('semantic').lower()}")]
         return self._column(link, member, "link_id")
 
     def _order(self, t: ObjectType, order_by: Any) -> Callable[[Place, Place], int]:
