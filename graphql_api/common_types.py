@@ -131,7 +131,11 @@ VERSION: GraphQLFieldMap = {
 }
 """What objects and links have. What types have in common is made once, for it is most of a large schema."""
 
-COLUMNS: GraphQLFieldMap = VERSION
+COLUMNS: GraphQLFieldMap = VERSION | {
+    "history": field(
+        required(EVENTS), slicing(), "Its events whose label you dominate, oldest first; `last` gives the newest."
+    )
+}
 """What all objects have."""
 
 FABRIC_OBJECT = GraphQLInterfaceType(

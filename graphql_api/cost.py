@@ -71,6 +71,8 @@ def _of_output(output: p.Output, around: tuple[int, ...]) -> Iterator[tuple[int,
         yield from _of_page(output.page, around)
     elif isinstance(output, p.Summary):
         yield from _of_aggregate(output.aggregate, around)
+    elif isinstance(output, p.History):
+        yield (*around, output.limit.index)
     elif isinstance(output, p.One):
         yield around
         yield from _of_row(output.row, around)

@@ -159,7 +159,23 @@ class Summary:
     aggregate: "Aggregate"
 
 
-Output: TypeAlias = "Constant | Data | Column | TypeName | One | Many | Summary"
+@dataclass(frozen=True, slots=True)
+class History:
+    """A page of the events about an object: of outputs, `{o}` is an event. `after` and `before` are places in cursors.
+
+    `place_pads` are both pads of the key that seals places, `cursor_pads` those of the cursors around them.
+    """
+
+    limit: Parameter
+    backward: bool
+    after: Parameter | None
+    before: Parameter | None
+    place_pads: Parameter
+    cursor_pads: tuple[Parameter, Parameter]
+    outputs: tuple[tuple[str, "Outputs | Edges | PageInfo | Constant"], ...]
+
+
+Output: TypeAlias = "Constant | Data | Column | TypeName | One | Many | Summary | History"
 Outputs: TypeAlias = tuple[tuple[str, Output], ...]
 """By response key, in the order of the selection."""
 

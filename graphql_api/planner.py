@@ -22,6 +22,7 @@ from graphql_api.arguments import Leaf, Tree, Variables, read_arguments
 from graphql_api.common_types import TYPE_KEY
 from graphql_api.conditions import Conditions
 from graphql_api.cursors import BadCursor, CursorKey, cursor_key, shape
+from graphql_api.history_plans import LISTED, HistoryPlanner
 from graphql_api.orderings import Orderings
 from graphql_api.outputs import concrete_name, is_interface
 from graphql_api.schema import RootField, Surface
@@ -210,6 +211,8 @@ class Planner:
             return self._link(field, t, t.links[name])
         if (link := t.links.get(aggregated_link(name))) is not None:
             return self._summary(field, t, link)
+        if name == "history":
+            return self._history(field, t)
         return self._column(name, "{o}")
 
     def _column(self, name: str, row: str) -> p.Output:
@@ -265,15 +268,13 @@ class Planner:
         """`name` is what its GraphQL types are named after; `listed` what its cursors belong to."""
         ordering = self._orderings.read(trees.get("orderBy"), target, link, (*path, "orderBy"))
         sealed = [*listed, *ordering.names]
-        if trees.get("first") is not None and trees.get("last") is not None:
-            raise BadInput("first and last cannot be combined", path)
-        backward = trees.get("last") is not None
+        limit, backward = self._size(trees, path)
         pads = self._pads(sealed)
         return p.Page(
             types=target.family,
             condition=self._conditions.where(target, trees.get("where"), (*path, "where")),
             keys=ordering.keys,
-            limit=self._limit(trees.get("last" if backward else "first"), path, "last" if backward else "first"),
+            limit=limit,
             backward=backward,
             after=self._keyset(trees.get("after"), len(ordering.keys), sealed, (*path, "after")),
             before=self._keyset(trees.get("before"), len(ordering.keys), sealed, (*path, "before")),
@@ -281,6 +282,30 @@ class Planner:
             ranged=ordering.ranged,
             outputs=tuple((f.key, self._page_output(f, target, name)) for f in self._collect(field.sets)),
         )
+
+    def _size(self, trees: dict[str, Tree], path: tuple[str | int, ...]) -> tuple[p.Parameter, bool]:
+        """How many rows a page has at most, and whether they are taken from the end."""
+        if trees.get("first") is not None and trees.get("last") is not None:
+            raise BadInput("first and last cannot be combined", path)
+        name = "first" if trees.get("last") is None else "last"
+        return self._limit(trees.get(name), path, name), name == "last"
+
+    def _history(self, field: Selected, t: ObjectType) -> p.History:
+        trees, path = read_arguments(self._definition(t, field.name), field.node, self._variables), (field.key,)
+        limit, backward = self._size(trees, path)
+        planner = HistoryPlanner(self._add, self._collect, self._compartments)
+        after, before = (self._place(trees.get(name), (*path, name)) for name in ("after", "before"))
+        pads = planner.place_pads(), self._pads(LISTED)
+        return p.History(limit, backward, after, before, *pads, planner.outputs(field))
+
+    def _place(self, tree: Tree, path: tuple[str | int, ...]) -> p.Parameter | None:
+        """What a cursor of a history holds."""
+        keyset = self._keyset(tree, 1, LISTED, path)
+        if keyset is None:
+            return None
+        if keyset.values[0] is None:
+            raise BadInput("not a cursor of this list", path)
+        return keyset.values[0]
 
     def _collect(self, sets: Sequence[SelectionSetNode]) -> list[Selected]:
         """Fields of a type without subtypes: every type condition that validation let pass applies."""

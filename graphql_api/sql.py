@@ -12,6 +12,7 @@ from fabric.access import json_of, literal
 from fabric.db import READ
 from graphql_api import plan as p
 from graphql_api.aggregate_sql import AggregateWriter
+from graphql_api.history_sql import HistoryWriter
 from graphql_api.json_text import JsonText, Value, json_list, json_object, json_string
 from graphql_api.keysets import Directed, Range, all_ranges, beyond, conjunction, is_row_comparison, order_by, ranges
 
@@ -137,6 +138,11 @@ class _Writer:
                 return self._page(output.page, output.hop, o)
             case p.Summary():
                 return self._aggregate(output.aggregate, lambda t: self._over(output, o, t))
+            case p.History():
+                return HistoryWriter(output, self.say, self._alias, self._of_event).json(o)
+
+    def _of_event(self, outputs: p.Outputs, event: str) -> JsonText:
+        return self._outputs(outputs, event, None)
 
     def _one(self, one: p.One, o: str) -> str:
         """Of several links the one with the highest label, which may cover a lower one."""

@@ -14,6 +14,7 @@ import orjson
 from fabric.catalogue import Catalogue
 from fabric.db import Database
 from fabric.document_register import DocumentRegister
+from fabric.events import COLUMNS
 from fabric.feed import Feed
 from fabric.graphs import Graphs
 from fabric.labels import Label, Lattice
@@ -101,6 +102,11 @@ class Ground:
     async def rows(self, table: str, organization: Organization) -> list[Any]:
         """All versions, past row security."""
         sql = f"select * from fabric.{table} where organization_id = $1"
+        return list(await self.admin.fetch(sql, organization.organization_id))
+
+    async def events(self, organization: Organization) -> list[Any]:
+        """All events, past row security."""
+        sql = f"select {COLUMNS} from fabric.events where organization_id = $1"
         return list(await self.admin.fetch(sql, organization.organization_id))
 
     @staticmethod

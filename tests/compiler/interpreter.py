@@ -18,9 +18,12 @@ from compiler.aggregates import Aggregates
 from compiler.values import TEXT_OPERATORS, Row, comparable, equal, holds, json_equal, listed, moment
 from fabric.catalogue import Catalogue, ObjectType
 from fabric.definitions import Field, LinkField
+from fabric.journal import Position
 from fabric.kinds import Kind, canonical
-from fabric.labels import Label, Lattice, rank, winner
+from fabric.labels import Label, dominates, rank, winner
 from fabric.names import camel, pascal
+from fabric.organizations import Organization
+from graphql_api.positions import transaction_token
 
 ABSENT = object()
 
@@ -37,15 +40,18 @@ class Interpreter:
     """Answers for one reader. `cursors` are the texts that earlier answers gave, with the places they stand for."""
 
     def __init__(
-        self, catalogue: Catalogue, lattice: Lattice, label: int, objects: Iterable[Row], links: Iterable[Row],
-        cursors: Mapping[str, Place], *, page_size: int = 50,
+        self, catalogue: Catalogue, organization: Organization, label: int, objects: Iterable[Row],
+        links: Iterable[Row], events: Iterable[Row], cursors: Mapping[str, Place], *, page_size: int = 50,
     ) -> None:  # fmt: skip
         self._types = catalogue.types
-        self._lattice = lattice
+        self._organization, self._lattice = organization, organization.lattice
         self._cursors = cursors
         self._page_size = page_size
         self._objects = {r["object_id"]: r for r in visible(objects, "object_id", label)}
         self._links = list(visible(links, "link_id", label))
+        self._events = sorted(
+            (e for e in events if dominates(label, e["label"])), key=lambda e: (e["transaction_id"], e["position"])
+        )
 
     def answer(self, text: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         """The data of the document's one operation; where a cursor is due stands its `Place`."""
@@ -153,7 +159,54 @@ class Interpreter:
         if name.endswith("Aggregate"):
             link = t.links[name.removesuffix("Aggregate")]
             return self._summary([p.row for p in self._over(row, link)], self._types[link.target], nodes)
+        if name == "history":
+            return self._history(row, nodes)
         return self._column(row, name, "object_id")
+
+    def _history(self, row: Row, nodes: list[FieldNode]) -> dict[str, Any]:
+        places = [Place(e) for e in self._events if e["entity_id"] == row["object_id"]]
+
+        def order(a: Place, b: Place) -> int:
+            return places.index(a) - places.index(b)
+
+        page, before, after = self._page(places, order, self._arguments(nodes[0]))
+
+        def edge(place: Place, nodes: list[FieldNode]) -> Any:
+            match nodes[0].name.value:
+                case "cursor":
+                    return place
+                case "node":
+                    return self._members(nodes, lambda n: self._event(place.row, n[0].name.value))
+            return "EventEdge"
+
+        def member(nodes: list[FieldNode]) -> Any:
+            match nodes[0].name.value:
+                case "nodes":
+                    return [self._members(nodes, lambda n: self._event(p.row, n[0].name.value)) for p in page]  # noqa: B023
+                case "edges":
+                    return [self._members(nodes, lambda n: edge(p, n)) for p in page]  # noqa: B023
+                case "pageInfo":
+                    return self._members(nodes, lambda n: _page_info(n[0].name.value, page, before, after))
+            return "EventConnection"
+
+        return self._members(nodes, member)
+
+    def _event(self, event: Row, name: str) -> Any:
+        match name:
+            case "__typename":
+                return "Event"
+            case "entityId" | "from" | "to":
+                id = event[{"entityId": "entity_id", "from": "source_id", "to": "target_id"}[name]]
+                return None if id is None else str(id)
+            case "label":
+                return str(self._lattice.decode(event["label"]))
+            case "occurredAt":
+                return moment(event["occurred_at"])
+            case "transactionId":
+                return transaction_token(self._organization, Position(event["transaction_id"], event["position"]))
+            case "entityType":
+                return event["entity_type"]
+        return event[name]
 
     def _column(self, row: Row, name: str, id: str) -> Any:
         match name:

@@ -25,7 +25,7 @@ def check(
     subject = world.subjects[label]
     actual = ground.run(ground.ask(world.organization, subject, text, variables))
     interpreter = Interpreter(
-        world.catalogues[label], world.organization.lattice, subject.label, world.objects, world.links, cursors
+        world.catalogues[label], world.organization, subject.label, world.objects, world.links, world.events, cursors
     )
     compare(actual, interpreter.answer(text, variables), cursors, ())
     return actual

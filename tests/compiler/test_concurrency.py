@@ -116,7 +116,8 @@ def _end_of_page(
 
 def _interpreter(world: World, label: str, cursors: dict[str, Place]) -> Interpreter:
     code = world.subjects[label].label
-    return Interpreter(world.catalogues[label], world.organization.lattice, code, world.objects, world.links, cursors)
+    catalogue = world.catalogues[label]
+    return Interpreter(catalogue, world.organization, code, world.objects, world.links, world.events, cursors)
 
 
 async def _all(ground: Ground, world: World, text: str, asked: Sequence[tuple[str, dict[str, Any]]]) -> list[Any]:

@@ -189,6 +189,14 @@ def test_a_link_predicate_on_few_follows_their_links(store: _Store, label: str) 
     assert sum(s.rows for s in ran.steps if s.table) <= 30
 
 
+@pytest.mark.parametrize("label", _LABELS)
+def test_histories_in_a_page_read_no_more_than_they_show(store: _Store, label: str) -> None:
+    ran = store.explained("{ parts(first: 20) { nodes { history(last: 5) { nodes { topic } } } } }", label=label)
+    reads = ran.reads("events")
+    assert {s.index for s in reads} == {"events_by_entity"}
+    assert sum(s.rows for s in reads) <= 20 * 3
+
+
 # What is not compiled
 
 

@@ -65,6 +65,7 @@ class World:
     objects: list[Row] = field(default_factory=list)
     """All versions, as the tables' owner reads them."""
     links: list[Row] = field(default_factory=list)
+    events: list[Row] = field(default_factory=list)
     subjects: dict[str, Subject] = field(default_factory=dict)
     catalogues: dict[str, Catalogue] = field(default_factory=dict)
 
@@ -98,6 +99,7 @@ class _Maker:
             await self._write_links(label, self._relinkings(label))
             await self._write_objects(label, self._revisions(label)[:2])
         await self._load()
+        world.events = await ground.events(organization)
         return world
 
     async def _load(self) -> None:
