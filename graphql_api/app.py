@@ -44,6 +44,7 @@ from graphql_api.authentication import Gate
 from graphql_api.channels import Channels
 from graphql_api.connections import Connections
 from graphql_api.context import Services
+from graphql_api.event_source import LAST_EVENT_ID, EventSource
 from graphql_api.export_http import ExportOverHTTP
 from graphql_api.http import GraphQLOverHTTP
 from graphql_api.metrics import Metrics
@@ -124,6 +125,7 @@ def create_app(
             pipeline = Pipeline(services, gate, surfaces)
             app.state.graphql = GraphQLOverHTTP(pipeline, open_connections, measured)
             app.state.websocket = GraphQLOverWebSocket(pipeline, open_connections, measured)
+            app.state.events = EventSource(pipeline, open_connections, measured)
             app.state.export = ExportOverHTTP(pipeline, measured)
             pace = Schedule(settings.webhook_retry_seconds, settings.webhook_give_up_hours * 3600)
             slots = Slots(settings.webhook_concurrency)
@@ -144,6 +146,7 @@ def create_app(
         routes=[
             Route("/graphql", _graphql, methods=["GET", "POST"]),
             WebSocketRoute("/graphql", _WebSocket()),
+            Route("/events", _events),
             Route("/export", _Export(), methods=["GET", "POST"]),
             *([Mount(graphiql.PATH, graphiql.Assets())] if settings.console else []),
             Route("/healthz", _healthy),
@@ -163,7 +166,7 @@ def _sharing(app: ASGIApp, settings: Settings) -> ASGIApp:
         app,
         allow_origins=settings.allowed_origins,
         allow_methods=["GET", "POST"],
-        allow_headers=["Authorization", "Content-Type", SESSION_LABEL_HEADER, "X-Request-Id"],
+        allow_headers=["Authorization", "Content-Type", SESSION_LABEL_HEADER, "X-Request-Id", LAST_EVENT_ID],
         expose_headers=["X-Request-Id", "Content-Disposition"],
     )
 
@@ -245,6 +248,11 @@ async def _graphql(request: Request) -> Response:
     if request.app.state.console and graphiql.is_wanted(request):
         return graphiql.page()
     endpoint: GraphQLOverHTTP = request.app.state.graphql
+    return await endpoint(request)
+
+
+async def _events(request: Request) -> Response:
+    endpoint: EventSource = request.app.state.events
     return await endpoint(request)
 
 

@@ -106,9 +106,15 @@ class Pipeline:
     async def prepare(self, asked: Asked, subject: Subject) -> Prepared:
         """Raises as `Persisted.text` and `Documents.operation` do."""
         text = await self._persisted.text(asked.query, asked.document_id, subject.session)
-        catalogue = await self.services.types.catalogue(subject.session)
-        compiler = self._surfaces.compiler(subject.organization_id, catalogue)
-        operation = compiler.operation(text, asked.operation_name)
+        prepared = await self.prepare_own(text, asked.variables, subject, asked.operation_name)
         if asked.query is not None and asked.document_id is not None:
             self._persisted.leave(text, subject.session)
-        return Prepared(compiler, operation, asked.variables)
+        return prepared
+
+    async def prepare_own(
+        self, text: str, variables: Mapping[str, Any], subject: Subject, name: str | None = None
+    ) -> Prepared:
+        """Of a document that may run, such as the server's own. Raises as `Documents.operation` does."""
+        catalogue = await self.services.types.catalogue(subject.session)
+        compiler = self._surfaces.compiler(subject.organization_id, catalogue)
+        return Prepared(compiler, compiler.operation(text, name), variables)

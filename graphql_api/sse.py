@@ -1,12 +1,14 @@
-"""GraphQL as server-sent events, by `graphql-sse` in its mode of distinct connections: one response for each operation.
+"""Server-sent events: how a subscription's payloads are sent as one response, and how that ends.
 
-What could not begin is told as the protocol wants it, in an event, where the client takes nothing else; see `http`.
+GraphQL comes by `graphql-sse` in its mode of distinct connections: one response for each operation. What could not
+begin is told as the protocol wants it, in an event, where the client takes nothing else; see `http`. `event_source`
+sends the same payloads in another form.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import ExitStack, aclosing, suppress
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from starlette.responses import Response
@@ -36,6 +38,30 @@ def next_(payload: bytes) -> bytes:
     return b"event: next\ndata: " + payload.replace(b"\r", b" ").replace(b"\n", b" ") + b"\n\n"
 
 
+class Form(Protocol):
+    """What payloads, which are finished GraphQL responses, look like in a stream."""
+
+    complete: bytes
+    """What ends the stream, where it ends by itself."""
+
+    def event(self, payload: bytes) -> bytes: ...
+
+    def failure(self, told: bytes) -> bytes:
+        """Why it ends; `told` is a GraphQL response with errors alone."""
+
+
+class GraphQLForm:
+    """That of `graphql-sse`."""
+
+    complete = COMPLETE
+
+    def event(self, payload: bytes) -> bytes:
+        return next_(payload)
+
+    def failure(self, told: bytes) -> bytes:
+        return next_(told)
+
+
 class EventStream(Response):
     """The response of one subscription. Made for an admitted subject, whose connection it holds until it ends.
 
@@ -44,12 +70,13 @@ class EventStream(Response):
 
     def __init__(
         self, payloads: AsyncGenerator[bytes, None], admission: Admission, request_id: str, settings: Settings,
-        connections: Connections, metrics: Metrics,
+        connections: Connections, metrics: Metrics, form: Form | None = None,
     ) -> None:  # fmt: skip
         self.status_code = 200
         self.media_type = EVENT_STREAM
         self.background = None
         self.init_headers(HEADERS)
+        self._form = form or GraphQLForm()
         self._payloads = payloads
         self._admission = admission
         self._request_id = request_id
@@ -81,13 +108,13 @@ class EventStream(Response):
         try:
             async for payload in self._payloads:
                 await self._admission.check()
-                await out.put(_part(next_(payload)))
+                await out.put(_part(self._form.event(payload)))
                 streamed()
-            await out.put(_part(COMPLETE, more=False))
+            await out.put(_part(self._form.complete, more=False))
         except (Dropped, Gone):
             raise
         except Exception as error:
-            await out.put(_part(self._failure(error) + COMPLETE, more=False))
+            await out.put(_part(self._failure(error) + self._form.complete, more=False))
 
     async def _keep_alive(self, out: Outgoing) -> None:
         while True:
@@ -101,15 +128,15 @@ class EventStream(Response):
         self._metrics.dropped(dropped.label)
         told = b""
         if dropped.code == CloseCode.FORBIDDEN:
-            told = self._failure(Unauthenticated(dropped.reason)) + COMPLETE
+            told = self._failure(Unauthenticated(dropped.reason)) + self._form.complete
         elif dropped.code == CloseCode.SLOW_CONSUMER:
-            told = self._failure(RateLimited(dropped.reason)) + COMPLETE
+            told = self._failure(RateLimited(dropped.reason)) + self._form.complete
         with suppress(OSError, TimeoutError):
             async with asyncio.timeout(self._settings.slow_consumer_seconds):
                 await send(_part(told, more=False))
 
     def _failure(self, error: Exception) -> bytes:
-        return next_(body(None, format_errors([error], self._request_id)))
+        return self._form.failure(body(None, format_errors([error], self._request_id)))
 
 
 def _part(content: bytes, *, more: bool = True) -> Message:
