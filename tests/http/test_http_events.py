@@ -1,7 +1,9 @@
 """Reading what happened: pages of events, each reader's own, that a subscription goes on from."""
 
+import asyncio
 from typing import Any
 
+import asyncpg
 import pytest
 from http_server import Tenant, eventually
 from websocket_client import opened
@@ -75,7 +77,7 @@ def test_events_come_in_commit_order_as_far_as_the_session_dominates_them(assets
 def test_pages_add_up_to_the_whole(assets: Tenant, six: list[str], size: int, *, backward: bool) -> None:
     found: list[str] = []
     cursor = None
-    while True:
+    for _ in range(7):
         part = {"l": size, "b": cursor} if backward else {"f": size, "a": cursor}
         page = events(assets, SECRET, w=OBJECTS, **part)
         ids, info = [e["entityId"] for e in page["nodes"]], page["pageInfo"]
@@ -93,6 +95,29 @@ def test_the_last_are_the_newest_and_a_page_lies_between_its_cursors(assets: Ten
     edges = events(assets, SECRET, w=OBJECTS)["edges"]
     between = events(assets, SECRET, w=OBJECTS, a=edges[0]["cursor"], b=edges[4]["cursor"])
     assert [e["entityId"] for e in between["nodes"]] == six[1:4]
+
+
+def test_what_a_running_transaction_could_precede_comes_once_it_has_ended(assets: Tenant) -> None:
+    """So nothing ever turns up before a cursor that was given."""
+    create(assets, "first")
+    cursor = events(assets, w=OBJECTS)["pageInfo"]["endCursor"]
+
+    def listed() -> list[str]:
+        return [e["entityId"] for e in assets.data(EVENTS, {"w": OBJECTS, "a": cursor})["events"]["nodes"]]
+
+    async def while_one_runs() -> tuple[str, list[str]]:
+        connection = await asyncpg.connect(assets.server.admin_url)
+        try:
+            async with connection.transaction():
+                await connection.fetchval("select pg_current_xact_id()")
+                made = await asyncio.to_thread(create, assets, "second")
+                return made[0], await asyncio.to_thread(listed)
+        finally:
+            await connection.close()
+
+    second, meanwhile = asyncio.run(while_one_runs())
+    settle(assets)
+    assert (meanwhile, listed()) == ([], [second])
 
 
 def test_what_is_sought_is_found_and_nothing_else(assets: Tenant, pair: tuple[str, str]) -> None:

@@ -45,7 +45,7 @@ def test_a_history_has_the_events_that_the_session_dominates(assets: Tenant, ass
 def test_pages_add_up_to_the_whole(assets: Tenant, asset: str, size: int, *, backward: bool) -> None:
     found: list[float] = []
     cursor = None
-    while True:
+    for _ in range(7):
         part = {"l": size, "b": cursor} if backward else {"f": size, "a": cursor}
         page = history(assets, asset, SECRET, **part)
         here, info = ratings(page), page["pageInfo"]
