@@ -1,7 +1,6 @@
 """Several processes, and processes that end in the middle: each webhook is delivered by one, and nothing is lost."""
 
 import asyncio
-import json
 import os
 import signal
 import subprocess
@@ -179,7 +178,12 @@ def process(urls: tuple[str, str], folder: Path) -> Iterator[subprocess.Popen[st
     ) as started:
         try:
             assert started.stderr
-            next(line for line in started.stderr if "url" in json.loads(line))
+            said = []
+            for line in started.stderr:
+                said.append(line)
+                if '"serving"' in line:
+                    break
+            assert '"serving"' in said[-1], said
             yield started
         finally:
             started.kill()
