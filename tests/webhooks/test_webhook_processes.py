@@ -159,6 +159,26 @@ def test_a_receiver_that_is_away_fills_no_memory(
         until(hook, waiting=0)
 
 
+def test_once_a_receiver_takes_messages_again_nothing_waits_for_its_pause(
+    place: tuple[str, str], tmp_path_factory: pytest.TempPathFactory, receiver: Receiver
+) -> None:
+    slow = SETTINGS | {"webhook_retry_seconds": 600.0}
+    with serving(*place, tmp_path_factory.mktemp("hooks"), changed=slow) as server:
+        tenant = tenant_of(server)
+        hook = created(tenant, receiver.url, ASSETS)
+        receiver.wait_ready()
+        receiver.behaviour = lambda _: Reply(500)
+        ids = make(tenant, *"abc")
+        receiver.wait(lambda: len(receiver.requests) == 4, "three failures")
+        until(hook, lastFailure="HTTP_500")
+        for id in ids:
+            rate(tenant, id, 1)
+        receiver.behaviour = lambda _: Reply(200)
+        make(tenant, "d")
+        receiver.wait_for(7)
+        in_order(Receiver("", 0, taken=[r for r in receiver.taken if r.data.get("objectId") in ids]), ids, 1)
+
+
 # Processes of their own, that can be killed
 
 
