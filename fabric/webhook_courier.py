@@ -93,6 +93,7 @@ class Courier:
         self._sending: dict[asyncio.Task[Outcome], Head] = {}
         self._done: list[tuple[Head, Outcome]] = []
         self._failures = 0
+        self._recovered = False
         self._rest_until = 0.0
         self._poked = asyncio.Event()
         self.behind: datetime | None = None
@@ -241,24 +242,25 @@ class Courier:
 
     def _collect(self) -> None:
         """Notes what has arrived, and makes room for others."""
-        for task in [task for task in self._sending if task.done()]:
-            self._done.append((self._sending.pop(task), task.result()))
+        arrived = [task for task in self._sending if task.done()]
+        self._done += [(self._sending.pop(task), task.result()) for task in arrived]
+        if arrived:
+            self._adapt([task.result() for task in arrived])
 
     async def _report(self) -> Stop | None:
         """Writes down what came of those that have arrived; why the webhook is to stop, if it is."""
         done = list(self._done)
         delivered = [head.delivery_id for head, outcome in done if outcome.failure is None]
         failed = [self._failed(head, outcome) for head, outcome in done if outcome.failure is not None]
-        recovered = bool(delivered) and self._failures >= FAILING
         async with self._transaction() as transaction:
             stop = await queue.report(transaction, self._webhook, delivered, failed, MOST_DEAD)
-            if recovered:
+            if self._recovered:
                 await queue.hurry(transaction, self._webhook)
+        self._recovered = False
         del self._done[: len(done)]
         given_up = sum(each.given_up for each in failed)
         self._waiting -= len(delivered) + given_up
         self._office.counts.given_up += given_up
-        self._slow_down([outcome for _, outcome in done])
         return Stop.GONE if any(outcome.gone for _, outcome in done) else stop
 
     def _failed(self, head: Head, outcome: Outcome) -> Failed:
@@ -267,9 +269,13 @@ class Courier:
         given_up = head.age is not None and head.age >= schedule.give_up and not outcome.gone
         return Failed(head.delivery_id, outcome.failure, schedule.pause(head.attempts + 1), given_up)
 
-    def _slow_down(self, outcomes: Collection[Outcome]) -> None:
+    def _adapt(self, outcomes: Collection[Outcome]) -> None:
+        """Goes easy on a receiver that fails, and comes back to what it has missed once it does not any more."""
         failures = [outcome for outcome in outcomes if outcome.failure is not None]
-        self._failures = len(failures) if len(failures) < len(outcomes) else self._failures + len(failures)
+        if len(failures) < len(outcomes):
+            self._recovered |= self._failures >= FAILING
+            self._failures = 0
+        self._failures += len(failures)
         rest = REST if failures and self._failures >= FAILING else 0.0
         asked = max((outcome.retry_after or 0.0 for outcome in failures), default=0.0)
         self._rest_until = max(self._rest_until, time.monotonic() + max(rest, min(asked, LONGEST_PAUSE)))
