@@ -7,6 +7,7 @@ tables, so it may end at any point; what was on its way then is sent again.
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Collection
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
@@ -47,6 +48,9 @@ FAILING = 3
 
 REST = 1.0
 _PAGE = 100
+_READY = 32
+"""Messages of one webhook that are in memory before they are sent."""
+
 _PLACE_KEPT = 10.0
 """Seconds after which the place is stored though no message came of the events."""
 
@@ -85,8 +89,11 @@ class Courier:
         self._place_kept = time.monotonic()
         self._waiting = 0
         self._news: asyncio.Task[News] | None = None
+        self._ready: deque[Head] = deque()
         self._sending: dict[asyncio.Task[Outcome], Head] = {}
+        self._done: list[tuple[Head, Outcome]] = []
         self._failures = 0
+        self._recovered = False
         self._rest_until = 0.0
         self._poked = asyncio.Event()
         self.behind: datetime | None = None
@@ -124,14 +131,18 @@ class Courier:
         return False
 
     async def _round(self, tail: Tail) -> bool:
-        stop = await self._report([task for task in self._sending if task.done()])
+        self._post_ready()
+        stop = await self._report() if self._done else None
         if stop is None and await self._is_revoked():
             stop = Stop.REVOKED
         if stop is not None:
             await self._stop(stop)
             return False
         await self._read_on(tail)
-        await self._wait(await self._send())
+        pause = await self._make_ready()
+        self._post_ready()
+        await self._wait(pause)
+        self._collect()
         return True
 
     async def _is_revoked(self) -> bool:
@@ -179,31 +190,41 @@ class Courier:
 
     # Messages
 
-    async def _send(self) -> float | None:
-        """Sends what is due and may be sent; after how many seconds there may be more, None if something tells."""
+    async def _make_ready(self) -> float | None:
+        """Reads what is due; after how many seconds there may be more to send, None if something tells."""
         if self._poked.is_set():
             self._poked.clear()
+            self._ready.clear()
             async with self._transaction() as transaction:
                 self._waiting = await queue.waiting(transaction, self._webhook)
-        free = (1 if self._failures >= FAILING else AT_ONCE) - len(self._sending)
-        rest = self._rest_until - time.monotonic()
-        if free <= 0 or self._waiting <= len(self._sending) or rest > 0:
-            self._note_lag([])
-            return max(rest, 0.0) or None
-        busy = [head.entity for head in self._sending.values()]
+        busy = [*self._ready, *self._sending.values(), *(head for head, _ in self._done)]
+        if self._ready or self._waiting <= len(busy):
+            self._note_lag(busy)
+            return self._rest
         async with self._transaction() as transaction:
-            heads = await queue.heads(transaction, self._webhook, busy, free)
-        self._note_lag(heads)
-        for head in heads:
-            if head.pause > 0:
-                return head.pause
+            heads = await queue.heads(transaction, self._webhook, [head.entity for head in busy], _READY)
+        self._note_lag([*busy, *heads])
+        self._ready += [head for head in heads if not head.pause]
+        if self._ready or not heads:
+            return self._rest
+        return max(self._rest or 0.0, min(head.pause for head in heads))
+
+    @property
+    def _rest(self) -> float | None:
+        """For how many seconds nothing may be sent."""
+        rest = self._rest_until - time.monotonic()
+        return rest if rest > 0 else None
+
+    def _post_ready(self) -> None:
+        """Sends as many as may be on their way."""
+        room = 1 if self._failures >= FAILING else AT_ONCE
+        while self._ready and len(self._sending) < room and not self._rest:
+            head = self._ready.popleft()
             self._sending[asyncio.create_task(self._post(head))] = head
-        return None
 
     def _note_lag(self, heads: Collection[Head]) -> None:
-        times = [head.oldest for head in heads] + [head.occurred_at for head in self._sending.values()]
-        if times or not self._waiting:
-            self.behind = min(times, default=None)
+        if heads or not self._waiting:
+            self.behind = min((head.oldest for head in heads), default=None)
 
     async def _post(self, head: Head) -> Outcome:
         webhook, office = self._webhook, self._office
@@ -219,25 +240,28 @@ class Courier:
         office.counts.attempts[outcome.kind] += 1
         return outcome
 
-    async def _report(self, done: Collection[asyncio.Task[Outcome]]) -> Stop | None:
-        """Writes down what came of these; why the webhook is to stop, if it is."""
-        if not done:
-            return None
-        outcomes = {self._sending[task]: task.result() for task in done}
-        delivered = [head.delivery_id for head, outcome in outcomes.items() if outcome.failure is None]
-        failed = [self._failed(head, outcome) for head, outcome in outcomes.items() if outcome.failure is not None]
-        recovered = bool(delivered) and self._failures >= FAILING
+    def _collect(self) -> None:
+        """Notes what has arrived, and makes room for others."""
+        arrived = [task for task in self._sending if task.done()]
+        self._done += [(self._sending.pop(task), task.result()) for task in arrived]
+        if arrived:
+            self._adapt([task.result() for task in arrived])
+
+    async def _report(self) -> Stop | None:
+        """Writes down what came of those that have arrived; why the webhook is to stop, if it is."""
+        done = list(self._done)
+        delivered = [head.delivery_id for head, outcome in done if outcome.failure is None]
+        failed = [self._failed(head, outcome) for head, outcome in done if outcome.failure is not None]
         async with self._transaction() as transaction:
             stop = await queue.report(transaction, self._webhook, delivered, failed, MOST_DEAD)
-            if recovered:
+            if self._recovered:
                 await queue.hurry(transaction, self._webhook)
-        for task in done:
-            del self._sending[task]
+        self._recovered = False
+        del self._done[: len(done)]
         given_up = sum(each.given_up for each in failed)
         self._waiting -= len(delivered) + given_up
         self._office.counts.given_up += given_up
-        self._slow_down(outcomes.values())
-        return Stop.GONE if any(outcome.gone for outcome in outcomes.values()) else stop
+        return Stop.GONE if any(outcome.gone for _, outcome in done) else stop
 
     def _failed(self, head: Head, outcome: Outcome) -> Failed:
         assert outcome.failure is not None
@@ -245,9 +269,13 @@ class Courier:
         given_up = head.age is not None and head.age >= schedule.give_up and not outcome.gone
         return Failed(head.delivery_id, outcome.failure, schedule.pause(head.attempts + 1), given_up)
 
-    def _slow_down(self, outcomes: Collection[Outcome]) -> None:
+    def _adapt(self, outcomes: Collection[Outcome]) -> None:
+        """Goes easy on a receiver that fails, and comes back to what it has missed once it does not any more."""
         failures = [outcome for outcome in outcomes if outcome.failure is not None]
-        self._failures = len(failures) if len(failures) < len(outcomes) else self._failures + len(failures)
+        if len(failures) < len(outcomes):
+            self._recovered |= self._failures >= FAILING
+            self._failures = 0
+        self._failures += len(failures)
         rest = REST if failures and self._failures >= FAILING else 0.0
         asked = max((outcome.retry_after or 0.0 for outcome in failures), default=0.0)
         self._rest_until = max(self._rest_until, time.monotonic() + max(rest, min(asked, LONGEST_PAUSE)))
@@ -275,10 +303,12 @@ class Courier:
         """Gives what is on its way a moment to arrive; what does not is sent again by who has the webhook next."""
         given_up: list[asyncio.Task[Any]] = [self._news] if self._news else []
         if self._sending:
-            done, late = await asyncio.wait(self._sending, timeout=_ENDING)
-            given_up += late
+            await asyncio.wait(self._sending, timeout=_ENDING)
+        self._collect()
+        given_up += self._sending
+        if self._done:
             with suppress(FabricError, LostRace, Superseded):
-                await self._report(done)
+                await self._report()
         for task in given_up:
             task.cancel()
         await asyncio.gather(*given_up, return_exceptions=True)

@@ -41,7 +41,7 @@ with heads as (
     select *, min(occurred_at) over () as oldest from heads where not entity = any($3)
     order by greatest(retry_at, now()), ordinal limit $4
 )
-select c.delivery_id, c.entity, c.attempts, c.occurred_at, c.age, c.oldest, d.body,
+select c.delivery_id, c.entity, c.attempts, c.age, c.oldest, d.body,
        greatest(0, extract(epoch from c.retry_at - now()))::float8 as pause
 from chosen c join fabric.webhook_deliveries d
      on d.organization_id = $1 and d.webhook_id = $2 and d.delivery_id = c.delivery_id
@@ -112,7 +112,6 @@ class Head:
     attempts: int
     age: float | None
     pause: float
-    occurred_at: datetime
     oldest: datetime
 
 

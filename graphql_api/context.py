@@ -47,7 +47,7 @@ class Context:
     reader: "Reader"
     variables: dict[str, Any]
     batches: dict[Any, Any] = field(default_factory=dict)
-    """What `graphql_api.batches` gathers."""
+    """What `graphql_api.batches` gathers, and what fields count that are asked for many times."""
 
     def read_id(self, value: str, *path: str | int) -> UUID:
         """An `ID` argument. What is no id names nothing, so it is not found."""

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import orjson
 
-from fabric.errors import BadInput, FabricError, Several
+from fabric.errors import BadInput, FabricError, Several, TooComplex
 from fabric.webhook_queue import DeadLetter
 from fabric.webhook_registry import Given
 from fabric.webhook_signing import message_id
@@ -17,6 +17,9 @@ from graphql_api.positions import letter_cursor, read_letter_cursor
 from graphql_api.told_events import moment
 
 Value = dict[str, Any]
+
+MOST_LETTERS = 10_000
+"""Dead letters that one request may ask for, of all its webhooks together."""
 
 
 async def listed(_: Any, info: Info) -> list[Value]:
@@ -105,6 +108,9 @@ async def dead_letters(source: Value, info: Info, first: int | None = None, afte
     limit = settings.default_page_size if first is None else first
     if not 0 <= limit <= settings.max_page_size:
         raise BadInput(f"a page has 0 to {settings.max_page_size:,} items", ("first",))
+    asked = context.batches[dead_letters] = context.batches.get(dead_letters, 0) + limit
+    if asked > MOST_LETTERS:
+        raise TooComplex(f"one request asks for {MOST_LETTERS:,} dead letters at most")
     place = read_letter_cursor(organization, webhook_id, after) if after is not None else 0
     found = await context.services.webhooks.dead_letters(context.subject, webhook_id, place, limit)
     nodes = [_letter(letter) for letter in found.letters]

@@ -133,7 +133,11 @@ def receiving(port: int = 0, context: SSLContext | None = None) -> Iterator[Rece
             connections.add(self.connection)
 
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
+            length = int(self.headers["content-length"])
+            body = self.rfile.read(length)
+            if len(body) < length:  # who sent it was ended in the middle
+                self.close_connection = True
+                return
             headers = {name.lower(): value for name, value in self.headers.items()}
             request = Received(self.path, headers, body, time.monotonic())
             reply = receiver.handle(request)

@@ -181,5 +181,7 @@ def test_cursors_of_other_webhooks_are_refused(assets: Tenant, receiver: Receive
     for each, after in ((other, cursor), (hook, "AAAA"), (hook, "")):
         answer = assets.ask(LETTERS, {"id": each.id, "after": after})
         assert answer.code == "BAD_USER_INPUT"
+    many = " ".join(f"x{n}: deadLetters(first: 1000) {{ totalCount }}" for n in range(11))
+    assert assets.ask(f"{{ webhooks {{ {many} }} }}").codes == {"QUERY_TOO_COMPLEX"}
     for first in (-1, 1001):
         assert assets.ask(LETTERS, {"id": hook.id, "first": first}).code == "BAD_USER_INPUT"

@@ -199,6 +199,8 @@ def test_messages_of_one_object_come_one_after_the_other(assets: Tenant, receive
 
 
 def test_what_fails_holds_back_its_own_object_only(assets: Tenant, receiver: Receiver) -> None:
+    counts = assets.server.metrics.webhooks
+    delivered, failed = counts.attempts["DELIVERED"], counts.attempts["HTTP_5XX"]
     hook = created(assets, receiver.url, ASSETS)
     receiver.wait_ready()
     bad, good = make(assets, "bad", "good")
@@ -215,9 +217,14 @@ def test_what_fails_holds_back_its_own_object_only(assets: Tenant, receiver: Rec
     assert tried == {None, 1}
     until(hook, waiting=2)
     assert hook.state("lagSeconds")["lagSeconds"] > 0
+    assert counts.lag() > 0
+    assert counts.working_on >= 1
     receiver.behaviour = lambda _: Reply(200)
     assert [received.data["node"]["rating"] for received in receiver.wait_for(9)[7:]] == [1, 2]
     assert until(hook, waiting=0)
+    assert counts.attempts["DELIVERED"] == delivered + 10
+    assert counts.attempts["HTTP_5XX"] == failed + len(receiver.requests) - 10
+    assert counts.lag() == 0
 
 
 def test_a_receiver_that_was_away_gets_everything_in_order(assets: Tenant) -> None:

@@ -124,3 +124,5 @@ def test_a_label_has_so_many_webhooks_at_most(assets: Tenant, server: Server, re
     created(assets, receiver.url, ASSETS)
     assets.ask(CREATE, given()).refused("CONFLICT")
     assert len(assets.data("{ webhooks { name } }")["webhooks"]) == 100
+    created(assets, receiver.url, ASSETS, label="SECRET")
+    assets.ask(CREATE, given(), label="SECRET").refused("CONFLICT")
