@@ -2,9 +2,10 @@
 
     python benchmarks/reads.py DATA_DIR [--peer http://127.0.0.1:5678/graphql] [--rounds 5] [--seconds 3]
 
-DATA_DIR is one that `wordnet.py` filled. `wrk` makes the load (Debian: wrk). `raw` runs the statement that the compiler
-made, over asyncpg, and answers its bytes: no token, no labels of the caller's, no limits, no GraphQL. `top` and `low`
-are the fabric's endpoint as it is served, for the highest and the lowest clearance; `mixed` takes turns among four.
+DATA_DIR is one that `wordnet.py` filled. `wrk` makes the load (Debian: wrk; and iproute2, for `ss`). `raw` runs the
+statement that the compiler made, over asyncpg, and answers its bytes: no token, no labels of the caller's, no limits,
+no GraphQL. `top` and `low` are the fabric's endpoint as it is served, for the highest and the lowest clearance; `mixed`
+takes turns among four.
 """
 
 import argparse
@@ -16,22 +17,24 @@ import re
 import statistics
 import subprocess
 import tempfile
-import time
 import urllib.request
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import uvicorn
+import uvloop
+from processor import backends, listener, milliseconds
+from serving import served, wait_for
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from wordnet import COMPARTMENTS, ORGANIZATION
 
-from fabric import log
 from fabric.db import Database
 from fabric.embedded import EmbeddedPostgres
 from fabric.labels import Label, Level
@@ -42,7 +45,6 @@ from fabric.subject import Subject
 from fabric.tokens import issue_token
 from fabric.types import Types
 from graphql_api import plan
-from graphql_api.app import create_app
 from graphql_api.compiler import Compiler
 from graphql_api.planner import PageLimits, Planner
 from graphql_api.schema import build_surface
@@ -74,17 +76,15 @@ class Target:
     queries: dict[str, str]
     tokens: list[str] = field(default_factory=list)
 
+    @property
+    def port(self) -> int:
+        return urlsplit(self.url).port or 80
+
     def bodies(self, case: str) -> list[str]:
         size = CASES[case][1]
         return [
             json.dumps({"query": self.queries[case], "variables": {"n": size, "lex": lexname}}) for lexname in LEXNAMES
         ]
-
-
-def serve_fabric(data_dir: Path, url: str) -> None:
-    settings = Settings(data_dir=data_dir, log_format="json", log_level="warning")
-    log.configure("json", "warning")
-    uvicorn.run(create_app(settings, url), port=FABRIC, log_config=None, access_log=False)
 
 
 def serve_raw(url: str, statements: dict[str, tuple[str, list[Any]]]) -> None:
@@ -113,7 +113,7 @@ def serve_raw(url: str, statements: dict[str, tuple[str, list[Any]]]) -> None:
         await start()
         await uvicorn.Server(config).serve()
 
-    asyncio.run(run())
+    uvloop.run(run())
 
 
 async def raw_statements(url: str) -> dict[str, tuple[str, list[Any]]]:
@@ -201,21 +201,50 @@ def check(target: Target, case: str) -> None:
         assert len(nodes) == CASES[case][1], (target.name, case, len(nodes))
 
 
-def compare(targets: list[Target], rounds: int, seconds: int) -> None:
+@dataclass
+class Measured:
+    """Of one target: requests a second, and processor time a request in the server and in PostgreSQL, each round."""
+
+    rates: list[float] = field(default_factory=list)
+    server: list[float] = field(default_factory=list)
+    database: list[float] = field(default_factory=list)
+
+    def add(self, target: Target, case: str, seconds: int, postgres: Path) -> None:
+        own, behind = [listener(target.port)], backends(postgres)
+        before = milliseconds(own), milliseconds(behind)
+        rate = load(target, case, seconds)
+        self.rates.append(rate)
+        self.server.append((milliseconds(own) - before[0]) / (rate * seconds))
+        self.database.append((milliseconds(behind) - before[1]) / (rate * seconds))
+
+    @property
+    def rate(self) -> float:
+        return statistics.median(self.rates)
+
+    @property
+    def processor(self) -> tuple[float, float]:
+        return statistics.median(self.server), statistics.median(self.database)
+
+
+def compare(targets: list[Target], rounds: int, seconds: int, postgres: Path) -> None:
     for case in CASES:
-        measured: dict[str, list[float]] = {t.name: [] for t in targets}
+        measured = {t.name: Measured() for t in targets}
         for target in targets:
             check(target, case)
             load(target, case, 1)
         for i in range(rounds):
             for target in targets[i % len(targets) :] + targets[: i % len(targets)]:
-                measured[target.name].append(load(target, case, seconds))
-        medians = {name: statistics.median(values) for name, values in measured.items()}
-        print(f"\n{case}")
-        for name, values in measured.items():
-            against = "".join(f"  {medians[name] / medians[o]:6.2f} x {o}" for o in ("peer", "raw") if o in medians)
-            spread = f"({min(values):.0f} to {max(values):.0f})"
-            print(f"  {name:8}{medians[name]:9.0f} requests/s {spread}{against}", flush=True)
+                measured[target.name].add(target, case, seconds, postgres)
+        print(f"\n{case}: requests a second (spread); ms of processor a request, server + PostgreSQL; ratios of both")
+        for name, own in measured.items():
+            against = ""
+            for other in ("peer", "raw"):
+                if other in measured:
+                    spent = sum(measured[other].processor) / sum(own.processor)
+                    against += f"  {own.rate / measured[other].rate:.2f}, {spent:.2f} x {other}"
+            spread = f"({min(own.rates):.0f} to {max(own.rates):.0f})"
+            server, database = own.processor
+            print(f"  {name:6}{own.rate:7.0f} {spread:16}{server:6.3f} + {database:.3f}{against}", flush=True)
 
 
 def main() -> None:
@@ -226,16 +255,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=3)
     asked = parser.parse_args()
     settings = Settings(data_dir=asked.data_dir, log_format="json")
-    with EmbeddedPostgres(asked.data_dir) as server:
-        context = multiprocessing.get_context("spawn")
+    with EmbeddedPostgres(asked.data_dir) as server, served(asked.data_dir, FABRIC):
         statements = asyncio.run(raw_statements(server.url))
-        processes = [
-            context.Process(target=serve_fabric, args=(asked.data_dir, server.url), daemon=True),
-            context.Process(target=serve_raw, args=(server.url, statements), daemon=True),
-        ]
-        for process in processes:
-            process.start()
-        time.sleep(5)
+        context = multiprocessing.get_context("spawn")
+        raw = context.Process(target=serve_raw, args=(server.url, statements), daemon=True)
+        raw.start()
+        wait_for(RAW)
         ours = {case: OURS % selection for case, (selection, _) in CASES.items()}
         fabric = f"http://127.0.0.1:{FABRIC}/graphql"
         targets = [
@@ -247,9 +272,8 @@ def main() -> None:
         if asked.peer:
             theirs = {case: PEER % (PEER_HOP if case == "nested100" else f"rowId {FIELDS}") for case in CASES}
             targets.append(Target("peer", asked.peer, theirs))
-        compare(targets, asked.rounds, asked.seconds)
-        for process in processes:
-            process.terminate()
+        compare(targets, asked.rounds, asked.seconds, server.folder)
+        raw.terminate()
 
 
 if __name__ == "__main__":

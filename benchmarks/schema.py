@@ -4,27 +4,24 @@
 
 DATA_DIR may be empty: the organizations `ten` and `many` are made in it, with 10 and with 1,000 types of 20 fields and
 two links each, and 200 objects of the first type. Clients on the loopback ask for 20 of those, over and over, of a
-server as it is served; meanwhile `defineType` adds a field to another type of `many`. Ratios are to the median when
-nothing changes.
+server as it is served; meanwhile `defineType` adds a field to another type of `many`, and somebody introspects. Ratios
+are to the median when nothing changes. Times of building are of the processor.
 """
 
 import argparse
 import asyncio
 import gc
 import json
-import multiprocessing
-import socket
 import statistics
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import uvicorn
+from graphql import get_introspection_query
+from serving import served
 
-from fabric import log
 from fabric.db import Database
 from fabric.definitions import read_document
 from fabric.embedded import EmbeddedPostgres
@@ -41,8 +38,8 @@ from fabric.settings import Settings
 from fabric.subject import Subject
 from fabric.tokens import issue_token
 from fabric.types import Types
-from graphql_api.app import create_app
-from graphql_api.schema import build_surface
+from graphql_api.compiler import Compiler
+from graphql_api.schema import build_surface, build_whole
 
 FIELDS, OBJECTS, PORT, CLIENTS = 20, 200, 8768, 4
 QUERY = "{ type0s(first: 20, orderBy: [{field0: ASC}]) { nodes { id field0 field1 field2 field3 } } }"
@@ -68,6 +65,7 @@ def resident() -> float:
 
 
 def building(types: int) -> None:
+    """In this process: the catalogue, the schema that requests are asked of, and all of its types."""
     documents = [read_document(definition(i, types)) for i in range(types)]
     fragments = plan(build([]), documents, Definer(0, Lattice(()))).fragments
     build_surface(build(fragments[:10]))
@@ -76,11 +74,12 @@ def building(types: int) -> None:
     catalogue = build(fragments)
     read = time.process_time()
     surface = build_surface(catalogue)
-    made = time.process_time()
-    number = len(surface.schema.type_map)
+    Compiler(surface, Settings(log_format="json")).operation(QUERY, None)
+    asked, grown = time.process_time(), resident()
+    number = len(build_whole(catalogue).type_map)
     whole = time.process_time()
-    print(f"{types:,} definitions: catalogue {read - started:.2f} s, surface {made - read:.3f} s,")
-    print(f"  all of its {number:,} GraphQL types {whole - made:.2f} s, {resident() - before:.0f} MB")
+    print(f"{types:,} definitions: catalogue {read - started:.2f} s, schema and first query {asked - read:.3f} s,")
+    print(f"  {grown - before:.0f} MB; all of its {number:,} types {whole - asked:.2f} s, {resident() - grown:.0f} MB")
 
 
 async def fill(server: EmbeddedPostgres, sizes: dict[str, int]) -> None:
@@ -100,20 +99,6 @@ async def fill(server: EmbeddedPostgres, sizes: dict[str, int]) -> None:
             await Objects(store).write(subject, organization, changes)
 
 
-def serve(data_dir: Path, url: str) -> None:
-    settings = Settings(data_dir=data_dir, log_format="json", log_level="warning")
-    log.configure("json", "warning")
-    uvicorn.run(create_app(settings, url), port=PORT, log_config=None, access_log=False, timeout_keep_alive=60)
-
-
-def wait_for_server(patience: float = 60) -> None:
-    until = time.perf_counter() + patience
-    while time.perf_counter() < until:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", PORT)):
-            return
-        time.sleep(0.2)
-
-
 def token(settings: Settings, organization: str) -> str:
     return issue_token(
         token_secret(settings.data_dir, settings.jwt_secret_file),
@@ -129,10 +114,10 @@ def token(settings: Settings, organization: str) -> str:
 
 @dataclass
 class Client:
-    """One connection that asks, and notes when it began to and how long it waited."""
+    """One connection that asks, and notes how long it waited."""
 
     token: str
-    waits: list[tuple[float, float]] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)
 
     async def connect(self) -> None:
         self._reader, self._writer = await asyncio.open_connection("127.0.0.1", PORT)
@@ -151,7 +136,7 @@ class Client:
     async def keep_asking(self, until: float) -> None:
         while (started := time.perf_counter()) < until:
             await self.ask(QUERY)
-            self.waits.append((started, time.perf_counter() - started))
+            self.waits.append(time.perf_counter() - started)
 
 
 async def asking(clients: list[Client], seconds: float) -> None:
@@ -160,7 +145,7 @@ async def asking(clients: list[Client], seconds: float) -> None:
 
 
 def median(clients: list[Client]) -> float:
-    return statistics.median(wait for client in clients for _, wait in client.waits)
+    return statistics.median(wait for client in clients for wait in client.waits)
 
 
 async def connected(settings: Settings, organization: str, number: int) -> list[Client]:
@@ -186,7 +171,6 @@ async def request_cost(settings: Settings, seconds: float, rounds: int = 9) -> N
 async def changing(settings: Settings, types: int, seconds: float, changes: int) -> None:
     groups = {name: await connected(settings, name, CLIENTS) for name in ("ten", "many")}
     everyone = [client for group in groups.values() for client in group]
-    [definer] = await connected(settings, "many", 1)
     await asking(everyone, 2)
     calm = {name: median(group) for name, group in groups.items()}
     for client in everyone:
@@ -194,6 +178,7 @@ async def changing(settings: Settings, types: int, seconds: float, changes: int)
 
     async def change() -> tuple[float, float]:
         await asyncio.sleep(seconds / 3)
+        [definer] = await connected(settings, "many", 1)
         started, added = time.perf_counter(), f"added{time.time_ns()}"
         text = "mutation($d: JSON!) { defineType(definition: $d) { changed } }"
         data = await definer.ask(text, {"d": definition(7, types, added)})
@@ -205,11 +190,24 @@ async def changing(settings: Settings, types: int, seconds: float, changes: int)
     for _ in range(changes):
         (took, seen), _ = await asyncio.gather(change(), asking(everyone, seconds))
         print(f"defineType {took * 1e3:.0f} ms, the definer's next request {seen * 1e3:.0f} ms")
+    compare(groups, calm)
+    [reader] = await connected(settings, "many", 1)
+    introspection = asyncio.create_task(reader.ask(get_introspection_query()))
+    await asking(everyone, seconds)
+    print("while one introspects:")
+    compare(groups, calm)
+    introspection.cancel()
+
+
+def compare(groups: dict[str, list[Client]], calm: dict[str, float]) -> None:
+    """What the clients waited for, and forgets it."""
     for name, group in groups.items():
-        waits = sorted(wait for client in group for _, wait in client.waits)
+        waits = sorted(wait for client in group for wait in client.waits)
         ratios = [wait / calm[name] for wait in (waits[len(waits) // 2], waits[len(waits) * 99 // 100], waits[-1])]
         middle, most, longest = (f"{ratio:.1f} x" for ratio in ratios)
         print(f"{name}: {calm[name] * 1e3:.2f} ms; meanwhile {middle}, p99 {most}, longest {longest}")
+        for client in group:
+            client.waits.clear()
 
 
 def main() -> None:
@@ -224,14 +222,9 @@ def main() -> None:
     settings = Settings(data_dir=asked.data_dir, log_format="json")
     with EmbeddedPostgres(asked.data_dir) as server:
         asyncio.run(fill(server, {"ten": 10, "many": asked.types}))
-        process = multiprocessing.get_context("spawn").Process(target=serve, args=(asked.data_dir, server.url))
-        process.start()
-        try:
-            wait_for_server()
+        with served(asked.data_dir, PORT):
             asyncio.run(request_cost(settings, asked.seconds))
             asyncio.run(changing(settings, asked.types, asked.seconds, asked.changes))
-        finally:
-            process.terminate()
 
 
 if __name__ == "__main__":

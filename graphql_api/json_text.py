@@ -71,3 +71,8 @@ def json_list(items: str) -> JsonText:
 def json_string(sql: str) -> JsonText:
     """A JSON string of a text that is there and needs no escapes."""
     return JsonText('"', Value(sql), '"')
+
+
+def json_or_null(text: str) -> JsonText:
+    """A text of JSON, or `null` where there is none."""
+    return JsonText(Value(f"coalesce({text}, 'null')"))

@@ -13,8 +13,9 @@ from fabric.db import READ
 from graphql_api import plan as p
 from graphql_api.aggregate_sql import AggregateWriter
 from graphql_api.history_sql import HistoryWriter
-from graphql_api.json_text import JsonText, Value, json_list, json_object, json_string
-from graphql_api.keysets import Directed, Range, all_ranges, beyond, conjunction, is_row_comparison, order_by, ranges
+from graphql_api.json_text import JsonText, Value, json_list, json_object, json_or_null, json_string
+from graphql_api.keysets import conjunction
+from graphql_api.page_sql import PageWriter
 
 FIRST_PARAMETER = 3
 """`$1` and `$2` are the session's, see `READ`."""
@@ -74,22 +75,22 @@ class _Writer:
             case p.Aggregate():
                 return self._aggregate(root, lambda o: self._objects(root.types, root.condition, o))
             case p.ById():
-                return _or_null(self._by_id(root.types, self.say(root.id) + "::uuid", root.row))
+                return json_or_null(self._by_id(root.types, self.say(root.id) + "::uuid", root.row))
             case p.ByIds():
-                each = _or_null(self._by_id(root.types, "i.id", root.row))
+                each = json_or_null(self._by_id(root.types, "i.id", root.row))
                 ids = f"unnest({self.say(root.ids)}::uuid[]) with ordinality as i(id, n)"
                 return json_list(f"string_agg({each.sql()}, ',' order by i.n)").selected(ids)
 
     def _aggregate(self, aggregate: p.Aggregate, objects: Callable[[str], str]) -> JsonText:
-        return AggregateWriter(aggregate, self.say, self._alias, objects, self._condition).json()
+        return AggregateWriter(aggregate, self.say, self.alias, objects, self._condition).json()
 
-    def _alias(self, letter: str) -> str:
+    def alias(self, letter: str) -> str:
         return f"{letter}{next(self._numbers)}"
 
     def _by_id(self, types: tuple[str, ...], id: str, row: p.Row) -> str:
-        o = self._alias("o")
+        o = self.alias("o")
         return (
-            f"(select {self._row(row, o).sql()} from fabric.objects {o} where {o}.organization_id = s.org"
+            f"(select {self.row(row, o).sql()} from fabric.objects {o} where {o}.organization_id = s.org"
             f" and {o}.object_id = {id} and {self._is(o, types, looked_up=True)})"
         )
 
@@ -105,16 +106,16 @@ class _Writer:
 
     # Rows
 
-    def _row(self, row: p.Row, o: str, link: str | None = None) -> JsonText:
+    def row(self, row: p.Row, o: str, link: str | None = None) -> JsonText:
         if not row.variants:  # nothing that the reader could see has a type
             return JsonText(Value("null::text"))
         if len(row.variants) == 1:
-            return self._outputs(row.variants[0][1], o, link)
-        made = ((types, self._outputs(outputs, o, link)) for types, outputs in row.variants)
+            return self.outputs(row.variants[0][1], o, link)
+        made = ((types, self.outputs(outputs, o, link)) for types, outputs in row.variants)
         cases = (f"when {_one_of(o, types)} then {outputs.sql()}" for types, outputs in made)
         return JsonText(Value(f"case {' '.join(cases)} end"))
 
-    def _outputs(self, outputs: p.Outputs, o: str, link: str | None) -> JsonText:
+    def outputs(self, outputs: p.Outputs, o: str, link: str | None) -> JsonText:
         return json_object((key, self._output(output, o, link)) for key, output in outputs)
 
     def _output(self, output: p.Output, o: str, link: str | None) -> JsonText:
@@ -133,7 +134,7 @@ class _Writer:
                     plain = f"{plain} || case when {_one_of(o, output.abstract)} then 'Object' else '' end"
                 return json_string(plain)
             case p.One():
-                return _or_null(self._one(output, o))
+                return json_or_null(self._one(output, o))
             case p.Many():
                 return self._page(output.page, output.hop, o)
             case p.Summary():
@@ -142,27 +143,27 @@ class _Writer:
                 return HistoryWriter(output, self.say, self._alias, self._of_event).json(o)
 
     def _of_event(self, outputs: p.Outputs, event: str) -> JsonText:
-        return self._outputs(outputs, event, None)
+        return self.outputs(outputs, event, None)
 
     def _one(self, one: p.One, o: str) -> str:
         """Of several links the one with the highest label, which may cover a lower one."""
-        return self._of_one(one.hop, o, lambda t, link: self._row(one.row, t, link).sql())
+        return self._of_one(one.hop, o, lambda t, link: self.row(one.row, t, link).sql())
 
     def _of_one(self, hop: p.Hop, o: str, value: Callable[[str, str], str]) -> str:
-        t, link = self._alias("o"), self._alias("l")
+        t, link = self.alias("o"), self.alias("l")
         order = f"{link}.label >> 60 desc, bit_count({link}.label::bit(64)) desc, {link}.label desc, {link}.link_id"
         return f"(select {value(t, link)} from {self._hop(hop, o, t, link)} order by {order} limit 1)"
 
     def _over(self, summary: p.Summary, o: str, t: str) -> str:
         """FROM and WHERE of the objects that are aggregated."""
-        return self._hop(summary.hop, o, t, self._alias("l"), summary.aggregate.condition)
+        return self._hop(summary.hop, o, t, self.alias("l"), summary.aggregate.condition)
 
-    def _key(self, key: p.Key, o: str, link: str | None) -> str:
+    def key(self, key: p.Key, o: str, link: str | None) -> str:
         """The value that a row is sorted by."""
         if not key.hops:
             return key.access.sql.format(o=o, l=link)
         below = replace(key, hops=key.hops[1:])
-        return self._of_one(key.hops[0], o, lambda t, _: self._key(below, t, None))
+        return self._of_one(key.hops[0], o, lambda t, _: self.key(below, t, None))
 
     def _hop(self, hop: p.Hop, o: str, t: str, link: str, condition: p.Condition = p.EVERYTHING) -> str:
         """FROM and WHERE of the objects over a hop that fulfil the condition."""
@@ -186,8 +187,8 @@ class _Writer:
     def _page(self, page: p.Page, hop: p.Hop | None, parent: str | None) -> JsonText:
         return self._page_writer(page, hop, parent).json()
 
-    def _page_writer(self, page: p.Page, hop: p.Hop | None, parent: str | None) -> "_PageWriter":
-        t, link = self._alias("o"), self._alias("l") if hop else None
+    def _page_writer(self, page: p.Page, hop: p.Hop | None, parent: str | None) -> PageWriter:
+        t, link = self.alias("o"), self.alias("l") if hop else None
 
         def source() -> str:
             if hop is not None:
@@ -196,7 +197,7 @@ class _Writer:
                 return self._hop(hop, parent, t, link, page.condition)
             return self._objects(page.types, page.condition, t)
 
-        return _PageWriter(self, page, source, t, link)
+        return PageWriter(self, page, source, t, link)
 
     # Conditions
 
@@ -216,192 +217,8 @@ class _Writer:
             case p.Not():
                 return f"(({self._condition(condition.condition, o)}) is not true)"
             case p.Linked():
-                t, link = self._alias("o"), self._alias("l")
+                t, link = self.alias("o"), self.alias("l")
                 return f"exists (select from {self._hop(condition.hop, o, t, link, condition.condition)})"
-
-
-class _PageWriter:
-    """One page: the inner query takes the rows, the outer makes them JSON, the outermost joins them."""
-
-    def __init__(
-        self, writer: _Writer, page: p.Page, source: Callable[[], str], t: str, link: str | None
-    ) -> None:  # fmt: skip
-        # `source` is asked for only where it is put: a parameter that is said must stand in the statement.
-        self._writer, self._page, self._source = writer, page, source
-        self._t, self._link = t, link
-        self._rows = writer._alias("p")
-        self._infos = {name for _, o in page.outputs if isinstance(o, p.PageInfo) for _, name in o.members}
-        more = "hasPreviousPage" if page.backward else "hasNextPage"
-        self._extra = " + 1" if more in self._infos else ""
-        # Numbering the rows costs as much as a short page of them, so it is done only for who asks.
-        self._of_rows = self._infos & {more, "startCursor", "endCursor"}
-        self._numbered = page.backward or bool(self._of_rows)
-
-    def json(self) -> JsonText:
-        page = self._page
-        columns: list[str] = []  # JSON of one row, for each output that lists rows
-        made = json_object([(key, self._member(output, columns)) for key, output in page.outputs])
-        if not columns and not self._of_rows:
-            return made
-        return made.selected(f"({self._made(columns)}) {self._rows}")
-
-    def items(self) -> str:
-        columns: list[str] = []
-        for _, output in self._page.outputs:
-            self._member(output, columns)
-        return self._made(columns)
-
-    def _member(self, output: "p.Nodes | p.Edges | p.PageInfo | p.Total | p.Constant", columns: list[str]) -> JsonText:
-        match output:
-            case p.Constant():
-                return JsonText(output.json)
-            case p.Total():
-                return JsonText(Value(f"(select count(*) from {self._source()})"))
-            case p.PageInfo():
-                return json_object((key, self._info(name)) for key, name in output.members)
-            case p.Nodes():
-                columns.append(self._writer._row(output.row, self._t, self._link).sql())
-            case p.Edges():
-                columns.append(json_object((key, self._edge(member)) for key, member in output.members).sql())
-        listed = f"{self._rows}.j{len(columns)}"
-        order = f" order by {self._rows}.n desc" if self._page.backward else ""
-        within = f" filter (where {self._within()})" if self._numbered else ""
-        return json_list(f"string_agg({listed}, ','{order}){within}")
-
-    def _edge(self, member: "p.Row | p.Outputs | p.Constant | p.Cursor") -> JsonText:
-        match member:
-            case p.Constant():
-                return JsonText(member.json)
-            case p.Cursor():
-                return json_string(self._sealed(self._cursor_keys()))
-            case p.Row():
-                return self._writer._row(member, self._t, self._link)
-            case _:
-                return self._writer._outputs(member, self._t, self._link)
-
-    def _limit(self) -> str:
-        return f"{self._writer.say(self._page.limit)}::bigint"
-
-    def _within(self) -> str:
-        return f"{self._rows}.n <= {self._limit()}"
-
-    def _info(self, name: str) -> JsonText:
-        page, rows = self._page, self._rows
-        match name:
-            case "__typename":
-                return JsonText('"PageInfo"')
-            case "hasNextPage" if page.backward:
-                return self._exists(page.before, self._keys(reverse=False))
-            case "hasPreviousPage" if not page.backward:
-                return self._exists(page.after, self._keys(reverse=True))
-            case "hasNextPage" | "hasPreviousPage":
-                return JsonText(Value(f"(count({rows}.n) > {self._limit()})::text"))
-            case _:
-                first = f"1 and {self._within()}"
-                last = f"least({rows}.m, {self._limit()})"
-                nth = first if (name == "startCursor") != page.backward else last
-                keys = f"(max({rows}.c) filter (where {rows}.n = {nth}))::jsonb"
-                return _or_null(f"'\"' || {self._sealed(keys)} || '\"'")
-
-    def _exists(self, keyset: p.Keyset | None, keys: list[Directed]) -> JsonText:
-        """Whether there are rows on the cursor's other side, the cursor's own row included."""
-        if keyset is None:
-            return JsonText("false")
-        beyond = self._beyond(keys, keyset, inclusive=True)
-        return JsonText(Value(f"(exists (select from {self._source()} and {beyond}))::text"))
-
-    def _beyond(self, keys: list[Directed], keyset: p.Keyset, *, inclusive: bool = False) -> str:
-        return beyond(keys, self._xs(keys), self._values(keys, keyset), inclusive=inclusive)
-
-    def _xs(self, keys: list[Directed]) -> list[str]:
-        return [self._writer._key(k.key, self._t, self._link) for k in keys]
-
-    def _values(self, keys: list[Directed], keyset: p.Keyset) -> list[str | None]:
-        return [
-            k.key.access.parameter(self._writer.say(v)) if v else None for k, v in zip(keys, keyset.values, strict=True)
-        ]
-
-    def _keys(self, *, reverse: bool) -> list[Directed]:
-        return [Directed(k, k.descending != reverse, k.nulls_first != reverse) for k in self._page.keys]
-
-    def _sealed(self, keys: str) -> str:
-        """The cursor of a row with these keys."""
-        assert self._page.cursor_pads is not None
-        inner, outer = map(self._writer.say, self._page.cursor_pads)
-        return f"fabric.cursor({inner}::bytea, {outer}::bytea, {keys})"
-
-    def _cursor_keys(self) -> str:
-        keys = (k.access.key.format(self._writer._key(k, self._t, self._link)) for k in self._page.keys)
-        return f"jsonb_build_array({', '.join(keys)})"
-
-    def _made(self, columns: list[str]) -> str:
-        """Rows `p`: j1… (JSON); where asked for, n (from 1, in reading direction), c (cursor's keys), m (number)."""
-        t, link = self._t, self._link
-        made = [f"{json} as j{i}" for i, json in enumerate(columns, start=1)]
-        if self._numbered:
-            made.append("row_number() over () as n")
-        if {"startCursor", "endCursor"} & self._infos:
-            # The number of rows, since an ordered aggregate for the last would reorder what the others take.
-            made += [f"{self._cursor_keys()}::text as c", "count(*) over () as m"]
-        inner = self._taken()
-        lateral = ""
-        if link:
-            renamed = ", ".join(f"{t}.l_{c} as {c}" for c in _LINK_COLUMNS)
-            lateral = f" cross join lateral (select {renamed}) {link}"
-        return f"select {', '.join(made)} from ({inner}) {t}{lateral}"
-
-    def _taken(self) -> str:
-        """The page's rows in reading order.
-
-        Where an index holds the rows in ranges, those beyond a cursor are taken range by range, each no further than
-        the page can reach: as one condition they would all be read, back to the first.
-        """
-        page, t = self._page, self._t
-        direction = self._keys(reverse=page.backward)
-        start, end = (page.before, page.after) if page.backward else (page.after, page.before)
-
-        def taken(part: Range) -> str:
-            bounds = [self._source(), part.condition]
-            if end:
-                bounds.append(self._beyond(self._keys(reverse=not page.backward), end))
-            return f"select {self._columns()} from {conjunction(bounds)} {ending(part.decided)}"
-
-        def ending(decided: int) -> str:
-            order = order_by(direction, self._xs(direction), decided=decided)
-            return f"order by {order} limit {self._limit()}{self._extra}"
-
-        parts = self._ranges(direction, start)
-        if len(parts) == 1:
-            return taken(parts[0])
-        return f"select {t}.* from ({' union all '.join(f'({taken(part)})' for part in parts)}) {t} {ending(0)}"
-
-    def _ranges(self, direction: list[Directed], start: p.Keyset | None) -> list[Range]:
-        if start is None:
-            return all_ranges(direction, self._xs(direction)) if self._page.ranged else [Range("true", 0)]
-        values = self._values(direction, start)
-        if self._page.ranged and not is_row_comparison(direction, values):
-            found = ranges(direction, self._xs(direction), values)
-            if 0 < len(found) <= MAX_RANGES:
-                return found
-        return [Range(self._beyond(direction, start), 0)]
-
-    def _columns(self) -> str:
-        links = [f"{self._link}.{c} as l_{c}" for c in _LINK_COLUMNS] if self._link else []
-        return ", ".join([*(f"{self._t}.{c}" for c in _OBJECT_COLUMNS), *links])
-
-
-MAX_RANGES = 8
-"""Of one page. More would make the statement longer than they save."""
-
-_OBJECT_COLUMNS = ("object_id", "label", "type_name", "data", "revision", "created_at", "updated_at")
-_LINK_COLUMNS = (
-    "link_id relation source_id target_id label weight properties valid_from valid_to semantic_namespace"
-    " semantic_predicate revision created_at updated_at".split()
-)
-
-
-def _or_null(text: str) -> JsonText:
-    return JsonText(Value(f"coalesce({text}, 'null')"))
 
 
 def _one_of(o: str, types: tuple[str, ...]) -> str:

@@ -1,9 +1,11 @@
 """`semantic-fabric serve`: one process that answers HTTP until it is told to stop."""
 
 import asyncio
+import gc
 import math
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
@@ -24,6 +26,9 @@ from graphql_api.metrics import Metrics, served
 
 app = command_app()
 log = structlog.stdlib.get_logger(__name__)
+
+SWITCH_SECONDS = 0.0005
+"""How long a thread goes on that another waits for."""
 
 
 @app.command()
@@ -140,7 +145,18 @@ class _Server(StoppingServer):
         await super().startup(sockets)
         if signal.getsignal(signal.SIGHUP) is signal.default_int_handler:  # see `place_of`
             signal.signal(signal.SIGHUP, self.handle_exit)
+        _smooth()
         self._announce()
+
+
+def _smooth() -> None:
+    """Lets nothing hold up requests for long.
+
+    Not the garbage collector, by looking again and again at what is in memory for good; nor a thread that computes.
+    """
+    gc.collect()
+    gc.freeze()
+    sys.setswitchinterval(SWITCH_SECONDS)
 
 
 def _url(host: str, listener: socket.socket) -> str:
