@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from fabric.db import Transaction
-from fabric.events import Event
+from fabric.events import Event, require_kept
 from fabric.journal import Position
 from fabric.labels import dominates, rank
 
@@ -37,9 +37,14 @@ order by fabric.events.transaction_id desc, position desc limit 1"""
 
 
 async def versions_at(
-    transaction: Transaction, table: str, ids: Collection[UUID], position: Position
+    transaction: Transaction, table: str, ids: Collection[UUID], position: Position, clearance: int | None = None
 ) -> dict[UUID, dict[int, Version]]:
-    """The versions that the transaction's session sees events of, as they stood right after the position."""
+    """The versions that the transaction's session sees events of, as they stood right after the position.
+
+    NoLongerKept for a position whose events have been pruned. A follower names the clearance of whom it reads for:
+    versions above it may be those of a later place.
+    """
+    await require_kept(transaction, position, clearance)
     found: dict[UUID, dict[int, Version]] = {id: {} for id in ids}
     rows = await transaction.fetch(_STATES, table, list(ids), position.transaction_id, position.position)
     for row in rows:
