@@ -78,9 +78,9 @@ class Tail:
         full = len(told) == limit
         return News(told, told[-1].position if full else max(after, self.end), full)
 
-    async def next(self, after: Position, limit: int = 1000) -> News:
+    async def next(self, after: Position, limit: int = 1000, clearance: int | None = None) -> News:
         """The same, waiting until something comes; it is never nothing."""
-        news = await self.page(after, limit)
+        news = await self.page(after, limit, clearance)
         while not news.told:
             news = await self.beyond(news.end, limit)
         return news
