@@ -62,7 +62,9 @@ select coalesce((select min(s.sequence) - 1 from fabric.seals s where {_CHAIN} a
                  and s.sealed_at >= $4),
                 (select max(s.sequence) from fabric.seals s where {_CHAIN}))"""
 
-_PRUNED_TO = "select coalesce(max(last), 0) from fabric.prunings where organization_id = $1 and log = $2 and label = $3"
+_PRUNED_TO = """
+select first, last from fabric.prunings where organization_id = $1 and log = $2 and label = $3
+order by first desc limit 1"""
 
 _PRUNING = f"""
 select {PRUNING_COLUMNS} from fabric.prunings p
@@ -194,19 +196,23 @@ class _Chain:
 
     async def prune(self, before: datetime) -> AsyncIterator[int]:
         """Prunes what was sealed before the moment; how many rows in each step."""
-        start = pruned_to = await self._connection.fetchval(_PRUNED_TO, *self._key_of_chain)
+        first, pruned_to = await self._connection.fetchrow(_PRUNED_TO, *self._key_of_chain) or (1, 0)
         last = await self._connection.fetchval(_LAST_OLD, *self._key_of_chain, before, pruned_to)
+        if pruned_to:  # it may have been stopped before it had come to what the last range supersedes
+            async for rows in self._prune_again(first, pruned_to):
+                yield rows
         while pruned_to < last:
             seals = _together(await self._seals(pruned_to + 1, min(last, pruned_to + ROWS)))
             yield await self._step(seals, None, seals[-1].last)
-            pruned_to = seals[-1].sequence
-        if self._of is EVENTS and pruned_to > start:
-            (_, first), (_, end) = await self._before(start + 1), await self._before(pruned_to + 1)
-            async for rows in self._prune_again(first, end):
+            async for rows in self._prune_again(pruned_to + 1, seals[-1].sequence):
                 yield rows
+            pruned_to = seals[-1].sequence
 
-    async def _prune_again(self, start: Place, end: Place) -> AsyncIterator[int]:
-        """Of all ranges: what events between the places have superseded."""
+    async def _prune_again(self, first: int, last: int) -> AsyncIterator[int]:
+        """Of ranges pruned already: what the events under these seals, the last that are pruned, have superseded."""
+        if self._of is not EVENTS:
+            return
+        (_, start), (_, end) = await self._before(first), await self._before(last + 1)
         ranges = await self._connection.fetch(
             _SUPERSEDED, self._organization_id, self._chain.label, str(start.transaction_id), start.number,
             str(end.transaction_id), end.number,
