@@ -93,13 +93,13 @@ def unsealed(log: str, number: str) -> str:
 DOORS = {
     "unsealed()": f"""
     create function fabric.unsealed() returns setof uuid
-    language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+    language sql stable security definer set search_path = fabric, pg_catalog, pg_temp as $$
         select o.organization_id from fabric.organizations o
         where {" or ".join(unsealed(log, number) for log, number in LOGS.items())}
     $$""",
     "beyond()": f"""
     create function fabric.beyond() returns xid8
-    language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+    language sql stable security definer set search_path = fabric, pg_catalog, pg_temp as $$
         select r.transaction_id from fabric.organizations o
         cross join lateral ({" union all ".join(last_of(log, number) for log, number in LOGS.items())}) r
         where r.transaction_id >= fabric.next_transaction() order by r.transaction_id desc limit 1
