@@ -1,9 +1,10 @@
-"""Writes without HTTP: one object at a time beside a bare transaction of three rows, and bulk.
+"""Writes without HTTP: one object at a time beside a bare transaction of three rows, with and without seals, and bulk.
 
     python benchmarks/writes.py DATA_DIR
 
 DATA_DIR is one that `wordnet.py` filled. The bare transaction inserts the rows that a create does (object, event, audit
-record) as prepared statements, as the tables' owner: no session, no validation, no labels.
+record) as prepared statements, as the tables' owner: no session, no validation, no labels. The same is measured while a
+sealer runs in the same process, as it does in a server.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 from wordnet import ORGANIZATION, Writing
@@ -22,8 +23,10 @@ from fabric.embedded import EmbeddedPostgres
 from fabric.labels import Label
 from fabric.objects import Change
 from fabric.organizations import Directory
+from fabric.seal_keys import sealing_key, trusted_keys
+from fabric.sealing import Sealer, seal
 
-ROUNDS, EACH, BULK = 9, 100, 1_000
+ROUNDS, EACH, SEALED, BULK = 9, 100, 1_000, 1_000
 
 BARE = (
     "insert into fabric.objects (organization_id, object_id, label, type_name, data, revision)"
@@ -50,6 +53,18 @@ async def a_second(work: Callable[[int], Awaitable[object]], number: int) -> flo
     return number / (time.perf_counter() - started)
 
 
+def sealer_of(database: Database, data_dir: Path) -> Sealer:
+    key = sealing_key(data_dir, None)
+    return Sealer(database, key, trusted_keys(key, None), data_dir)
+
+
+async def seal_all(database: Database, organization_id: UUID, data_dir: Path) -> None:
+    """What was loaded, so that only what is measured is left to seal."""
+    key = sealing_key(data_dir, None)
+    while (await seal(database, organization_id, key, trusted_keys(key, None), {})).more:
+        pass
+
+
 async def measure(server: EmbeddedPostgres) -> None:
     owner = await asyncpg.connect(server.admin_url)
     async with await Database.connect(server.url) as database:
@@ -71,18 +86,27 @@ async def measure(server: EmbeddedPostgres) -> None:
         async def bulk(_: int) -> None:
             await writing.objects.write(low, organization, [Change("create", "Synset", synset(i)) for i in range(BULK)])
 
-        rates: dict[str, list[float]] = {"bare": [], "create": [], "bulk": []}
+        await seal_all(database, organization.organization_id, server.data_dir)
+        rates: dict[str, list[float]] = {"bare": [], "create": [], "sealed": [], "bulk": [], "bulk sealed": []}
         for _ in range(ROUNDS):
             rates["bare"].append(await a_second(bare, EACH))
             rates["create"].append(await a_second(create, EACH))
             rates["bulk"].append(await a_second(bulk, 2) * BULK)
+            await seal_all(database, organization.organization_id, server.data_dir)
+            async with sealer_of(database, server.data_dir).running():
+                rates["sealed"].append(await a_second(create, SEALED))
+                rates["bulk sealed"].append(await a_second(bulk, 10) * BULK)
         await owner.execute("delete from fabric.objects where type_name = 'Bare' or data->>'lexname' = 'noun.measure'")
     await owner.close()
     medians = {name: statistics.median(values) for name, values in rates.items()}
     print(f"bare transaction of three rows: {medians['bare']:7.0f} a second")
     ratio = medians["create"] / medians["bare"]
     print(f"create one object:              {medians['create']:7.0f} a second, {ratio:.2f} x")
+    ratio = medians["sealed"] / medians["create"]
+    print(f"the same, sealed meanwhile:     {medians['sealed']:7.0f} a second, {ratio:.2f} x")
     print(f"create {BULK:,} in one mutation:   {medians['bulk']:7.0f} objects a second")
+    ratio = medians["bulk sealed"] / medians["bulk"]
+    print(f"the same, sealed meanwhile:     {medians['bulk sealed']:7.0f} objects a second, {ratio:.2f} x")
 
 
 def main() -> None:

@@ -109,9 +109,14 @@ def _change(id: UUID, before: tuple[int, Version] | None, after: tuple[int, Vers
     return Change(kind, id, before, after)
 
 
-async def tell(transaction: Transaction, events: Sequence[Event], start: Position) -> list[Told]:
-    """The events, which are all that followed `start`, with the versions that they touch."""
-    past = await _Past.load(transaction, events, start)
+async def tell(
+    transaction: Transaction, events: Sequence[Event], start: Position, clearance: int | None = None
+) -> list[Told]:
+    """The events, which are all that followed `start`, with the versions that they touch.
+
+    Of old events (see `history.versions_at`) those versions are right that the clearance dominates.
+    """
+    past = await _Past.load(transaction, events, start, clearance)
     return [past.told(event) for event in events]
 
 
@@ -130,14 +135,16 @@ class _Past:
                 self._links_of.setdefault(end, []).append(id)
 
     @classmethod
-    async def load(cls, transaction: Transaction, events: Sequence[Event], start: Position) -> "_Past":
+    async def load(
+        cls, transaction: Transaction, events: Sequence[Event], start: Position, clearance: int | None
+    ) -> "_Past":
         coming = {e.entity_id for e in events if e.topic in _FLIPPING and e.entity_id}
         ends = await history.links_ever_at(transaction, coming, start) if coming else {}
         ends |= {e.entity_id: (e.source_id, e.target_id) for e in events if e.entity_id and e.source_id and e.target_id}
         ids = {e.entity_id for e in events if e.entity_table == "objects" and e.entity_id}
         ids |= {end for pair in ends.values() for end in pair}
-        objects = await history.versions_at(transaction, "objects", ids, start) if ids else {}
-        links = await history.versions_at(transaction, "links", ends, start) if ends else {}
+        objects = await history.versions_at(transaction, "objects", ids, start, clearance) if ids else {}
+        links = await history.versions_at(transaction, "links", ends, start, clearance) if ends else {}
         return cls(objects, links, ends)
 
     def told(self, event: Event) -> Told:

@@ -78,7 +78,8 @@ from pg_roles where rolname = current_user"""
 HEARTBEAT = 20.0
 """Seconds between two looks at whether a connection that only listens still lives."""
 
-DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+# The driver's own confusion is what it gives where a connection was closed between two statements.
+DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 
 
 async def load_json(connection: asyncpg.Connection) -> None:
@@ -102,6 +103,10 @@ class Transaction:
     async def act_at(self, label: int) -> None:
         self.session = Session(self.session.organization_id, label)
         await self._connection.execute(_set(self.session))
+
+    async def stop_following(self) -> None:
+        """What was begun with `following` goes on as the serving role; `act_at` says at which label."""
+        await self._connection.execute("set local role none")
 
     async def fetch(self, sql: str, *args: Any) -> list[asyncpg.Record]:
         records: list[asyncpg.Record] = await self._connection.fetch(sql, *args)
@@ -278,7 +283,7 @@ class Database:
 
     @asynccontextmanager
     async def following(self, organization_id: UUID, *, snapshot: bool = False) -> AsyncIterator[Transaction]:
-        """A transaction that reads what an organization has at every label; it cannot write.
+        """A transaction that reads what an organization has at every label; it cannot write (but see `stop_following`).
 
         For what the server keeps of an organization, never for what it answers: that must be seen by a reader's session
         or be checked against its label.

@@ -10,7 +10,9 @@ import asyncpg
 from fabric.db import DRIVER_ERRORS, Database, UnsafeRole
 from fabric.errors import FabricError
 from fabric.migration import Ahead, Behind, require_head
+from fabric.numbering import OutOfOrder, require_order
 from fabric.policy import Policy
+from fabric.seal_keys import existing_key, trusted_keys
 from fabric.secrets import LENGTH, SecretError, private_folder, read_secret
 from fabric.settings import Settings, variable
 from fabric.token_keys import SYMMETRIC, verification_keys
@@ -59,7 +61,9 @@ def check_files(settings: Settings) -> Iterator[Finding]:
     """What can be told without a database: the data folder, secrets, policy, tokens, the vault."""
     yield _data_folder(settings)
     yield _token_keys(settings)
+    yield _seal_key(settings)
     yield _policy(settings)
+    yield from _retention(settings)
     yield care("vault", "none is configured", "types with encrypted fields are refused until one is")
 
 
@@ -97,12 +101,34 @@ def _token_keys(settings: Settings) -> Finding:
     return good("tokens", f"verified by {settings.jwks_url or settings.jwt_key_file}")
 
 
+def _seal_key(settings: Settings) -> Finding:
+    try:
+        key = existing_key(settings.data_dir, settings.seal_key_file)
+        if key is not None:
+            trusted_keys(key, settings.seal_public_keys_file)
+    except SecretError as error:
+        return bad("seals", str(error))
+    if key is None:
+        return care("seals", "no key signs them yet", "the first start makes one")
+    return good("seals", f"signed with the key {key.key_id}")
+
+
 def _policy(settings: Settings) -> Finding:
     try:
         policy = Policy.load(settings.policy_file)
     except ValueError as error:
         return bad("policy", str(error), f"mend the file or {variable('policy_file')}")
     return good("policy", f"{len(policy.roles)} roles from {settings.policy_file or 'the default policy'}")
+
+
+def _retention(settings: Settings) -> Iterator[Finding]:
+    days = {"events": settings.events_kept_days, "audit records": settings.audit_kept_days}
+    if told := ", ".join(f"{name} are kept for {number} days" for name, number in days.items() if number):
+        if settings.database_url and not settings.admin_database_url:
+            name = variable("admin_database_url")
+            yield care("retention", told, f"servers prune where {name} is set; else let a timer call `prune`")
+        else:
+            yield good("retention", told)
 
 
 async def check_database(url: str, admin_url: str | None = None) -> AsyncIterator[Finding]:
@@ -123,6 +149,7 @@ async def check_database(url: str, admin_url: str | None = None) -> AsyncIterato
         yield await _role(url)
         if await connection.fetchval("select to_regclass('fabric.objects') is not null"):
             yield await _row_security(connection)
+            yield await _order(url)
             yield await _aliases(connection)
             yield await _organizations(admin_url)
     finally:
@@ -194,6 +221,16 @@ async def _row_security(connection: asyncpg.Connection) -> Finding:
         )
         return bad("row security", f"does not hold on {', '.join(open_tables)}", f"have the owner run {mend}")
     return good("row security", f"enabled and forced on {len(rows)} tables")
+
+
+async def _order(url: str) -> Finding:
+    try:
+        await require_order(url)
+    except OutOfOrder as error:
+        return bad("order of events", str(error))
+    except asyncpg.UndefinedFunctionError:
+        return bad("order of events", "cannot be told", "`semantic-fabric migrate` brings what it takes")
+    return good("order of events", "new ones come after old ones")
 
 
 async def _aliases(connection: asyncpg.Connection) -> Finding:

@@ -51,6 +51,13 @@ class DocumentNotRegistered(FabricError):
     code = "DOCUMENT_NOT_REGISTERED"
 
 
+class NoLongerKept(BadInput):
+    """A place in the events before which they have been pruned."""
+
+    def __init__(self, message: str = "events after this place are no longer kept", path: Sequence[str | int] = ()):
+        super().__init__(message, path)
+
+
 class Conflict(FabricError):
     code = "CONFLICT"
 

@@ -1,7 +1,8 @@
 """Events as they are listed: pages of those that a session sees, forwards or backwards, of all or of some.
 
 Only what no transaction that still runs can precede is listed, so the place after a page misses nothing that is yet to
-come. The newest may therefore come a moment later.
+come. The newest may therefore come a moment later. Of what has been pruned nothing is listed, not even what was kept of
+it to tell states by: a list has no gaps.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,8 @@ from typing import Any
 from uuid import UUID
 
 from fabric.db import Transaction
-from fabric.events import COLUMNS, OLDEST, Event
+from fabric.errors import NoLongerKept
+from fabric.events import BEGINNING, COLUMNS, OLDEST, Event, pruned_to
 from fabric.journal import Position
 
 
@@ -49,8 +51,15 @@ class EventPage:
 
 
 async def list_events(transaction: Transaction, sought: Sought, part: Slice) -> EventPage:
-    """The part of the events sought that the transaction's session sees."""
-    query = _Query(sought)
+    """The part of the events sought that the transaction's session sees, as far as none have been pruned.
+
+    NoLongerKept, with the path, for a place from before that.
+    """
+    kept_from = await pruned_to(transaction)
+    for name, place in (("after", part.after), ("before", part.before)):
+        if place is not None and place < kept_from:
+            raise NoLongerKept(path=(name,))
+    query = _Query(sought, kept_from)
     start, end = (part.before, part.after) if part.backward else (part.after, part.before)
     direction = " desc" if part.backward else ""
     conditions = query.conditions
@@ -65,15 +74,15 @@ async def list_events(transaction: Transaction, sought: Sought, part: Slice) -> 
         *query.arguments,
     )
     events = [Event.of(row) for row in rows[: part.limit]]
-    more, behind = len(rows) > part.limit, start is not None and await _any_behind(transaction, sought, part, start)
+    behind = start is not None and await _any_behind(transaction, _Query(sought, kept_from), part, start)
+    more = len(rows) > part.limit
     if part.backward:
         return EventPage(events[::-1], more, behind)
     return EventPage(events, behind, more)
 
 
-async def _any_behind(transaction: Transaction, sought: Sought, part: Slice, start: Position) -> bool:
+async def _any_behind(transaction: Transaction, query: "_Query", part: Slice, start: Position) -> bool:
     """Whether there are events on the other side of where the page starts, one at that very place included."""
-    query = _Query(sought)
     beyond = query.beyond(start, ">=" if part.backward else "<=")
     condition = " and ".join([*query.conditions, beyond])
     found: bool = await transaction.fetchval(
@@ -85,9 +94,11 @@ async def _any_behind(transaction: Transaction, sought: Sought, part: Slice, sta
 class _Query:
     """The conditions on one event in SQL, and the values of their parameters."""
 
-    def __init__(self, sought: Sought) -> None:
+    def __init__(self, sought: Sought, kept_from: Position) -> None:
         self.arguments: list[Any] = []
         self.conditions = [f"transaction_id < {OLDEST}"]
+        if kept_from > BEGINNING:
+            self.conditions.append(self.beyond(kept_from, ">"))
         if sought.topics is not None:
             whole = self.say([topic for topic in sought.topics if not topic.endswith("*")])
             beginnings = self.say([topic[:-1] for topic in sought.topics if topic.endswith("*")])

@@ -18,7 +18,7 @@ import structlog
 from fabric.chronicle import Told, tell
 from fabric.db import Database
 from fabric.errors import FabricError
-from fabric.events import read_now, read_page
+from fabric.events import read_now, read_page, require_kept
 from fabric.journal import Position
 from fabric.log import Outline
 
@@ -63,18 +63,24 @@ class Tail:
     def wake(self) -> None:
         self._woken.set()
 
-    async def page(self, after: Position, limit: int = 1000) -> News:
-        """What comes after a place, at once; perhaps nothing."""
+    async def require(self, after: Position, clearance: int | None = None) -> None:
+        """NoLongerKept where what comes after the place, as far as the clearance sees it, may have been pruned."""
         if after < self._start:
-            return await self._read(after, limit)
+            async with self._database.following(self.organization_id) as transaction:
+                await require_kept(transaction, after, clearance)
+
+    async def page(self, after: Position, limit: int = 1000, clearance: int | None = None) -> News:
+        """What comes after a place, at once; perhaps nothing. NoLongerKept as `require` says."""
+        if after < self._start:
+            return await self._read(after, limit, clearance)
         first = bisect_right(self._kept, after, key=lambda told: told.position)
         told = self._kept[first : first + limit]
         full = len(told) == limit
         return News(told, told[-1].position if full else max(after, self.end), full)
 
-    async def next(self, after: Position, limit: int = 1000) -> News:
+    async def next(self, after: Position, limit: int = 1000, clearance: int | None = None) -> News:
         """The same, waiting until something comes; it is never nothing."""
-        news = await self.page(after, limit)
+        news = await self.page(after, limit, clearance)
         while not news.told:
             news = await self.beyond(news.end, limit)
         return news
@@ -114,10 +120,10 @@ class Tail:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), held_back if news.waiting else HEARTBEAT)
 
-    async def _read(self, after: Position, limit: int = 1000) -> News:
+    async def _read(self, after: Position, limit: int = 1000, clearance: int | None = None) -> News:
         async with self._database.following(self.organization_id) as transaction:
-            page = await read_page(transaction, after, limit)
-            told = await tell(transaction, page.events, after) if page.events else []
+            page = await read_page(transaction, after, limit, clearance=clearance)
+            told = await tell(transaction, page.events, after, clearance) if page.events else []
         return News(told, page.end, page.waiting)
 
     async def _take(self, news: News) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 from uuid import UUID
 
 from fabric.db import Transaction
-from fabric.events import Event
+from fabric.errors import NoLongerKept
+from fabric.events import BEGINNING, Event, require_kept
 from fabric.journal import Position
 from fabric.labels import dominates, rank
 
@@ -35,11 +36,22 @@ select transaction_id::text::bigint as transaction_id, position from fabric.even
 where entity_id = $1 and occurred_at <= $2
 order by fabric.events.transaction_id desc, position desc limit 1"""
 
+# When the last of what has been pruned was sealed: by then all of it had happened.
+_PRUNED_AT = """
+select p.transaction_id::text::bigint as transaction_id, p.position, s.sealed_at
+from fabric.prunings p join fabric.seals s on (s.log, s.label, s.sequence) = (p.log, p.label, p.last)
+where p.log = 'events' order by p.transaction_id desc, p.position desc limit 1"""
+
 
 async def versions_at(
-    transaction: Transaction, table: str, ids: Collection[UUID], position: Position
+    transaction: Transaction, table: str, ids: Collection[UUID], position: Position, clearance: int | None = None
 ) -> dict[UUID, dict[int, Version]]:
-    """The versions that the transaction's session sees events of, as they stood right after the position."""
+    """The versions that the transaction's session sees events of, as they stood right after the position.
+
+    NoLongerKept for a position whose events have been pruned. A follower names the clearance of whom it reads for:
+    versions above it may be those of a later place.
+    """
+    await require_kept(transaction, position, clearance)
     found: dict[UUID, dict[int, Version]] = {id: {} for id in ids}
     rows = await transaction.fetch(_STATES, table, list(ids), position.transaction_id, position.position)
     for row in rows:
@@ -57,9 +69,18 @@ async def links_ever_at(
 
 
 async def position_at(transaction: Transaction, moment: datetime, entity_id: UUID) -> Position:
-    """The last of the events that the session sees of an object or link whose transaction had begun by then."""
+    """The last of the events that the session sees of an object or link whose transaction had begun by then.
+
+    NoLongerKept for a moment of which events have been pruned; for a later one, a place no earlier than those.
+    """
     row = await transaction.fetchrow(_AT, entity_id, moment)
-    return Position(row["transaction_id"], row["position"]) if row else Position(0, 0)
+    found = Position(row["transaction_id"], row["position"]) if row else BEGINNING
+    pruned = await transaction.fetchrow(_PRUNED_AT)
+    if pruned is None:
+        return found
+    if moment < pruned["sealed_at"]:
+        raise NoLongerKept
+    return max(found, Position(pruned["transaction_id"], pruned["position"]))
 
 
 def after(versions: Versions, event: Event) -> dict[int, Version]:

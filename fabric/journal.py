@@ -30,7 +30,7 @@ with t as (
     select $1, $2, $7, topic, 'done', entity_id, $9, $10, jsonb_build_object('type', entity_type)
     from t order by n
 )
-select pg_current_xact_id()::text::bigint as transaction_id, max(position) as position from e"""
+select fabric.this_transaction()::text::bigint as transaction_id, max(position) as position from e"""
 
 _RECORD = """
 insert into fabric.audit_log (organization_id, label, actor, action, outcome, entity_id, request_id, detail)

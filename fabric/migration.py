@@ -10,6 +10,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from fabric import numbering
 from fabric.models import SCHEMA
 
 _HERE = Path(__file__).resolve().parent
@@ -41,7 +42,8 @@ def head() -> str:
 async def migrate(url: str, revision: str = "head") -> None:
     """Upgrades (or, for a revision behind the current one, downgrades) the database in one transaction.
 
-    The URL's role must be able to create roles and schemas; a superuser also gets the leakproof aliases. Raises Ahead.
+    The URL's role must be able to create roles and schemas; a superuser also gets the leakproof aliases. What a restore
+    has brought out of order is mended (see fabric/numbering.py). Raises Ahead, OutOfOrder.
     """
     # The driver reads the URL, as it does for serving: what it understands (sslmode, several hosts) holds here too.
     engine = create_async_engine("postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(url))
@@ -50,6 +52,8 @@ async def migrate(url: str, revision: str = "head") -> None:
             await connection.run_sync(_move, revision)
     finally:
         await engine.dispose()
+    if revision == "head":
+        await numbering.mend(url)
 
 
 def _move(connection: Connection, revision: str) -> None:

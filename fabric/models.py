@@ -158,7 +158,7 @@ class Event(Base):
     )
     organization_id: Mapped[UUID] = mapped_column(primary_key=True)
     position: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
-    transaction_id: Mapped[int] = mapped_column(Xid8(), server_default=text("pg_current_xact_id()"))
+    transaction_id: Mapped[int] = mapped_column(Xid8(), server_default=text("fabric.this_transaction()"))
     label: Mapped[int]
     topic: Mapped[str]
     entity_table: Mapped[str]
@@ -223,10 +223,13 @@ class AuditRecord(Base):
     """Who did what, committed with it; append-only."""
 
     __tablename__ = "audit_log"
-    __table_args__ = (Index("audit_log_by_time", "organization_id", "occurred_at"),)
+    __table_args__ = (
+        Index("audit_log_by_time", "organization_id", "occurred_at"),
+        Index("audit_log_in_order", "organization_id", "transaction_id", "audit_id"),
+    )
     organization_id: Mapped[UUID] = mapped_column(primary_key=True)
     audit_id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
-    transaction_id: Mapped[int] = mapped_column(Xid8(), server_default=text("pg_current_xact_id()"))
+    transaction_id: Mapped[int] = mapped_column(Xid8(), server_default=text("fabric.this_transaction()"))
     label: Mapped[int]
     actor: Mapped[str]
     action: Mapped[str]
@@ -300,6 +303,45 @@ class WebhookDelivery(Base):
     retry_at: Mapped[datetime] = _now()
     failure: Mapped[str | None]
     given_up_at: Mapped[datetime | None]
+
+
+class Seal(Base):
+    """What proves some rows of one label in one log, in order: see fabric/seals.py."""
+
+    __tablename__ = "seals"
+    __table_args__ = (Index("seals_in_order", "organization_id", "log", "transaction_id", "position"),)
+    organization_id: Mapped[UUID] = mapped_column(primary_key=True)
+    log: Mapped[str] = mapped_column(primary_key=True)
+    label: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # of its label alone, from 1
+    transaction_id: Mapped[int] = mapped_column(Xid8())  # with `position`: the last row that it covers
+    position: Mapped[int]
+    covered: Mapped[int]  # how many rows
+    marks: Mapped[bytes]  # the first bytes of each row's digest, to find the row at fault
+    previous: Mapped[bytes]
+    digest: Mapped[bytes]
+    sealed_at: Mapped[datetime]
+    key_id: Mapped[str]
+    signature: Mapped[bytes]
+
+
+class Pruning(Base):
+    """What was taken away under some seals of one label, and what was kept: see fabric/retention.py."""
+
+    __tablename__ = "prunings"
+    __table_args__ = (Index("prunings_in_order", "organization_id", "log", "transaction_id", "position"),)
+    organization_id: Mapped[UUID] = mapped_column(primary_key=True)
+    log: Mapped[str] = mapped_column(primary_key=True)
+    label: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    first: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # sequences of its first and last seal
+    last: Mapped[int]
+    transaction_id: Mapped[int] = mapped_column(Xid8())  # with `position`: the last row under the last seal
+    position: Mapped[int]
+    kept: Mapped[int]  # how many rows are left
+    digest: Mapped[bytes]
+    pruned_at: Mapped[datetime]
+    key_id: Mapped[str]
+    signature: Mapped[bytes]
 
 
 class ApiKey(Base):

@@ -3,6 +3,7 @@
 import os
 import secrets
 import stat
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,14 +30,18 @@ def private_folder(path: Path) -> Path:
     return path
 
 
-def local_secret(data_dir: Path, name: str) -> bytes:
-    """The secret kept in `data_dir/name`: 32 random bytes made at the first call, the same at every later one.
+def random_bytes() -> bytes:
+    return secrets.token_bytes(LENGTH)
+
+
+def local_secret(data_dir: Path, name: str, make: Callable[[], bytes] = random_bytes) -> bytes:
+    """The secret kept in `data_dir/name`: made at the first call, 32 random bytes by default, then always the same.
 
     Of several processes that make it at once, all get the winner's.
     """
     path = private_folder(data_dir) / name
     if not path.exists():
-        _create(path, secrets.token_bytes(LENGTH))
+        _create(path, make())
     return read_secret(path)
 
 

@@ -102,6 +102,13 @@ class Settings:
     jwt_audience: str = _setting("audience (`aud`) that tokens must name", "semantic-fabric")
     jwt_leeway_seconds: int = _setting("clock difference forgiven when a token's times are checked", 5, least=0)
 
+    seal_key_file: Path | None = _setting(
+        "PEM file of the Ed25519 key that signs seals", shown="generated inside `data_dir`"
+    )
+    seal_public_keys_file: Path | None = _setting("PEM file of public keys that signed seals earlier", shown="none")
+    events_kept_days: int = _setting("days after which events may be pruned; 0 keeps them for ever", 0, least=0)
+    audit_kept_days: int = _setting("days after which audit records may be pruned; 0 keeps them for ever", 0, least=0)
+
     log_format: str = _setting(
         "form of the log", _log_format, shown="`console` on a terminal, else `json`", choices=("json", "console")
     )

@@ -19,7 +19,7 @@ import structlog
 from fabric import journal
 from fabric import webhook_queue as queue
 from fabric.db import Database, LostRace, Transaction
-from fabric.errors import BadInput, FabricError, Forbidden, Several
+from fabric.errors import BadInput, FabricError, Forbidden, NoLongerKept, Several
 from fabric.feed import Feed, News, Tail
 from fabric.log import Outline
 from fabric.organizations import Organization
@@ -121,6 +121,8 @@ class Courier:
             return await self._round(tail)
         except Forbidden:
             await self._stop(Stop.FORBIDDEN)
+        except NoLongerKept:
+            await self._stop(Stop.PRUNED)
         except (BadInput, Several):
             await self._stop(Stop.FILTER)
         except (FabricError, LostRace) as error:
@@ -162,7 +164,7 @@ class Courier:
             await self._take(self._listener, news.result())
             self._news = None
         if self._news is None and self._waiting < MOST_WAITING:
-            self._news = asyncio.create_task(tail.next(self._place, _PAGE))
+            self._news = asyncio.create_task(tail.next(self._place, _PAGE, self._webhook.label))
 
     async def _listen(self) -> Listener:
         webhook = self._webhook

@@ -93,6 +93,12 @@ _BEGIN_ANEW = """
 update fabric.webhook_deliveries set attempts = 0, first_attempt_at = null, retry_at = now()
 where webhook_id = $1 and state = 'WAITING'"""
 
+_FORGET_FAILURES = """
+update fabric.webhooks set failing_since = null, (transaction_id, position) = (
+    select t, n from (values (transaction_id, position), ($2::bigint, $3::bigint)) p (t, n)
+    order by t desc, n desc limit 1)
+where webhook_id = $1"""
+
 
 class Superseded(Exception):
     """Another process delivers this webhook by now, or it is gone."""
@@ -167,10 +173,10 @@ async def discard(transaction: Transaction, webhook_id: UUID, delivery_ids: Sequ
     return len(await transaction.fetch(_DISCARD, webhook_id, delivery_ids))
 
 
-async def begin_anew(transaction: Transaction, webhook_id: UUID) -> None:
-    """All that waits is due, and as if it had never been tried."""
+async def begin_anew(transaction: Transaction, webhook_id: UUID, place: Position) -> None:
+    """All that waits is due, and as if it had never been tried; events are read on from the place at the earliest."""
     await transaction.fetch(_BEGIN_ANEW, webhook_id)
-    await transaction.fetch("update fabric.webhooks set failing_since = null where webhook_id = $1", webhook_id)
+    await transaction.fetch(_FORGET_FAILURES, webhook_id, place.transaction_id, place.position)
 
 
 async def clear(transaction: Transaction, webhook_id: UUID) -> None:

@@ -11,7 +11,7 @@ from fabric import journal
 from fabric import webhook_queue as queue
 from fabric.db import Database, LostRace, Transaction, retried
 from fabric.errors import BadInput, Conflict, NotFound
-from fabric.events import read_now
+from fabric.events import pruned_to, read_now
 from fabric.ids import random_id
 from fabric.organizations import Organization
 from fabric.subject import Subject
@@ -137,13 +137,16 @@ class Registry:
     async def resume(
         self, subject: Subject, organization: Organization, webhook_id: UUID, *, request_id: str | None = None
     ) -> None:
-        """Goes on where it was, with all that waits tried at once. Who does so is the owner from then on."""
+        """Goes on where it was, with all that waits tried at once. Who does so is the owner from then on.
+
+        Where events have been pruned that it did not get to, it goes on after those.
+        """
 
         async def decide(webhook: Webhook) -> Webhook:
             return await self._owned(subject, organization, replace(webhook, state=State.ACTIVE, stopped_for=None))
 
         async def act(transaction: Transaction) -> None:
-            await queue.begin_anew(transaction, webhook_id)
+            await queue.begin_anew(transaction, webhook_id, await pruned_to(transaction))
 
         await self._change(subject, webhook_id, "webhook.resumed", request_id, decide, act)
 

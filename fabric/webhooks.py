@@ -41,6 +41,7 @@ class Stop(StrEnum):
     FORBIDDEN = "FORBIDDEN"
     FILTER = "FILTER"
     REVOKED = "REVOKED"
+    PRUNED = "PRUNED"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fabric import indexes
+from fabric import indexes, retention
 from fabric.db import Database
 from fabric.document_register import DocumentRegister
 from fabric.errors import BadInput, FabricError, NotFound
@@ -23,10 +23,13 @@ from fabric.graphs import Graphs
 from fabric.links import Links
 from fabric.log import request as request_scope
 from fabric.migration import require_head
+from fabric.numbering import require_order
 from fabric.objects import Objects
 from fabric.organizations import Directory
 from fabric.policy import Policy
 from fabric.revocations import CHANNEL, Revocations
+from fabric.seal_keys import SealingKey, TrustedKeys, sealing_key, trusted_keys
+from fabric.sealing import Sealer
 from fabric.secrets import token_secret
 from fabric.settings import Settings, variable
 from fabric.subject import SESSION_LABEL_HEADER
@@ -99,10 +102,13 @@ def create_app(
     measured = metrics or Metrics()
     open_connections = connections or Connections(settings, measured)
     client = webhook_client(settings)
+    seal_key = sealing_key(settings.data_dir, settings.seal_key_file)
+    seal_keys = trusted_keys(seal_key, settings.seal_public_keys_file)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await require_head(database_url)
+        await require_order(database_url)
         async with await Database.connect(
             database_url, size=settings.pool_size, statement_timeout=settings.statement_timeout_seconds
         ) as database:
@@ -132,11 +138,14 @@ def create_app(
             worker = Worker(
                 Office(database, feed, notices, client, policy, revocations, pace, slots, measured.webhooks), directory
             )
+            sealer = measured.sealer = Sealer(database, seal_key, seal_keys, settings.data_dir)
             async with (
                 feed.running(),
+                sealer.running(),
                 _following_types(database, types, admin_url),
                 _following_revocations(database, revocations, gate, open_connections, worker),
                 _delivering(settings, worker, client),
+                _pruning(settings, admin_url, seal_key, seal_keys),
             ):
                 yield
                 await graphs.close()
@@ -242,6 +251,24 @@ class _Straight:
         endpoint: GraphQLOverHTTP = self._app.state.graphql
         response = await endpoint(Request(scope, receive, send))
         await response(scope, receive, send)
+
+
+@asynccontextmanager
+async def _pruning(
+    settings: Settings, admin_url: str | None, key: SealingKey, trusted: TrustedKeys
+) -> AsyncIterator[None]:
+    """What is too old by the settings goes, where this process may do that."""
+    policy = retention.Policy.of_days(settings.events_kept_days, settings.audit_kept_days)
+    if admin_url is None or not [*policy]:
+        if [*policy]:
+            log.warning("retention.needs_admin", setting=variable("admin_database_url"))
+        yield
+        return
+    pruning = asyncio.create_task(retention.keep(admin_url, policy, key, trusted))
+    try:
+        yield
+    finally:
+        pruning.cancel()
 
 
 async def _graphql(request: Request) -> Response:

@@ -91,11 +91,15 @@ class Channel:
             self._grown.notify_all()
 
     async def read(
-        self, after: Position | None, ready: Callable[[Position], Awaitable[bytes]]
+        self, after: Position | None, clearance: int, ready: Callable[[Position], Awaitable[bytes]]
     ) -> AsyncGenerator[bytes, None]:
-        """READY, then what follows a place: without one, all that is not there yet. Dropped for who is too slow."""
+        """READY, then what follows a place: without one, all that is not there yet. Dropped for who is too slow.
+
+        NoLongerKept where what the clearance sees of what follows may have been pruned.
+        """
         tail = await asyncio.shield(self._opened)
         place = self.end if after is None else after
+        await tail.require(place, clearance)
         yield await _whole(ready(place))
         live = False
         while True:
@@ -105,7 +109,7 @@ class Channel:
             elif live:
                 raise Dropped
             else:
-                news = await tail.page(place, _PAGE)
+                news = await tail.page(place, _PAGE, clearance)
                 entries, place_after = await _whole(self._render(news.told)), news.end
             for entry in entries:
                 for payload in entry.payloads:

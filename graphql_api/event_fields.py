@@ -21,7 +21,7 @@ from graphql import (
 )
 
 from fabric import history
-from fabric.errors import BadInput
+from fabric.errors import BadInput, NoLongerKept
 from fabric.event_pages import Slice, Sought, list_events
 from fabric.journal import Position
 from graphql_api.common_types import EVENTS, SCALARS, field, required, slicing
@@ -111,10 +111,13 @@ async def _object_as_of(_: Any, info: Info, **given: Any) -> Any:
     session = context.subject.session
     catalogue = await context.services.types.catalogue(session)
     async with context.services.database.transaction(session) as transaction:
-        if time is not None:
-            at = await history.position_at(transaction, time, id)
-        assert at is not None
-        versions = await history.versions_at(transaction, "objects", [id], at)
+        try:
+            if time is not None:
+                at = await history.position_at(transaction, time, id)
+            assert at is not None
+            versions = await history.versions_at(transaction, "objects", [id], at)
+        except NoLongerKept as error:
+            raise error.under("position" if time is None else "time") from None
     found = history.seen(versions[id], session.label)
     object_type = catalogue.types.get(found[1]["type_name"]) if found else None
     if found is None or object_type is None:

@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from fabric.db import Database
 from fabric.graphs import GraphFigures, Graphs
+from fabric.sealing import Sealer
 from fabric.webhook_counts import WebhookCounts
 from graphql_api.caches import CacheCounts
 
@@ -29,6 +30,7 @@ class Metrics(Collector):
         self.webhooks = WebhookCounts()
         self.database: Database | None = None
         self.graphs: Graphs | None = None
+        self.sealer: Sealer | None = None
         self.registry = CollectorRegistry()
         self.registry.register(self)
         self._requests = Counter(
@@ -102,6 +104,9 @@ class Metrics(Collector):
             yield connections
         if self.graphs is not None:
             yield from _of_graphs(self.graphs.figures())
+        if self.sealer is not None:
+            alarms = "Organizations whose seals or checkpoints are not as they should be."
+            yield GaugeMetricFamily("fabric_seal_alarms", alarms, value=len(self.sealer.alarmed))
 
 
 def _of_graphs(figures: GraphFigures) -> Iterator[Metric]:

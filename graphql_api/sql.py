@@ -140,7 +140,7 @@ class _Writer:
             case p.Summary():
                 return self._aggregate(output.aggregate, lambda t: self._over(output, o, t))
             case p.History():
-                return HistoryWriter(output, self.say, self._alias, self._of_event).json(o)
+                return HistoryWriter(output, self.say, self.alias, self._of_event).json(o)
 
     def _of_event(self, outputs: p.Outputs, event: str) -> JsonText:
         return self.outputs(outputs, event, None)

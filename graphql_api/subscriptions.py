@@ -8,7 +8,7 @@ from graphql import ExecutionResult, GraphQLField
 from graphql.execution.values import get_argument_values
 
 from fabric.chronicle import Told
-from fabric.errors import BadInput
+from fabric.errors import BadInput, NoLongerKept
 from fabric.journal import Position
 from graphql_api.channels import Entry
 from graphql_api.compiler import Compiler
@@ -57,11 +57,17 @@ class Subscription:
         return selected[0].name, get_argument_values(definition, selected[0].node, self._executor.variable_values)
 
     async def payloads(self) -> AsyncGenerator[bytes, None]:
-        """READY's, then one for each notice; each is the JSON of a GraphQL response. Dropped for a reader too slow."""
+        """READY's, then one for each notice; each is the JSON of a GraphQL response. Dropped for a reader too slow.
+
+        NoLongerKept, before READY, for a cursor that leads to what has been pruned.
+        """
         channels, organization_id = self._context.services.channels, self._context.subject.organization_id
         async with channels.joined(self._key, organization_id, self._entries) as channel:
-            async for payload in channel.read(self._after, self._ready):
-                yield payload
+            try:
+                async for payload in channel.read(self._after, self._context.subject.label, self._ready):
+                    yield payload
+            except NoLongerKept as error:
+                raise error.under("after") from None
 
     async def _ready(self, place: Position) -> bytes:
         return await self._payload({"kind": "READY"}, place)

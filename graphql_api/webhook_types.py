@@ -39,7 +39,8 @@ STOP = GraphQLEnumType(
     {str(stop): str(stop) for stop in Stop},
     description="GONE: the receiver answered 410. FAILING: it took nothing for as long as messages are tried. "
     "DEAD_LETTERS: too many were given up. FORBIDDEN: the owner's roles do not allow it any more. "
-    "FILTER: what it names is not there any more. REVOKED: the token is that its owner had when saying so.",
+    "FILTER: what it names is not there any more. REVOKED: the token is that its owner had when saying so. "
+    "PRUNED: events that it had not got to are no longer kept.",
 )
 
 

@@ -20,10 +20,12 @@ from typing import Any
 
 import pytest
 import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from databases import COMPARTMENTS, POLICY, MakeSubject, run_sql, url_of
 from demo_organization import TEMPLATE, load_demo
 from http_server import MakeServer, Server, serving
 from hypothesis import settings
+from sealed import Ground
 
 from fabric.db import Database
 from fabric.embedded import DATABASE, EmbeddedPostgres
@@ -34,6 +36,7 @@ from fabric.migration import migrate
 from fabric.objects import Objects
 from fabric.organizations import Directory, Organization, establish
 from fabric.policy import DEFAULT_POLICY
+from fabric.seal_keys import SealingKey, TrustedKeys
 from fabric.subject import Subject
 from fabric.types import Types
 
@@ -231,3 +234,9 @@ def objects(database: Database, types: Types) -> Objects:
 @pytest.fixture
 def links(database: Database, types: Types) -> Links:
     return Links(types)
+
+
+@pytest.fixture
+def ground(database: Database, organization: Organization, admin_url: str) -> Ground:
+    key = SealingKey(Ed25519PrivateKey.generate())
+    return Ground(database, organization, admin_url, key, TrustedKeys([key.public]))

@@ -11,6 +11,7 @@ from fabric import doctor
 from fabric.doctor import Finding, Verdict, check_database, check_files
 from fabric.migration import SCRIPTS
 from fabric.organizations import establish
+from fabric.seal_keys import FILE, sealing_key
 from fabric.settings import Settings
 from graphql_api.cli import app
 
@@ -47,7 +48,7 @@ def of_database(url: str, admin_url: str | None = None) -> list[Finding]:
 
 def test_nothing_is_made_by_looking(tmp_path: Path) -> None:
     findings = of_files(tmp_path / "new")
-    assert {finding.subject for finding in findings} == {"data folder", "tokens", "policy", "vault"}
+    assert {finding.subject for finding in findings} == {"data folder", "tokens", "seals", "policy", "vault"}
     assert not any(finding.verdict is Verdict.BAD for finding in findings)
     assert not list(tmp_path.iterdir())
 
@@ -95,6 +96,30 @@ def test_a_policy_that_cannot_be_read_has_to_be_mended(data_dir: Path, tmp_path:
     (tmp_path / "policy.toml").write_text("[roles.a]\npermissions = ['object:raed']")
     bad = found(of_files(data_dir, policy_file=tmp_path / "policy.toml"), "policy")
     assert (bad.verdict, "did you mean object:read" in bad.found) == (Verdict.BAD, True)
+
+
+def test_who_can_prune_is_judged(data_dir: Path) -> None:
+    assert "retention" not in {finding.subject for finding in of_files(data_dir)}
+    assert found(of_files(data_dir, events_kept_days=90), "retention").verdict is Verdict.GOOD
+    url = "postgresql://db.example/x"
+    kept = found(of_files(data_dir, audit_kept_days=9, database_url=url), "retention")
+    assert (kept.verdict, kept.found) == (Verdict.CARE, "audit records are kept for 9 days")
+    assert (
+        found(of_files(data_dir, audit_kept_days=9, database_url=url, admin_database_url=url), "retention").verdict
+        is Verdict.GOOD
+    )
+
+
+def test_a_key_that_seals_with_is_judged(data_dir: Path, tmp_path: Path) -> None:
+    assert found(of_files(data_dir), "seals").verdict is Verdict.CARE
+    key = sealing_key(data_dir, None)
+    assert found(of_files(data_dir), "seals").found == f"signed with the key {key.key_id}"
+    (tmp_path / "text").write_text("x" * 64)
+    (tmp_path / "text").chmod(0o600)
+    for setting in ("seal_key_file", "seal_public_keys_file"):
+        assert found(of_files(data_dir, **{setting: tmp_path / "text"}), "seals").verdict is Verdict.BAD
+    (data_dir / FILE).chmod(0o644)
+    assert "chmod 600" in found(of_files(data_dir), "seals").found
 
 
 # The database

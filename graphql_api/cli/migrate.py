@@ -8,6 +8,7 @@ from alembic.util import CommandError
 
 from fabric import log
 from fabric.migration import Ahead, head, revision_of
+from fabric.numbering import OutOfOrder
 from fabric.settings import Settings, variable
 from graphql_api.cli import passwords
 from graphql_api.cli.console import say
@@ -41,7 +42,7 @@ def migrate(
 
 
 async def _migrate(settings: Settings, place: Place, revision: str) -> None:
-    with reaching(), refusing(Ahead):
+    with reaching(), refusing(Ahead, OutOfOrder):
         was_there = await passwords.exists(place.admin_url)
         try:
             await migrate_alone(place.admin_url, revision)

@@ -67,6 +67,10 @@ Organization = Annotated[str, typer.Option("--organization", metavar="NAME", hel
 Clearance = Annotated[
     Label, typer.Option("--clearance", parser=_label, metavar="LABEL", help="such as SECRET/ALPHA,BRAVO")
 ]
+SomeClearance = Annotated[
+    Label | None,
+    typer.Option("--clearance", parser=_label, metavar="LABEL", help="such as SECRET/ALPHA,BRAVO; all labels if none"),
+]
 Lifetime = Annotated[
     timedelta | None,
     typer.Option("--expires", parser=_lifetime, metavar="TIME", help="such as 30d, 12h or 90m", show_default="12h"),

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from sqlalchemy.exc import DBAPIError
 
 from fabric.migration import Ahead, Behind, head, migrate, require_head, revision_of
+from fabric.numbering import OutOfOrder, beyond, require_order
 from graphql_api.cli.database import Place, connected, reaching
 from graphql_api.cli.failures import refusing
 
@@ -13,13 +14,14 @@ _ONE_AT_A_TIME = "select pg_advisory_lock(hashtextextended('semantic-fabric migr
 
 
 async def prepare(place: Place) -> None:
-    """Refused for a database of another revision, with what to do; the embedded one is migrated instead."""
+    """Refused for a database of another revision, or out of order; the embedded one is migrated instead."""
     async with connected(place.admin_url if place.embedded else place.url):
         pass
-    with reaching(), refusing(Behind, Ahead), _driver_errors():
+    with reaching(), refusing(Behind, Ahead, OutOfOrder), _driver_errors():
         if not place.embedded:
             await require_head(place.url)
-        elif await revision_of(place.admin_url) != head():
+            await require_order(place.url)
+        elif await revision_of(place.admin_url) != head() or await beyond(place.admin_url) is not None:
             await migrate_alone(place.admin_url)
 
 

@@ -1,0 +1,48 @@
+"""What callers write is sealed by the server that they write through."""
+
+import asyncio
+import time
+
+from http_server import Server, Tenant
+
+from fabric import checkpoints
+from fabric.db import Database
+from fabric.embedded import SERVING_ROLE
+from fabric.seal_keys import existing_key, trusted_keys
+from fabric.seals import LOGS
+from fabric.verification import verify
+
+CREATE = 'mutation { createPlant(input: {title: "x"}) { plant { id } } }'
+
+
+def until_sealed(server: Server) -> None:
+    deadline = time.monotonic() + 20
+    while server.sql("select fabric.unsealed()"):
+        assert time.monotonic() < deadline, "not sealed in time"
+        time.sleep(0.05)
+
+
+def test_what_is_written_is_sealed_and_can_be_verified(assets: Tenant) -> None:
+    server = assets.server
+    assets.data(CREATE)
+    assets.data(CREATE, label="SECRET/ALPHA")
+    until_sealed(server)
+    (row,) = server.sql("select organization_id from fabric.organizations where name = $1", assets.name)
+    key = existing_key(server.settings.data_dir, None)
+    assert key is not None
+    trusted = trusted_keys(key, None)
+
+    async def verified() -> list[int]:
+        async with await Database.connect(server.admin_url.replace("postgres@", f"{SERVING_ROLE}@", 1)) as database:
+            kept = checkpoints.kept(server.settings.data_dir, row[0], trusted)
+            assert kept is not None
+            sealed = []
+            for of in LOGS:
+                async with database.following(row[0], snapshot=True) as transaction:
+                    report = await verify(transaction, of, trusted, checkpoints=(kept,))
+                assert report.faults == []
+                assert not any(chain.unsealed for chain in report.chains.values())
+                sealed.append(len(report.chains))
+            return sealed
+
+    assert asyncio.run(verified()) == [2, 2]
