@@ -8,6 +8,8 @@ from fabric.document_register import document_id, is_document_id
 from fabric.errors import BadInput
 from fabric.organizations import Organization
 from fabric.subject import Subject
+from graphql_api import variables
+from graphql_api.aside import LARGE_TEXT, LARGE_VALUES
 from graphql_api.authentication import Gate
 from graphql_api.compiler import Compiler, Items, OperationReader, Outcome
 from graphql_api.context import Context, Services
@@ -67,17 +69,20 @@ def _document_id(given: Mapping[str, Any]) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An operation, valid against the schema of who asks, with its variables as they were sent."""
+    """An operation, valid against the schema of who asks, with its variables as they were sent and as they are meant.
+
+    `large` says that running it may keep the processor busy.
+    """
 
     compiler: Compiler
     operation: Operation
     given: Mapping[str, Any]
+    variables: dict[str, Any]
+    large: bool
 
     def context(self, services: Services, subject: Subject, organization: Organization, request_id: str) -> Context:
-        """What it runs in. BadInput or Several, with paths, for variables that do not fit."""
-        variables = self.compiler.variables(self.operation, self.given)
         reader = OperationReader(self.compiler, self.operation)
-        return Context(services, subject, organization, request_id, reader, variables)
+        return Context(services, subject, organization, request_id, reader, self.variables, self.large)
 
     def stream(self, context: Context) -> AsyncGenerator[bytes, None]:
         """The payloads of a subscription, each the JSON of a GraphQL response; close it to end it (`aclose`).
@@ -104,11 +109,17 @@ class Pipeline:
         self._persisted = Persisted(services.documents, services.settings)
 
     async def prepare(self, asked: Asked, subject: Subject) -> Prepared:
-        """Raises as `Persisted.text` and `Documents.operation` do."""
+        """Raises as `Persisted.text` and `Documents.operation` do.
+
+        BadInput or Several, with paths, for variables that do not fit; TooComplex for too many.
+        """
+        values = variables.count(asked.variables, self.services.settings.max_values)
         text = await self._persisted.text(asked.query, asked.document_id, subject.session)
         catalogue = await self.services.types.catalogue(subject.session)
         compiler = self._surfaces.compiler(subject.organization_id, catalogue)
-        operation = compiler.operation(text, asked.operation_name)
+        operation = await compiler.found(text, asked.operation_name)
         if asked.query is not None and asked.document_id is not None:
             self._persisted.leave(text, subject.session)
-        return Prepared(compiler, operation, asked.variables)
+        many = values > LARGE_VALUES
+        meant = await compiler.meant(operation, asked.variables, many=many)
+        return Prepared(compiler, operation, asked.variables, meant, many or len(text) > LARGE_TEXT)
