@@ -48,6 +48,9 @@ TOGETHER = 5
 MAX_ALIAS = 200
 """Characters of an alias: each row of an answer repeats it."""
 
+MOST_ERRORS = 5
+"""That one document is told; graphql-core words each with the whole value that it is about."""
+
 MAX_REPEATED = 50_000
 """Pairs of fields of one name in one place, each of which validation compares."""
 
@@ -183,7 +186,9 @@ class Documents:
             raise Invalid([error]) from None
         _check_limits(document, self._limits)
         rules = _RULES if self._limits.introspection else (*_RULES, NoSchemaIntrospectionCustomRule)
-        errors = validate(schema or self._schema, document, rules, max_errors=10, hide_suggestions=True)
+        errors = validate(
+            schema or self._schema, document, rules, max_errors=MOST_ERRORS, hide_suggestions=True
+        )
         if any(e.message in _BEYOND for e in errors):
             raise TooComplex("the document repeats too many fields, or introspects too deeply")
         if errors:
