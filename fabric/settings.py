@@ -136,7 +136,7 @@ class Settings:
     max_page_size: int = _setting("most items that one page may ask for", 1_000, least=1)
     default_page_size: int = _setting("items in a page that does not say", 50, least=1)
     max_graph_depth: int = _setting("deepest that the link graph is walked", 10, least=1)
-    max_graph_links: int = _setting("most links that one walk of the graph may look at", 1_000_000, least=1)
+    max_graph_links: int = _setting("most links that the walks of one request may look at", 1_000_000, least=1)
     graph_memory_bytes: int = _setting(
         "memory for link graphs, in bytes; beyond it those that were not used for longest are forgotten",
         2 * 2**30,

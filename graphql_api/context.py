@@ -10,6 +10,7 @@ from graphql import GraphQLResolveInfo
 from fabric.db import Database
 from fabric.document_register import DocumentRegister
 from fabric.errors import NotFound, TooComplex
+from fabric.graph import Budget
 from fabric.graphs import Graphs
 from fabric.links import Links
 from fabric.objects import Objects
@@ -48,6 +49,8 @@ class Context:
     request_id: str
     reader: "Reader"
     variables: dict[str, Any]
+    budget: Budget
+    """What all walks of the link graph share, however many there are."""
     large: bool = False
     batches: dict[Any, Any] = field(default_factory=dict)
     """What `graphql_api.batches` gathers."""

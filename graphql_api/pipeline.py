@@ -6,6 +6,7 @@ from typing import Any
 
 from fabric.document_register import document_id, is_document_id
 from fabric.errors import BadInput
+from fabric.graph import Budget
 from fabric.organizations import Organization
 from fabric.subject import Subject
 from graphql_api import variables
@@ -82,7 +83,8 @@ class Prepared:
 
     def context(self, services: Services, subject: Subject, organization: Organization, request_id: str) -> Context:
         reader = OperationReader(self.compiler, self.operation)
-        return Context(services, subject, organization, request_id, reader, self.variables, self.large)
+        budget = Budget(services.settings.max_graph_links)
+        return Context(services, subject, organization, request_id, reader, self.variables, budget, self.large)
 
     def stream(self, context: Context) -> AsyncGenerator[bytes, None]:
         """The payloads of a subscription, each the JSON of a GraphQL response; close it to end it (`aclose`).

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from http_server import Tenant, nested
+from http_server import MakeServer, Tenant, nested
 from overloads import aliased, names
 
 MACHINES: list[dict[str, Any]] = [
@@ -148,6 +148,23 @@ def test_definitions_count_among_what_a_request_may_read(organization: Tenant) -
     one = "typeDefinitions { typeName fieldSchema uiSchema }"
     assert len(organization.data(f"{{ {one} }}")["typeDefinitions"]) == 5
     assert organization.ask(f"{{ {aliased(one, 90)} }}").codes == {"QUERY_TOO_COMPLEX"}
+
+
+def test_walks_of_one_request_share_what_they_may_look_at(new_server: MakeServer) -> None:
+    with new_server({"max_graph_links": 10}) as server:
+        tenant = server.organization()
+        tenant.define({"typeName": "Hub", "links": {"next": {"relation": "next", "target": "Hub"}}})
+        made = tenant.data("mutation { createHubs(inputs: [{}, {}, {}, {}]) { hubs { id } } }")
+        hub, *others = (each["id"] for each in made["createHubs"]["hubs"])
+        link = 'mutation ($a: ID!, $b: ID!) { link(input: {relation: "next", from: $a, to: $b}) { position } }'
+        for other in others:
+            position = tenant.data(link, {"a": hub, "b": other})["link"]["position"]
+        degree = "linkDegree(of: $of, atLeast: $position)"
+        query = "query ($of: ID!, $position: String) { FIELDS }"
+        asked = {"of": hub, "position": position}
+        found = tenant.data(query.replace("FIELDS", aliased(degree, 3)), asked)
+        assert found == {"a0": 3, "a1": 3, "a2": 3}
+        assert tenant.ask(query.replace("FIELDS", aliased(degree, 4)), asked).codes == {"QUERY_TOO_COMPLEX"}
 
 
 # Answers
