@@ -15,7 +15,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from fabric.errors import Conflict, FabricError, Internal, TimedOut
+from fabric.errors import Conflict, FabricError, Internal, TimedOut, TooComplex
 from fabric.pool import Pool
 from fabric.subject import Session
 
@@ -65,6 +65,8 @@ def translate(error: Exception) -> FabricError | LostRace:
             return LostRace()
         case asyncpg.QueryCanceledError() | TimeoutError():
             return TimedOut("the query took too long; ask for less, or for smaller pages")
+        case asyncpg.ProgramLimitExceededError():
+            return TooComplex("this asks for more than the database can answer at once")
         case _:
             return Internal("the database could not answer")
 
@@ -143,13 +145,14 @@ def _set(session: Session) -> str:
 class Database:
     """A pool of connections of the serving role. Use as an async context manager."""
 
-    def __init__(self, pool: asyncpg.Pool, url: str) -> None:
-        self._pool = Pool(pool)
+    def __init__(self, pool: asyncpg.Pool, url: str, patience: float) -> None:
+        self._pool = Pool(pool, patience)
         self._url = url
 
     @classmethod
     async def connect(cls, url: str, *, size: int = 8, statement_timeout: float = 10.0) -> Self:
-        """`statement_timeout` in seconds; PostgreSQL itself cancels what takes longer."""
+        """`statement_timeout` in seconds; PostgreSQL itself cancels what takes longer. No longer is a connection waited
+        for: else whoever asks much, and goes away, would be answered for long while others wait."""
         pool = await asyncpg.create_pool(
             url,
             min_size=min(2, size),
@@ -173,7 +176,7 @@ class Database:
                 "plan_cache_mode": "force_generic_plan",
             },
         )
-        return cls(pool, url)
+        return cls(pool, url, statement_timeout)
 
     async def __aenter__(self) -> Self:
         return self
@@ -258,6 +261,8 @@ class Database:
         try:
             async with self._pool.acquire() as connection:
                 records: list[asyncpg.Record] = await connection.fetch(sql, *args)
+        except TimeoutError as error:
+            raise translate(error) from error
         except DRIVER_ERRORS as error:
             raise Internal("the database could not answer") from error
         return records

@@ -88,14 +88,18 @@ class Internal(FabricError):
     code = "INTERNAL"
 
 
+MOST_FAULTS = 1_000
+"""Of one input, that its sender is told at once."""
+
+
 class Several(FabricError):
-    """More than one fault in one input; each has its own path."""
+    """More than one fault in one input; each has its own path. Those beyond `MOST_FAULTS` are dropped."""
 
     code = "BAD_USER_INPUT"
 
     def __init__(self, errors: Sequence[FabricError]) -> None:
-        super().__init__("; ".join(error.message for error in errors))
-        self.errors = tuple(errors)
+        self.errors = tuple(errors[:MOST_FAULTS])
+        super().__init__("; ".join(error.message for error in self.errors))
 
     def under(self, *prefix: str | int) -> "Several":
         return Several([error.under(*prefix) for error in self.errors])

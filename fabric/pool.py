@@ -10,15 +10,19 @@ from collections import deque
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-PATIENCE = 5.0
+CLOSING = 5.0
 """Seconds that users of connections have to end, once these are closed."""
 
 
 class Pool:
-    """Takes over all connections of one of asyncpg's. Who has to wait for one gets it in turn."""
+    """Takes over all connections of one of asyncpg's. Who has to wait for one gets it in turn.
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    TimeoutError for who would have to wait for longer than `patience` seconds.
+    """
+
+    def __init__(self, pool: asyncpg.Pool, patience: float) -> None:
         self._pool = pool
+        self._patience = patience
         self._size: int = pool.get_max_size()
         self._places = self._size
         """How many may still be taken from the pool."""
@@ -44,7 +48,8 @@ class Pool:
         if self._places:
             self._places -= 1
             return await self._open()
-        given = await self._turn()
+        async with asyncio.timeout(self._patience):
+            given = await self._turn()
         if given is None or not _is_open(given):
             return await self._open(given)
         return given
@@ -62,9 +67,9 @@ class Pool:
             self._free_place()
 
     async def close(self) -> None:
-        """Closes all of them, those in use once they are given back, or after `PATIENCE` seconds at once."""
+        """Closes all of them, those in use once they are given back, or after `CLOSING` seconds at once."""
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(CLOSING):
                 while self._places < self._size:
                     connection = self._idle.pop() if self._idle else await self._turn()
                     if connection is not None:

@@ -115,7 +115,9 @@ class Settings:
     log_level: str = _setting("least severity logged", "info", choices=("debug", "info", "warning", "error"))
 
     max_body_bytes: int = _setting("longest request body, in bytes, checked before parsing", 1_000_000, least=1)
+    body_timeout_seconds: float = _setting("longest that a request's body may take to arrive", 30.0, least=0.001)
     max_tokens: int = _setting("most lexer tokens in one GraphQL document", 10_000, least=1)
+    max_values: int = _setting("most values in the variables of one request", 50_000, least=1)
     max_depth: int = _setting("deepest nesting of selections", 30, least=1)
     max_aliases: int = _setting("most aliases in one document", 100, least=0)
     max_directives: int = _setting("most directives in one document", 50, least=0)
@@ -141,7 +143,7 @@ class Settings:
     max_page_size: int = _setting("most items that one page may ask for", 1_000, least=1)
     default_page_size: int = _setting("items in a page that does not say", 50, least=1)
     max_graph_depth: int = _setting("deepest that the link graph is walked", 10, least=1)
-    max_graph_links: int = _setting("most links that one walk of the graph may look at", 1_000_000, least=1)
+    max_graph_links: int = _setting("most links that the walks of one request may look at", 1_000_000, least=1)
     graph_memory_bytes: int = _setting(
         "memory for link graphs, in bytes; beyond it those that were not used for longest are forgotten",
         2 * 2**30,

@@ -95,6 +95,7 @@ class AggregatePlanner:
         if tree is None:
             return p.EVERYTHING
         assert isinstance(tree, dict)
+        self._conditions.count(1 + len(tree), path)
         return p.All(tuple(self._having_member(name, sub, (*path, name)) for name, sub in tree.items()))
 
     def _having_member(self, name: str, tree: Tree, path: tuple[str | int, ...]) -> p.Condition:

@@ -163,6 +163,7 @@ def create_app(
         ],
         exception_handlers={HTTPException: _refused},
     )
+    app.router.redirect_slashes = False  # the address would be made of whatever host the caller names
     app.state.console = settings.console
     return Identified(_sharing(_Straight(app), settings))
 

@@ -81,7 +81,7 @@ def _read(node: ValueNode, type_: GraphQLInputType, variables: Variables) -> Any
 
 def _leaf(node: ValueNode, type_: GraphQLInputType, variables: Variables) -> Leaf:
     bare = get_nullable_type(type_)
-    if isinstance(bare, GraphQLList) and isinstance(node, ListValueNode):
+    if isinstance(bare, GraphQLList) and isinstance(node, ListValueNode) and _holds_variable(node):
         items = [_read(n, bare.of_type, variables) for n in node.values]
         items = [i for i in items if i is not ABSENT]
         return Leaf(lambda v: [i.get(v) for i in items], [i.now for i in items])

@@ -4,9 +4,9 @@ What can be kept is kept: documents with their validation, and for each shape of
 A repeated query costs a few look-ups, the binding of its values, and PostgreSQL.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import orjson
@@ -14,19 +14,20 @@ from graphql import (
     DocumentNode,
     ExecutionResult,
     Executor,
+    GraphQLError,
     GraphQLObjectType,
     GraphQLOutputType,
     OperationDefinitionNode,
     SelectionSetNode,
-    execute,
     get_named_type,
 )
 from graphql.execution.values import get_variable_values
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from fabric.errors import BadInput, TooComplex
+from fabric.errors import BadInput
 from fabric.settings import Settings
 from graphql_api.arguments import shape
+from graphql_api.aside import LARGE_TEXT, Aside
 from graphql_api.caches import CacheCounts
 from graphql_api.context import Context, Info
 from graphql_api.cost import Terms, cost, terms
@@ -38,6 +39,11 @@ from graphql_api.planner import OBJECT_IDS, PageLimits, Planner
 from graphql_api.schema import Surface
 from graphql_api.selection import Selected, Spreader
 from graphql_api.sql import Statement, items_statement, statement
+
+T = TypeVar("T")
+
+USUAL_STATEMENT = 10_000
+"""Characters of a statement and of what tells it from others; a longer one takes the room of several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +98,8 @@ class OperationReader:
     async def read_objects(self, context: Context, info: Info, object_ids: Sequence[UUID]) -> list[Any]:
         return await self.compiler.read_objects(self.operation, context, info, object_ids)
 
-    def check_document(self, text: str) -> None:
-        self.compiler.check(text)
+    async def checking(self, work: Callable[[Callable[[str], None]], T]) -> T:
+        return await self.compiler.checking(work)
 
     def check_objects(self, context: Context, info: Info, number: int) -> None:
         self.compiler.check_objects(self.operation, context, info, number)
@@ -110,29 +116,43 @@ class Compiler:
         self._introspection = introspection or Introspection()
         limits = DocumentLimits.of(settings)
         self._documents = Documents(surface.schema, limits, settings.document_cache_size, counts)
-        self._max_cost = settings.max_cost
         self._pages = PageLimits(settings.default_page_size, settings.max_page_size)
+        self._aside = Aside(surface.catalogue)
 
     def operation(self, text: str, name: str | None) -> Operation:
         """The operation, parsed and valid. Raises as `Documents.operation` does."""
         return self._documents.operation(text, name)
 
+    async def found(self, text: str, name: str | None) -> Operation:
+        """The same, beside the event loop where the text is long and new."""
+        known = self._documents.known(text, name)
+        if known is not None:
+            return known
+        if len(text) <= LARGE_TEXT:
+            return self._documents.prepare(text, name)
+        document = await self._aside.do(lambda surface: self._documents.valid(text, surface.schema))
+        return self._documents.prepare(text, name, document)
+
     def check(self, text: str) -> None:
         """Raises as `Documents.check` does."""
         self._documents.check(text)
+
+    async def checking(self, work: Callable[[Callable[[str], None]], T]) -> T:
+        """What the work makes of `check`, beside the event loop."""
+        return await self._aside.do(lambda surface: work(lambda text: self._documents.check(text, surface.schema)))
 
     def variables(self, operation: Operation, given: Mapping[str, Any]) -> dict[str, Any]:
         """The coerced variables. BadInput or Several, with paths, for what does not fit their types."""
         plain = operation.plain.read(given)
         if plain is not None:
             return plain
-        definitions = operation.node.variable_definitions or ()
-        values = get_variable_values(
-            self.surface.schema, definitions, dict(given), max_errors=10, hide_suggestions=True
-        )
-        if isinstance(values, list):
-            raise variable_faults(self.surface.schema, definitions, given)
-        return values.coerced
+        return _coerced(self.surface, operation, given)
+
+    async def meant(self, operation: Operation, given: Mapping[str, Any], *, many: bool) -> dict[str, Any]:
+        """The same, beside the event loop where they hold `many` values."""
+        if not many:
+            return self.variables(operation, given)
+        return await self._aside.do(lambda surface: _coerced(surface, operation, given))
 
     async def run(self, context: Context, operation: Operation, given: Mapping[str, Any]) -> Outcome:
         """Runs the operation; `given` are the variables as sent, `context.variables` as coerced."""
@@ -140,8 +160,8 @@ class Compiler:
             raise BadInput("a subscription needs a WebSocket or an event stream")
         if not operation.is_query:
             return _outcome(await self._execute(context, operation, operation.document, given))
-        prepared = self._prepared(context, operation)
-        data = await self._read(context, prepared.compiled) if prepared.compiled else b"{}"
+        prepared = await self._prepared(context, operation)
+        data = await self._read(context, prepared.compiled, (), context.variables) if prepared.compiled else b"{}"
         results: list[ExecutionResult] = []
         if prepared.rest:
             results.append(await self._execute(context, operation, prepared.rest, given))
@@ -160,14 +180,15 @@ class Compiler:
         if compiled is None:
             if not operation.is_query:
                 raise BadInput("an export is of a query")
-            planner = self._planner(context, operation)
+            planner = self._planner(self.surface, context, operation)
             plan, most = planner.plan_items(_selected(context, operation))
             compiled = Compiled(plan, items_statement(plan, most), tuple(sorted(planner.permissions)), terms(plan))
-            operation.plans.keep(key, compiled)
+            operation.plans.keep(key, compiled, _weight(compiled, key))
         ((name, page),) = compiled.plan.roots
         assert isinstance(page, Page)
         ((_, listing),) = page.outputs
         assert isinstance(listing, Nodes | Edges)
+        self._allow(context, compiled, (), context.variables)
         arguments = self._arguments(context, compiled, context.variables)
         return Items(name, listing, compiled.statement.text, arguments)
 
@@ -179,7 +200,7 @@ class Compiler:
         path = [step for step in info.path.as_list() if isinstance(step, str)]
         compiled = self._of_objects(operation, context, path, sets, info.return_type)
         bound = context.variables | {OBJECT_IDS: list(object_ids)}
-        rows: list[Any] = orjson.loads(await self._read(context, compiled, bound))["objects"]
+        rows: list[Any] = orjson.loads(await self._read(context, compiled, path, bound))["objects"]
         return rows
 
     def check_objects(self, operation: Operation, context: Context, info: Info, number: int) -> None:
@@ -192,7 +213,9 @@ class Compiler:
             if field.sets:
                 path = [*(step for step in info.path.as_list() if isinstance(step, str)), field.key]
                 type_ = payload.fields[field.name].type
-                self._arguments(context, self._of_objects(operation, context, path, field.sets, type_), bound)
+                compiled = self._of_objects(operation, context, path, field.sets, type_)
+                self._allow(context, compiled, path, bound)
+                self._arguments(context, compiled, bound)
 
     def _of_objects(
         self, operation: Operation, context: Context, path: list[str], sets: Sequence[SelectionSetNode],
@@ -201,35 +224,38 @@ class Compiler:
         key = (tuple(path), self._shape(operation, context.variables))
         compiled: Compiled | None = operation.plans.get(key)
         if compiled is None:
-            planner = self._planner(context, operation)
+            planner = self._planner(self.surface, context, operation)
             compiled = _compiled(planner, planner.plan_objects(sets, get_named_type(type_).name))
-            operation.plans.keep(key, compiled)
+            operation.plans.keep(key, compiled, _weight(compiled, key))
         return compiled
 
-    def _prepared(self, context: Context, operation: Operation) -> Prepared:
+    async def _prepared(self, context: Context, operation: Operation) -> Prepared:
         key = self._shape(operation, context.variables)
         prepared: Prepared | None = operation.plans.get(key)
         if prepared is None:
-            prepared = self._prepare(context, operation)
-            operation.plans.keep(key, prepared)
+            if context.large:
+                prepared = await self._aside.do(lambda surface: self._prepare(surface, context, operation))
+            else:
+                prepared = self._prepare(self.surface, context, operation)
+            operation.plans.keep(key, prepared, _weight(prepared.compiled, key))
         return prepared
 
     def _shape(self, operation: Operation, variables: Mapping[str, Any]) -> Any:
         return shape(variables, operation.deciding, operation.cursors) if variables else ()
 
-    def _planner(self, context: Context, operation: Operation) -> Planner:
+    def _planner(self, surface: Surface, context: Context, operation: Operation) -> Planner:
         spreader = Spreader(operation.fragments, context.variables)
-        return Planner(self.surface, spreader, context.variables, self._pages)
+        return Planner(surface, spreader, context.variables, self._pages)
 
-    def _prepare(self, context: Context, operation: Operation) -> Prepared:
+    def _prepare(self, surface: Surface, context: Context, operation: Operation) -> Prepared:
         selected = _selected(context, operation)
-        roots = self.surface.roots
+        roots = surface.roots
         # `__typename` alone needs no database; beside compiled fields it costs their statement nothing.
         constants = {"__typename"} if any(f.name in roots for f in selected) else set()
         compiled = [f for f in selected if f.name in roots or f.name in constants]
         asked = [f for f in selected if f.name in SCHEMA_FIELDS]
         rest = [f for f in selected if f not in compiled and f not in asked]
-        planner = self._planner(context, operation)
+        planner = self._planner(surface, context, operation)
         return Prepared(
             tuple(f.key for f in selected),
             _compiled(planner, planner.plan(compiled)) if compiled else None,
@@ -237,22 +263,31 @@ class Compiler:
             _only(operation, asked) if asked else None,
         )
 
-    async def _read(self, context: Context, compiled: Compiled, variables: Mapping[str, Any] | None = None) -> bytes:
-        arguments = self._arguments(context, compiled, context.variables if variables is None else variables)
+    async def _read(
+        self, context: Context, compiled: Compiled, path: Sequence[str], variables: Mapping[str, Any]
+    ) -> bytes:
+        self._allow(context, compiled, path, variables)
+        if context.large:
+            arguments = await self._aside.do(lambda _: self._arguments(context, compiled, variables))
+        else:
+            arguments = self._arguments(context, compiled, variables)
         data: bytes = await context.services.database.read(
             context.subject.session, compiled.statement.text, arguments
         )
         return data
 
-    def _arguments(self, context: Context, compiled: Compiled, variables: Mapping[str, Any]) -> tuple[Any, ...]:
-        """What the statement takes, unless the subject may not ask for it, or not for so much."""
+    def _allow(
+        self, context: Context, compiled: Compiled, path: Sequence[str], variables: Mapping[str, Any]
+    ) -> None:  # fmt: skip
+        """Raises where the subject may not ask for it, or not for so much in one request. `path` is the field's."""
         for permission in compiled.permissions:
             context.subject.require(permission)
         request = Request(context.subject, context.organization, variables)
-        if cost(compiled.cost, compiled.plan, request) > self._max_cost:
-            raise TooComplex(
-                f"this may ask for more than {self._max_cost:,} rows: nested page sizes multiply; make them smaller"
-            )
+        context.spend(path, cost(compiled.cost, compiled.plan, request))
+
+    def _arguments(self, context: Context, compiled: Compiled, variables: Mapping[str, Any]) -> tuple[Any, ...]:
+        """What the statement takes."""
+        request = Request(context.subject, context.organization, variables)
         binders = compiled.plan.binders
         return tuple(binders[i](request) for i in compiled.statement.parameters)
 
@@ -268,16 +303,36 @@ class Compiler:
     async def _execute(
         self, context: Context, operation: Operation, document: DocumentNode, given: Mapping[str, Any]
     ) -> ExecutionResult:
-        result = execute(
+        executor: Executor[Context] | list[GraphQLError] = StrawberryGraphQLCoreExecutionContext.build(
             self.surface.schema,
             document,
             context_value=context,
-            variable_values=dict(given),
+            raw_variable_values=dict(given),
             operation_name=_name(operation),
             hide_suggestions=True,
-            executor_class=StrawberryGraphQLCoreExecutionContext,
         )
-        return result if isinstance(result, ExecutionResult) else await result
+        if isinstance(executor, list):
+            return ExecutionResult(None, executor)
+        result: Any = executor.execute_operation()
+        executed: ExecutionResult = await result if executor.is_awaitable(result) else result
+        return executed
+
+
+def _coerced(surface: Surface, operation: Operation, given: Mapping[str, Any]) -> dict[str, Any]:
+    definitions = operation.node.variable_definitions or ()
+    values = get_variable_values(surface.schema, definitions, dict(given), max_errors=10, hide_suggestions=True)
+    if isinstance(values, list):
+        raise variable_faults(surface.schema, definitions, given)
+    return values.coerced
+
+
+def _weight(compiled: Compiled | None, key: tuple[Any, ...]) -> int:
+    """What a plan takes of the room for an operation's plans, in plans of the usual length."""
+    length, pending = len(compiled.statement.text) if compiled else 0, [key]
+    while pending:
+        length += 20 * len(each := pending.pop())
+        pending += [part for part in each if isinstance(part, tuple)]
+    return 1 + length // USUAL_STATEMENT
 
 
 def _selected(context: Context, operation: Operation) -> list[Selected]:

@@ -50,6 +50,12 @@ MAX_NESTING = 100
 MAX_HOPS = 5
 """Links that one condition may follow: PostgreSQL plans each further negated one in twice the time."""
 
+MAX_LINKS = 100
+"""Links that all filters of a request follow: PostgreSQL tries the orders in which it could join them."""
+
+MAX_CONDITIONS = 5_000
+"""Conditions in all filters of a request, with those that only hold others."""
+
 AddParameter = Callable[[p.Binder], p.Parameter]
 
 
@@ -61,6 +67,8 @@ class Conditions:
         self._add = add
         self._permissions = permissions
         self._hops = 0
+        self._links_followed = 0
+        self._conditions_made = 0
 
     def where(self, object_type: ObjectType, tree: Tree, path: tuple[str | int, ...]) -> p.Condition:
         """The condition of a `…Where` input on objects of the type. BadInput with the path for what cannot be meant."""
@@ -69,6 +77,7 @@ class Conditions:
         if tree is None:
             return p.EVERYTHING
         assert isinstance(tree, dict)
+        self.count(1 + len(tree), path)
         return p.All(tuple(self._member(object_type, name, sub, (*path, name)) for name, sub in tree.items()))
 
     def _member(self, object_type: ObjectType, name: str, tree: Tree, path: tuple[str | int, ...]) -> p.Condition:
@@ -89,6 +98,12 @@ class Conditions:
                 return self._list(field, tree, path)
             return self._operators(value_of(field), _plain, tree, path, field)
         return self._links(object_type, name, tree, path)
+
+    def count(self, conditions: int, path: tuple[str | int, ...]) -> None:
+        """Takes note of so many more. TooComplex for too many."""
+        self._conditions_made += conditions
+        if self._conditions_made > MAX_CONDITIONS:
+            raise TooComplex(f"the filters hold more than {MAX_CONDITIONS:,} conditions", path[:1])
 
     def compared(self, access: Access, tree: Tree, path: tuple[str | int, ...]) -> p.Condition:
         """The operators' condition on a value that is no field's: arguments are taken as their scalar reads them."""
@@ -180,6 +195,9 @@ class Conditions:
         for quantifier, sub in tree.items():
             if sub is None:
                 continue
+            self._links_followed += 1
+            if self._links_followed > MAX_LINKS:
+                raise TooComplex(f"the filters follow more than {MAX_LINKS} links", path[:1])
             inner = self.where(target, sub, (*path, quantifier))
             if quantifier == "every":
                 parts.append(p.Not(p.Linked(hop, p.Not(inner))))

@@ -1,15 +1,16 @@
 """What one request carries through the executor, and the services that all requests share."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
 from graphql import GraphQLResolveInfo
 
 from fabric.db import Database
 from fabric.document_register import DocumentRegister
-from fabric.errors import NotFound
+from fabric.errors import NotFound, TooComplex
+from fabric.graph import Budget
 from fabric.graphs import Graphs
 from fabric.links import Links
 from fabric.objects import Objects
@@ -19,6 +20,8 @@ from fabric.subject import Subject
 from fabric.types import Types
 from fabric.webhook_registry import Registry
 from graphql_api.channels import Channels
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One request."""
+    """One request. `large` says that its document or its variables may keep the processor busy."""
 
     services: Services
     subject: Subject
@@ -46,8 +49,22 @@ class Context:
     request_id: str
     reader: "Reader"
     variables: dict[str, Any]
+    budget: Budget
+    """What all walks of the link graph share, however many there are."""
+    large: bool = False
     batches: dict[Any, Any] = field(default_factory=dict)
     """What `graphql_api.batches` gathers, and what fields count that are asked for many times."""
+    spent: dict[tuple[str, ...], int] = field(default_factory=dict)
+    """Rows that may be read, by the field that reads them: its path without places in lists."""
+
+    def spend(self, path: Sequence[str | int], rows: int) -> None:
+        """TooComplex where this field and those before it may read more than one request may."""
+        self.spent[tuple(step for step in path if isinstance(step, str))] = rows
+        most = self.services.settings.max_cost
+        if sum(self.spent.values()) > most:
+            raise TooComplex(
+                f"this may ask for more than {most:,} rows: nested page sizes multiply; make them smaller"
+            )
 
     def read_id(self, value: str, *path: str | int) -> UUID:
         """An `ID` argument. What is no id names nothing, so it is not found."""
@@ -63,8 +80,8 @@ Info: TypeAlias = GraphQLResolveInfo[Context]
 class Reader(Protocol):
     """The compiler, as the executor's fields use it."""
 
-    def check_document(self, text: str) -> None:
-        """Raises as `Documents.check` does."""
+    async def checking(self, work: Callable[[Callable[[str], None]], T]) -> T:
+        """What the work makes of a function that raises as `Documents.check` does, beside the event loop."""
 
     async def read_objects(self, context: Context, info: Info, object_ids: Sequence[UUID]) -> list[Any]:
         """What the field selects of these objects, in their order, by response keys."""

@@ -1,6 +1,7 @@
 """Documents: parsed, checked against the limits and validated once for each schema and text, then kept."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -35,8 +36,20 @@ from graphql_api.caches import Cache, CacheCounts
 from graphql_api.plain_variables import PlainVariables
 
 PLANS_PER_OPERATION = 64
+USUAL_LENGTH = 1_000
+"""Characters of a document; a longer one takes the room of several."""
+
 MAX_NESTING = 100
 """Levels of everything that nests, fragments included: what the recursion of all later steps can bear."""
+
+TOGETHER = 5
+"""What all operations and fragments of a document may amount to, in documents of the most tokens each."""
+
+MAX_ALIAS = 200
+"""Characters of an alias: each row of an answer repeats it."""
+
+MOST_ERRORS = 5
+"""That one document is told; graphql-core words each with the whole value that it is about."""
 
 MAX_REPEATED = 50_000
 """Pairs of fields of one name in one place, each of which validation compares."""
@@ -80,6 +93,7 @@ class NumbersInRangeRule(ASTValidationRule):
 
 
 _RULES = (*specified_rules, NumbersInRangeRule)
+_SUGGESTION = re.compile(r",? did you mean ", re.IGNORECASE)
 
 
 class Invalid(Exception):
@@ -91,8 +105,8 @@ class Invalid(Exception):
 
 
 def message_of(error: GraphQLError) -> str:
-    # One of graphql-core's rules suggests even when told not to.
-    return error.message.partition(" Did you mean")[0]
+    # One of graphql-core's rules suggests even when told not to, and so does its lexer.
+    return _SUGGESTION.split(error.message, maxsplit=1)[0]
 
 
 @dataclass(slots=True)
@@ -128,22 +142,30 @@ class Documents:
         self._counts = counts or CacheCounts()
         self._known: Cache[tuple[str, str | None], Operation] = Cache(capacity, self._counts.documents)
 
+    def known(self, text: str, name: str | None) -> Operation | None:
+        """The operation, if it has been prepared before."""
+        return self._known.get((text, name))
+
     def operation(self, text: str, name: str | None) -> Operation:
         """Invalid, TooComplex or BadInput for what cannot run."""
-        known = self._known.get((text, name))
+        known = self.known(text, name)
         if known is None:
-            known = self._prepare(text, name)
-            self._known.keep((text, name), known)
+            known = self.prepare(text, name)
         return known
 
-    def check(self, text: str) -> None:
-        """Invalid, TooComplex or BadInput for what has no operation that could run."""
-        document = self._valid(text)
+    def check(self, text: str, schema: GraphQLSchema | None = None) -> None:
+        """Invalid, TooComplex or BadInput for what has no operation that could run. `schema` is an equal one."""
+        document = self.valid(text, schema)
         if not any(isinstance(d, OperationDefinitionNode) for d in document.definitions):
             raise BadInput("the document has no operation")
 
-    def _prepare(self, text: str, name: str | None) -> Operation:
-        document = self._valid(text)
+    def prepare(self, text: str, name: str | None, document: DocumentNode | None = None) -> Operation:
+        """As `operation`, for one that is not known; `document` is what `valid` has made of the text, if it has."""
+        operation = self._prepared(document or self.valid(text), name)
+        self._known.keep((text, name), operation, 1 + len(text) // USUAL_LENGTH)
+        return operation
+
+    def _prepared(self, document: DocumentNode, name: str | None) -> Operation:
         node = get_operation_ast(document, name)
         if node is None:
             raise BadInput("the document has no such operation" if name else "name the operation: there are several")
@@ -153,7 +175,8 @@ class Documents:
         plain = PlainVariables(self._schema, node.variable_definitions or ())
         return Operation(node, document, fragments, deciding, cursors, plain, plans)
 
-    def _valid(self, text: str) -> DocumentNode:
+    def valid(self, text: str, schema: GraphQLSchema | None = None) -> DocumentNode:
+        """The document, which belongs to no schema. Invalid or TooComplex; `schema` is an equal one to judge it by."""
         try:
             document = parse(text, no_location=False, max_tokens=self._limits.tokens)
         except GraphQLError as error:
@@ -163,7 +186,9 @@ class Documents:
             raise Invalid([error]) from None
         _check_limits(document, self._limits)
         rules = _RULES if self._limits.introspection else (*_RULES, NoSchemaIntrospectionCustomRule)
-        errors = validate(self._schema, document, rules, max_errors=10, hide_suggestions=True)
+        errors = validate(
+            schema or self._schema, document, rules, max_errors=MOST_ERRORS, hide_suggestions=True
+        )
         if any(e.message in _BEYOND for e in errors):
             raise TooComplex("the document repeats too many fields, or introspects too deeply")
         if errors:
@@ -175,16 +200,27 @@ def _check_limits(document: DocumentNode, limits: DocumentLimits) -> None:
     """Counts what an operation amounts to with its fragments spread, each spread anew, before anything is validated."""
     fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
     unused = dict(fragments)
+    together = 0
+
+    def add(counter: _Counter) -> None:
+        # Validation looks at what all operations spread, whichever of them is to run.
+        nonlocal together
+        together += counter.selections
+        if together > TOGETHER * limits.tokens:
+            raise TooComplex("the document's operations spread their fragments into too many fields")
+
     for definition in document.definitions:
         if isinstance(definition, OperationDefinitionNode):
             counter = _Counter(fragments, limits, unused)
             counter.directives += len(definition.directives or ())
             counter.count(definition.selection_set, 1, (), {})
+            add(counter)
     # An error, but validation looks at all of them before it says so.
     counter = _Counter(fragments, limits, unused)
     while unused:
         name, fragment = unused.popitem()
         counter.count(fragment.selection_set, 1, (name,), {})
+    add(counter)
 
 
 _Names: TypeAlias = "dict[str, tuple[list[None], _Names]]"
@@ -213,7 +249,10 @@ class _Counter:
         for node in selections.selections:
             self.selections += 1
             self.directives += len(node.directives or ())
-            self.aliases += isinstance(node, FieldNode) and node.alias is not None
+            if isinstance(node, FieldNode) and node.alias is not None:
+                self.aliases += 1
+                if len(node.alias.value) > MAX_ALIAS:
+                    raise TooComplex(f"an alias has more than {MAX_ALIAS} characters")
             self.check()
             if isinstance(node, FieldNode):
                 others, below = names.setdefault((node.alias or node.name).value, ([], {}))

@@ -69,7 +69,7 @@ class ExportOverHTTP:
         media_type, spreadsheet = _wanted(request)
         subject, organization = await admitted(self._pipeline.gate, request)
         services = self._pipeline.services
-        asked = await asked_by(request, services.settings.max_body_bytes)
+        asked = await asked_by(request, services.settings)
         prepared = await self._pipeline.prepare(asked, subject)
         context = prepared.context(services, subject, organization, request.state.request_id)
         items = prepared.items(context)

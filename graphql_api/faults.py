@@ -11,6 +11,10 @@ from fabric.errors import BadInput, Conflict, FabricError, NotFound, Several, To
 MOST_TOLD = 10
 
 
+class _Enough(Exception):
+    """As many faults are found as are told."""
+
+
 def variable_faults(
     schema: GraphQLSchema, definitions: Iterable[VariableDefinitionNode], given: Mapping[str, Any]
 ) -> FabricError:
@@ -23,14 +27,19 @@ def variable_faults(
 
         def note(error: GraphQLError, path: list[str | int], name: str = name) -> None:
             faults.append(BadInput(error.message, (name, *path)))
+            # Of each fault graphql-core words the whole value, so that all of them would take very long.
+            if len(faults) == MOST_TOLD:
+                raise _Enough
 
         try:
             validate_input_value(given.get(name, Undefined), type_, note, hide_suggestions=True)
+        except _Enough:
+            break
         except RecursionError:
             faults.clear()
             break
     # None at all: what a later step would make of the values is nested beyond what it bears.
-    return Several(faults[:MOST_TOLD]) if faults else TooComplex("the variables are nested too deeply")
+    return Several(faults) if faults else TooComplex("the variables are nested too deeply")
 
 
 def beside_input(error: FabricError) -> FabricError:

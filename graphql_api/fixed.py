@@ -134,23 +134,23 @@ class Query:
     async def type_definitions(self, info: Asked, names: list[str] | None = None) -> list[TypeDefinition]:
         catalogue = await _catalogue(info.context)
         wanted = catalogue.types.keys() & set(names) if names is not None else catalogue.types.keys()
-        return _described(info.context, catalogue, wanted)
+        return _described(info, catalogue, wanted)
 
     @strawberry.field
     async def type_definition(self, info: Asked, type_name: str) -> TypeDefinition | None:
         catalogue = await _catalogue(info.context)
-        return next(iter(_described(info.context, catalogue, {type_name} & catalogue.types.keys())), None)
+        return next(iter(_described(info, catalogue, {type_name} & catalogue.types.keys())), None)
 
 
 @strawberry.type
 class Mutation:
     @strawberry.mutation(description="Makes or changes one type.")
     async def define_type(self, info: Asked, definition: Json) -> DefineTypePayload:
-        return await _define(info.context, [definition], single=True)
+        return await _define(info, [definition], single=True)
 
     @strawberry.mutation(description="Makes or changes several types that may refer to each other, all or none.")
     async def define_types(self, info: Asked, definitions: list[Json]) -> DefineTypePayload:
-        return await _define(info.context, definitions, single=False)
+        return await _define(info, definitions, single=False)
 
     @strawberry.mutation(description="Takes a type away that no object is left of.")
     async def retire_type(self, info: Asked, type_name: str) -> RetireTypePayload:
@@ -161,7 +161,8 @@ class Mutation:
     async def register_documents(self, info: Asked, texts: list[str]) -> RegisterDocumentsPayload:
         context = info.context
         context.subject.require("document:register")
-        raise_any([fault.under("texts") for fault in faults(texts, context.reader.check_document)])
+        found = await context.reader.checking(lambda check: faults(texts, check))
+        raise_any([fault.under("texts") for fault in found])
         new = await context.services.documents.register(context.subject, texts, request_id=context.request_id)
         return RegisterDocumentsPayload(document_ids=[document_id(text) for text in texts], changed=bool(new))
 
@@ -244,15 +245,21 @@ async def _catalogue(context: Context) -> Catalogue:
     return await context.services.types.catalogue(context.subject.session)
 
 
-async def _define(context: Context, definitions: list[Any], *, single: bool) -> DefineTypePayload:
-    subject, types = context.subject, context.services.types
+MAX_DEFINITIONS = 1_000
+"""That are read at once."""
+
+
+async def _define(info: Asked, definitions: list[Any], *, single: bool) -> DefineTypePayload:
+    if len(definitions) > MAX_DEFINITIONS:
+        raise BadInput(f"at most {MAX_DEFINITIONS:,} definitions at once", ("definitions",))
+    subject, types = info.context.subject, info.context.services.types
     try:
-        changed = await types.define(subject, context.organization.lattice, definitions)
+        changed = await types.define(subject, info.context.organization.lattice, definitions)
     except FabricError as error:
         raise _led(error, single=single) from None
     catalogue = await types.catalogue(subject.session)
     names = {d["typeName"] for d in definitions} & catalogue.types.keys()
-    return DefineTypePayload(changed=changed, type_definitions=_described(context, catalogue, names))
+    return DefineTypePayload(changed=changed, type_definitions=_described(info, catalogue, names))
 
 
 def _led(error: FabricError, *, single: bool) -> FabricError:
@@ -263,8 +270,14 @@ def _led(error: FabricError, *, single: bool) -> FabricError:
     return type(error)(error.message, ("definition" if single else "definitions", *path))
 
 
-def _described(context: Context, catalogue: Catalogue, names: Collection[str]) -> list[TypeDefinition]:
-    decode = context.organization.lattice.decode
+DEFINITION_ROWS = 10
+"""What each member of a definition counts as among the rows of a request."""
+
+
+def _described(info: Asked, catalogue: Catalogue, names: Collection[str]) -> list[TypeDefinition]:
+    types = [catalogue.types[name] for name in sorted(names)]
+    info.context.spend(info.path.as_list(), DEFINITION_ROWS * sum(1 + len(t.fields) + len(t.links) for t in types))
+    decode = info.context.organization.lattice.decode
     return [
         TypeDefinition(
             type_name=t.name,
@@ -276,8 +289,7 @@ def _described(context: Context, catalogue: Catalogue, names: Collection[str]) -
             field_schema=Json(as_document(t, decode)),
             ui_schema=Json(t.ui_schema) if t.ui_schema is not None else None,
         )
-        for name in sorted(names)
-        if (t := catalogue.types[name])
+        for t in types
     ]
 
 

@@ -279,7 +279,7 @@ class _Asked:
             relations=given.get("relations"),
         )  # fmt: skip
         return cls(
-            view, given, Budget(settings.max_graph_links), settings.max_graph_depth, settings.default_page_size,
+            view, given, context.budget, settings.max_graph_depth, settings.default_page_size,
             settings.max_page_size,
         )  # fmt: skip
 

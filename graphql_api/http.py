@@ -53,7 +53,7 @@ class GraphQLOverHTTP:
         try:
             media_type = negotiated(request.headers.get("accept"), _OFFERS, JSON)
             subject, organization = await admitted(self._pipeline.gate, request)
-            asked = await asked_by(request, self._pipeline.services.settings.max_body_bytes)
+            asked = await asked_by(request, self._pipeline.services.settings)
             prepared = await self._pipeline.prepare(asked, subject)
             context = prepared.context(self._pipeline.services, subject, organization, request_id)
             if prepared.operation.is_subscription:

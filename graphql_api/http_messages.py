@@ -1,5 +1,6 @@
 """HTTP requests that carry a GraphQL request, and answers to them: what all addresses have in common."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from starlette.responses import Response
 
 from fabric.errors import BadInput, FabricError, Internal, RateLimited, TimedOut, TooComplex, Unauthenticated
 from fabric.organizations import Organization
+from fabric.settings import Settings
 from fabric.subject import SESSION_LABEL_HEADER, Subject
 from graphql_api.authentication import Gate
 from graphql_api.documents import Invalid
@@ -51,7 +53,7 @@ async def admitted(gate: Gate, request: Request) -> tuple[Subject, Organization]
         raise NotGraphQL(400, error) from None
 
 
-async def asked_by(request: Request, max_body_bytes: int) -> Asked:
+async def asked_by(request: Request, settings: Settings) -> Asked:
     """What is asked: a POST's body, or the parameters of any other request. NotGraphQL for what is neither."""
     if request.method != "POST":  # HEAD is a GET whose answer stays unsaid
         given: dict[str, Any] = dict(request.query_params)
@@ -64,24 +66,29 @@ async def asked_by(request: Request, max_body_bytes: int) -> Asked:
         raise NotGraphQL(415, f"send {JSON}")
     if parameters.get("charset", "utf-8") not in ("utf-8", "utf8"):
         raise NotGraphQL(415, "send UTF-8")
-    content = _parsed(await _body(request, max_body_bytes))
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise NotGraphQL(415, "send it without a Content-Encoding")
+    content = _parsed(await _body(request, settings.max_body_bytes, settings.body_timeout_seconds))
     if not isinstance(content, dict):
         raise NotGraphQL(400, "a GraphQL request is a JSON object; several in one are not taken")
     return _checked(content)
 
 
-async def _body(request: Request, limit: int) -> bytes:
-    """The body, never more of it in memory than is allowed."""
+async def _body(request: Request, limit: int, seconds: float) -> bytes:
+    """The body, never more of it in memory than is allowed, nor waited for longer."""
     too_large = NotGraphQL(413, f"the body is larger than {limit:,} bytes")
     if int(request.headers.get("content-length") or 0) > limit:
         raise too_large
     chunks, size = [], 0
     try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > limit:
-                raise too_large
-            chunks.append(chunk)
+        async with asyncio.timeout(seconds):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > limit:
+                    raise too_large
+                chunks.append(chunk)
+    except TimeoutError:
+        raise NotGraphQL(408, "the body took too long to arrive", {"connection": "close"}) from None
     except ClientDisconnect:
         raise NotGraphQL(400, "the body ended early") from None
     return b"".join(chunks)

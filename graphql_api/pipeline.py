@@ -6,8 +6,11 @@ from typing import Any
 
 from fabric.document_register import document_id, is_document_id
 from fabric.errors import BadInput
+from fabric.graph import Budget
 from fabric.organizations import Organization
 from fabric.subject import Subject
+from graphql_api import variables
+from graphql_api.aside import LARGE_TEXT, LARGE_VALUES
 from graphql_api.authentication import Gate
 from graphql_api.compiler import Compiler, Items, OperationReader, Outcome
 from graphql_api.context import Context, Services
@@ -67,17 +70,21 @@ def _document_id(given: Mapping[str, Any]) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An operation, valid against the schema of who asks, with its variables as they were sent."""
+    """An operation, valid against the schema of who asks, with its variables as they were sent and as they are meant.
+
+    `large` says that running it may keep the processor busy.
+    """
 
     compiler: Compiler
     operation: Operation
     given: Mapping[str, Any]
+    variables: dict[str, Any]
+    large: bool
 
     def context(self, services: Services, subject: Subject, organization: Organization, request_id: str) -> Context:
-        """What it runs in. BadInput or Several, with paths, for variables that do not fit."""
-        variables = self.compiler.variables(self.operation, self.given)
         reader = OperationReader(self.compiler, self.operation)
-        return Context(services, subject, organization, request_id, reader, variables)
+        budget = Budget(services.settings.max_graph_links)
+        return Context(services, subject, organization, request_id, reader, self.variables, budget, self.large)
 
     def stream(self, context: Context) -> AsyncGenerator[bytes, None]:
         """The payloads of a subscription, each the JSON of a GraphQL response; close it to end it (`aclose`).
@@ -104,17 +111,26 @@ class Pipeline:
         self._persisted = Persisted(services.documents, services.settings)
 
     async def prepare(self, asked: Asked, subject: Subject) -> Prepared:
-        """Raises as `Persisted.text` and `Documents.operation` do."""
+        """Raises as `Persisted.text` and `Documents.operation` do.
+
+        BadInput or Several, with paths, for variables that do not fit; TooComplex for too many.
+        """
+        values = variables.count(asked.variables, self.services.settings.max_values)
         text = await self._persisted.text(asked.query, asked.document_id, subject.session)
-        prepared = await self.prepare_own(text, asked.variables, subject, asked.operation_name)
+        prepared = await self.prepare_own(text, asked.variables, subject, asked.operation_name, values > LARGE_VALUES)
         if asked.query is not None and asked.document_id is not None:
             self._persisted.leave(text, subject.session)
         return prepared
 
     async def prepare_own(
-        self, text: str, variables: Mapping[str, Any], subject: Subject, name: str | None = None
+        self, text: str, given: Mapping[str, Any], subject: Subject, name: str | None = None, many: bool = False
     ) -> Prepared:
-        """Of a document that may run, such as the server's own. Raises as `Documents.operation` does."""
+        """Of a document that may run, such as the server's own; `many` says that the variables take long to read.
+
+        Raises as `Documents.operation` does; BadInput or Several, with paths, for variables that do not fit.
+        """
         catalogue = await self.services.types.catalogue(subject.session)
         compiler = self._surfaces.compiler(subject.organization_id, catalogue)
-        return Prepared(compiler, compiler.operation(text, name), variables)
+        operation = await compiler.found(text, name)
+        meant = await compiler.meant(operation, given, many=many)
+        return Prepared(compiler, operation, given, meant, many or len(text) > LARGE_TEXT)

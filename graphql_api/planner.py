@@ -31,6 +31,12 @@ from graphql_api.selection import Selected, Spreader
 MAX_PARAMETERS = 2_000
 """Values that one statement takes; a list is one."""
 
+MAX_OUTPUTS = 10_000
+"""What the rows of a plan give in all. Types that differ are planned each by itself, at every level anew."""
+
+LINK_OUTPUTS = 10
+"""What a link counts as among them."""
+
 OBJECT_IDS = "@objects"
 """Not a name that a document's variable can have."""
 
@@ -57,6 +63,7 @@ class Planner:
         self._orderings = Orderings(self._types, self.permissions)
         self._names: p.Parameter | None = None
         self._named = False
+        self._outputs_planned = 0
 
     def plan(self, fields: Sequence[Selected]) -> p.Plan:
         """The plan of these fields of Query."""
@@ -194,7 +201,13 @@ class Planner:
         return p.Row(tuple(variants))
 
     def _outputs(self, selected: Sequence[Selected], types: Sequence[ObjectType]) -> p.Outputs:
+        self._count(len(selected))
         return tuple((field.key, self._output(field, types)) for field in selected)
+
+    def _count(self, outputs: int) -> None:
+        self._outputs_planned += outputs
+        if self._outputs_planned > MAX_OUTPUTS:
+            raise TooComplex("this asks for too many fields of too many types at once")
 
     def _type_name(self, types: Sequence[ObjectType]) -> p.Output:
         if len(types) == 1:
@@ -236,6 +249,7 @@ class Planner:
 
     def _link(self, field: Selected, t: ObjectType, link: LinkField) -> p.Output:
         self.permissions.add("link:read")
+        self._count(LINK_OUTPUTS)
         target = self._types[link.target]
         hop = p.Hop(link.relation, link.outgoing, target.family)
         if not link.many:

@@ -13,6 +13,12 @@ from graphql_api.documents import Invalid, message_of
 
 log = structlog.stdlib.get_logger(__name__)
 
+MESSAGE_LENGTH = 1_000
+STEP_LENGTH = 200
+"""Characters of a message and of one step of a path: they repeat what was sent, which can be long, in many errors."""
+
+MOST_LOCATIONS = 10
+
 
 def format_errors(errors: Iterable[Exception], request_id: str) -> list[dict[str, Any]]:
     """What the caller is told. What is not meant for callers is logged, and told as INTERNAL with the request's id."""
@@ -32,8 +38,8 @@ def _format(error: Exception, request_id: str) -> list[dict[str, Any]]:
     if isinstance(error, FabricError) and not isinstance(error, Internal):
         extensions: dict[str, Any] = {"code": error.code}
         if error.path:
-            extensions["inputPath"] = list(error.path)
-        return [{"message": error.message, "extensions": extensions}]
+            extensions["inputPath"] = _steps(error.path)
+        return [{"message": _short(error.message, MESSAGE_LENGTH), "extensions": extensions}]
     if isinstance(error, RecursionError):
         return [{"message": "the request is nested too deeply", "extensions": {"code": TooComplex.code}}]
     log.error("request failed", outline=Outline.of(error.__cause__ or error))
@@ -42,16 +48,25 @@ def _format(error: Exception, request_id: str) -> list[dict[str, Any]]:
 
 
 def _of_document(error: GraphQLError) -> dict[str, Any]:
-    return {"message": message_of(error), **_place(error), "extensions": {"code": "BAD_USER_INPUT"}}
+    message = _short(message_of(error), MESSAGE_LENGTH)
+    return {"message": message, **_place(error), "extensions": {"code": "BAD_USER_INPUT"}}
 
 
 def _place(error: GraphQLError) -> dict[str, Any]:
     place: dict[str, Any] = {}
     if error.locations:
-        place["locations"] = [location.formatted for location in error.locations]
+        place["locations"] = [location.formatted for location in error.locations[:MOST_LOCATIONS]]
     if error.path:
         place["path"] = list(error.path)
     return place
+
+
+def _steps(path: Iterable[str | int]) -> list[str | int]:
+    return [_short(step, STEP_LENGTH) if isinstance(step, str) else step for step in path]
+
+
+def _short(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def code_of(told: Sequence[Mapping[str, Any]]) -> str:

@@ -14,11 +14,12 @@ from fabric.pool import Pool
 pytestmark = pytest.mark.anyio
 
 SIZE = 2
+PATIENCE = 30.0
 
 
 @pytest.fixture
 async def pool(server_url: str) -> AsyncIterator[Pool]:
-    pool = Pool(await asyncpg.create_pool(server_url, min_size=1, max_size=SIZE))
+    pool = Pool(await asyncpg.create_pool(server_url, min_size=1, max_size=SIZE), PATIENCE)
     yield pool
     await pool.close()
 
@@ -114,7 +115,7 @@ async def test_what_was_lost_on_the_way_to_the_next_is_replaced(pool: Pool) -> N
 async def test_who_cannot_be_connected_blocks_nobody(
     server_url: str, admin_url: str, database_name: str
 ) -> None:  # fmt: skip
-    pool = Pool(await asyncpg.create_pool(server_url, min_size=0, max_size=1))
+    pool = Pool(await asyncpg.create_pool(server_url, min_size=0, max_size=1), PATIENCE)
     await run_sql(admin_url, f"alter database {database_name} connection limit 0")
     for _ in range(3):
         with pytest.raises(asyncpg.TooManyConnectionsError):
@@ -146,7 +147,7 @@ async def test_cancelled_queries_leave_connections_that_answer_for_nobody_else(p
 
 
 async def test_closing_waits_for_those_who_are_at_work(server_url: str) -> None:
-    pool = Pool(await asyncpg.create_pool(server_url, min_size=1, max_size=SIZE))
+    pool = Pool(await asyncpg.create_pool(server_url, min_size=1, max_size=SIZE), PATIENCE)
 
     async def work() -> int:
         async with pool.acquire() as connection:
@@ -163,9 +164,19 @@ async def test_closing_waits_for_those_who_are_at_work(server_url: str) -> None:
 
 
 async def test_closing_does_not_wait_for_ever(server_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pools, "PATIENCE", 0.1)
-    pool = Pool(await asyncpg.create_pool(server_url, min_size=1, max_size=SIZE))
+    monkeypatch.setattr(pools, "CLOSING", 0.1)
+    pool = Pool(await asyncpg.create_pool(server_url, min_size=1, max_size=SIZE), PATIENCE)
     connection = await pool.take()
     await asyncio.wait_for(pool.close(), 10)
     with pytest.raises(asyncpg.InterfaceError):
         await connection.fetchval("select 1")
+
+
+async def test_who_waits_too_long_goes_without_and_takes_nothing_along(server_url: str) -> None:
+    pool = Pool(await asyncpg.create_pool(server_url, min_size=1, max_size=1), 0.1)
+    async with pool.acquire():
+        with pytest.raises(TimeoutError):
+            await pool.take()
+    assert await asyncio.gather(*(backend(pool) for _ in range(5)))
+    assert pool.counts() == {"idle": 1, "busy": 0}
+    await pool.close()

@@ -16,6 +16,7 @@ from fabric.db import Database
 from fabric.document_register import DocumentRegister
 from fabric.events import COLUMNS
 from fabric.feed import Feed
+from fabric.graph import Budget
 from fabric.graphs import Graphs
 from fabric.labels import Label, Lattice
 from fabric.links import Links
@@ -130,7 +131,7 @@ class Ground:
         given = variables or {}
         coerced = compiler.variables(operation, given)
         reader = OperationReader(compiler, operation)
-        context = Context(self.services, subject, organization, "request", reader, coerced)
+        context = Context(self.services, subject, organization, "request", reader, coerced, Budget(1_000))
         return await compiler.run(context, operation, given)
 
     async def ask(
