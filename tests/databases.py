@@ -1,5 +1,6 @@
 """What tests say to their databases beside the fixtures of conftest.py."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -28,3 +29,18 @@ async def run_sql(url: str, sql: str, *args: Any) -> list[asyncpg.Record]:
         return list(await connection.fetch(sql, *args))
     finally:
         await connection.close()
+
+
+_HELD_BACK = """
+select from pg_stat_activity where backend_xid is not null and datname is distinct from current_database()
+  and backend_xid::text::bigint < $1"""
+
+
+async def settled(url: str) -> None:
+    """Waits for what other tests' transactions hold back: they are of the same cluster, if not of this database."""
+    [[begun]] = await run_sql(url, "select pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
+    for _ in range(3_000):
+        if not await run_sql(url, _HELD_BACK, begun):
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("another transaction does not end")

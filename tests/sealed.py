@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
-from databases import run_sql
+from databases import run_sql, settled
 
 from fabric import checkpoints
 from fabric.checkpoints import Checkpoint
@@ -44,6 +44,7 @@ class Ground:
             await append(transaction, "ann", entries)
 
     async def seal(self, known: dict[Any, Any] | None = None) -> Pass:
+        await settled(self.admin_url)
         return await seal(self.database, self.id, self.key, self.trusted, known or {})
 
     async def verify(

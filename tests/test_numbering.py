@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from databases import run_sql, url_of
+from databases import run_sql, settled, url_of
 from sealed import HIGH, LOW, Ground
 
 from fabric.db import Database
@@ -40,6 +40,7 @@ async def moved_far(ground: Ground) -> None:
 
 
 async def topics(ground: Ground, after: Position = BEGINNING) -> list[tuple[int, int]]:
+    await settled(ground.admin_url)
     async with ground.database.following(ground.id) as transaction:
         events = (await read_page(transaction, after)).events
         return [(e.label, e.data["n"]["after"]) for e in events]

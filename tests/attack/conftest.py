@@ -15,6 +15,7 @@ from http_server import TYPES, Tenant
 from processes import Process
 
 from fabric.settings import PREFIX, Settings
+from graphql_api.metrics import Metrics
 
 __all__ = ["_alive_afterwards", "assets", "organization", "other_organization", "pair", "server"]
 
@@ -38,7 +39,7 @@ def process(request: pytest.FixtureRequest, server_url: str, admin_url: str, tmp
                 time.sleep(0.05)
             with httpx.Client(base_url=found[1], timeout=60) as client:
                 settings = Settings(data_dir=tmp_path, log_format="json")
-                yield Process(found[1], server_url, admin_url, settings, client, started.pid)
+                yield Process(found[1], server_url, admin_url, settings, client, Metrics(), started.pid)
         finally:
             started.terminate()
 

@@ -55,7 +55,7 @@ def locked(server: Server, table: str) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def hasty(new_server: MakeServer) -> Iterator[Server]:
     """A server of two connections, whose statements may take half a second."""
-    with new_server({"statement_timeout_seconds": 0.5, "pool_size": 2}) as server:
+    with new_server({"statement_timeout_seconds": 0.5, "pool_size": 2, "max_exports": 1}) as server:
         yield server
 
 

@@ -19,6 +19,7 @@ from fabric.labels import Label
 from fabric.organizations import Organization
 
 OBJECTS, LINKS, NEIGHBOURS = 1_000_000, 300_000, 100
+BATCH = 50_000
 SIZES = 10_000
 LOW, HIGH = "UNCLASSIFIED", "SECRET/ALPHA"
 PAGE = 100
@@ -43,7 +44,7 @@ select $1, md5(i::text)::uuid, v.label, 'Part',
        jsonb_build_object('code', lpad((i::bigint * 7919 % {OBJECTS})::text, 7, '0'), 'size#i', i % {SIZES},
                           'name', 'part ' || i),
        1, case when v.label = 0 and i % 11 = 0 then $2::bigint end
-from generate_series(0, {OBJECTS} - 1) i
+from generate_series($3::int, $4::int - 1) i
 cross join lateral unnest(case when i % 11 = 0 then array[0, $2::bigint] else array[0::bigint] end) v(label)"""
 
 _LINK = f"""
@@ -104,17 +105,20 @@ async def _fill(ground: Ground) -> _Million:
     organization = await ground.organization()
     await ground.types.define(ground.subject(organization, LOW), organization.lattice, [_DEFINITION])
     admin, id_ = ground.admin, organization.organization_id
-    async with admin.transaction():
-        # Without triggers, since the rows are as they would leave them, and with indexes made when the rows are there.
-        await admin.execute("set local session_replication_role = replica; set local maintenance_work_mem = '256MB'")
-        made = await admin.fetch(_INDEXES)
-        for index in made:
-            await admin.execute(f"drop index {index['name']}")
-        await admin.execute(_FILL, id_, organization.lattice.encode(Label.parse(HIGH)))
-        await admin.execute(_LINK, id_)
-        await admin.execute(_NEIGHBOURS, NEIGHBOURS)
-        for index in made:
-            await admin.execute(index["definition"])
+    # Without triggers, since the rows are as they would leave them, and with indexes made when the rows are there. In
+    # short transactions: a long one would hold back whoever follows events in this cluster, other tests among them.
+    await admin.execute("set session_replication_role = replica; set maintenance_work_mem = '256MB'")
+    made = await admin.fetch(_INDEXES)
+    for index in made:
+        await admin.execute(f"drop index {index['name']}")
+    high = organization.lattice.encode(Label.parse(HIGH))
+    for first in range(0, OBJECTS, BATCH):
+        await admin.execute(_FILL, id_, high, first, first + BATCH)
+    await admin.execute(_LINK, id_)
+    await admin.execute(_NEIGHBOURS, NEIGHBOURS)
+    for index in made:
+        await admin.execute(index["definition"])
+    await admin.execute("reset session_replication_role")
     await indexes.reconcile(ground.admin_url)
     await admin.execute("analyze fabric.objects; analyze fabric.links")
     return _Million(ground, organization)

@@ -277,8 +277,8 @@ def test_it_is_an_attachment_that_no_cache_keeps(listed: Tenant) -> None:
     assert found.headers["cache-control"] == "no-store"
     assert found.headers["x-content-type-options"] == "nosniff"
     assert found.headers["x-request-id"]
-    aliased = export(listed, "{ %s: assets { nodes { name } } }" % ("a_9" * 1_000), form=CSV)
-    assert aliased.headers["content-disposition"] == f'attachment; filename="{("a_9" * 1_000)[:100]}.csv"'
+    aliased = export(listed, "{ %s: assets { nodes { name } } }" % ("a_9" * 60), form=CSV)
+    assert aliased.headers["content-disposition"] == f'attachment; filename="{("a_9" * 60)[:100]}.csv"'
 
 
 @pytest.mark.parametrize(
