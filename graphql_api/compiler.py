@@ -286,9 +286,11 @@ class Compiler:
         context.spend(path, cost(compiled.cost, compiled.plan, request))
 
     def _arguments(self, context: Context, compiled: Compiled, variables: Mapping[str, Any]) -> tuple[Any, ...]:
-        """What the statement takes."""
+        """What the statement takes. BadInput for values that it cannot have, and for cursors that were made up."""
         request = Request(context.subject, context.organization, variables)
         binders = compiled.plan.binders
+        for seal in compiled.plan.seals:
+            seal(request)
         return tuple(binders[i](request) for i in compiled.statement.parameters)
 
     def executor(self, context: Context, operation: Operation, given: Mapping[str, Any]) -> Executor[Context]:

@@ -58,6 +58,7 @@ class Planner:
         self._variables = variables
         self._limits = limits
         self._binders: list[p.Binder] = []
+        self._seals: list[p.Binder] = []
         self.permissions = {"object:read"}
         self._conditions = Conditions(surface.catalogue, self._add, self.permissions)
         self._orderings = Orderings(self._types, self.permissions)
@@ -67,8 +68,10 @@ class Planner:
 
     def plan(self, fields: Sequence[Selected]) -> p.Plan:
         """The plan of these fields of Query."""
-        roots = tuple((field.key, self._root(field)) for field in fields)
-        return p.Plan(roots, tuple(self._binders))
+        return self._planned((field.key, self._root(field)) for field in fields)
+
+    def _planned(self, roots: Iterable[tuple[str, p.Root]]) -> p.Plan:
+        return p.Plan(tuple(roots), tuple(self._binders), tuple(self._seals))
 
     def plan_objects(self, sets: Sequence[SelectionSetNode], type_name: str) -> p.Plan:
         """The plan that reads a selection of the objects in the variable `OBJECT_IDS`, under the key `objects`.
@@ -79,7 +82,7 @@ class Planner:
         wanted = self._add(lambda r: r.variables[OBJECT_IDS])
         self._named = True
         row = self._row(sets, types)
-        return p.Plan((("objects", p.ByIds(types, wanted, row)),), tuple(self._binders))
+        return self._planned([("objects", p.ByIds(types, wanted, row))])
 
     def plan_items(self, fields: Sequence[Selected]) -> tuple[p.Plan, p.Parameter]:
         """The plan of one connection's nodes or edges, a page at a time, and how many of them in all; None is all.
@@ -101,7 +104,7 @@ class Planner:
         wanted, default = self._wanted(trees.get("first"), (field.key, "first")), self._limits.default
         most = self._add(wanted)
         at_once = self._add(lambda r: default if (number := wanted(r)) is None else min(number, default))
-        return p.Plan(((field.key, replace(page, limit=at_once, outputs=listed)),), tuple(self._binders)), most
+        return self._planned([(field.key, replace(page, limit=at_once, outputs=listed))]), most
 
     def _wanted(self, tree: Tree, path: tuple[str | int, ...]) -> p.Binder:
         """How many items, without the limit of a page."""
@@ -398,16 +401,17 @@ class Planner:
         if nulls is None or len(nulls) != size:
             raise BadInput("not a cursor of this list", path)
 
+        def keys(request: p.Request) -> list[Any]:
+            try:
+                key = cursor_key(request.organization, request.subject.label, ordering)
+                return key.open(tree.get(request.variables))
+            except BadCursor:
+                raise BadInput("not a cursor of this list", path) from None
+
         def value(i: int) -> p.Binder:
-            def bind(request: p.Request) -> Any:
-                try:
-                    key = cursor_key(request.organization, request.subject.label, ordering)
-                    return key.open(tree.get(request.variables))[i]
-                except (BadCursor, IndexError):
-                    raise BadInput("not a cursor of this list", path) from None
+            return lambda request: keys(request)[i]
 
-            return bind
-
+        self._seals.append(keys)
         return p.Keyset(tuple(None if null else self._add(value(i)) for i, null in enumerate(nulls)))
 
 
