@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from http_exports import export
 from http_server import Tenant
-from test_http_sse import streamed
+from sse_client import streamed
 from websocket_client import Socket, opened
 
 IN_PARTS = {
