@@ -1,12 +1,19 @@
 """The backends that the contract is run over. One that is not there is skipped by name, with the reason."""
 
+import os
 import secrets
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 
+import pytest
 from contract import Bench
+from hvac import Client
 
+from vault.hashicorp import HashiCorpVault
+from vault.hashicorp_policies import Duty, policy
+from vault.hashicorp_session import Server, Token
 from vault.protocol import Vault
 from vault.software import SoftwareVault
 
@@ -34,4 +41,44 @@ async def software(folder: Path) -> AsyncIterator[Bench]:
         yield bench
 
 
-BACKENDS: dict[str, OpenBench] = {"software": software}
+@asynccontextmanager
+async def real_hashicorp(folder: Path) -> AsyncIterator[Bench]:
+    """The server of VAULT_ADDR, with a mount of the test's own and one token for each duty, by the policies shipped."""
+    address, token = os.environ.get("VAULT_ADDR"), os.environ.get("VAULT_TOKEN")
+    if not address or not token:
+        pytest.skip("a HashiCorp Vault or OpenBao is tested where VAULT_ADDR and VAULT_TOKEN are set")
+    with prepared_mount(address, token) as (mount, tokens):
+        credentials = {duty: Token(partial(str, text)) for duty, text in tokens.items()}
+
+        def make() -> Vault:
+            return HashiCorpVault(
+                Server(address),
+                credentials[Duty.WRITE],
+                unlocker=credentials[Duty.UNLOCK],
+                rotator=credentials[Duty.ROTATE],
+                mount=mount,
+            )
+
+        async with benched(make) as bench:
+            yield bench
+
+
+@contextmanager
+def prepared_mount(address: str, token: str) -> Iterator[tuple[str, dict[Duty, str]]]:
+    """A transit engine and tokens for it, all gone afterwards."""
+    admin = Client(address, token)
+    mount = f"test-{secrets.token_hex(8)}"
+    admin.sys.enable_secrets_engine("transit", mount)
+    try:
+        for duty in Duty:
+            admin.sys.create_or_update_policy(f"{mount}-{duty}", policy(duty, mount))
+        yield mount, {
+            duty: admin.auth.token.create(policies=[f"{mount}-{duty}"], ttl="10m")["auth"]["client_token"] for duty in Duty
+        }
+    finally:
+        admin.sys.disable_secrets_engine(mount)
+        for duty in Duty:
+            admin.sys.delete_policy(f"{mount}-{duty}")
+
+
+BACKENDS: dict[str, OpenBench] = {"software": software, "real HashiCorp Vault or OpenBao": real_hashicorp}
