@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from contract import Bench
 from hvac import Client
+from transit import MOUNT, serving_transit
 
 from vault.hashicorp import HashiCorpVault
 from vault.hashicorp_policies import Duty, policy
@@ -48,19 +49,29 @@ async def real_hashicorp(folder: Path) -> AsyncIterator[Bench]:
     if not address or not token:
         pytest.skip("a HashiCorp Vault or OpenBao is tested where VAULT_ADDR and VAULT_TOKEN are set")
     with prepared_mount(address, token) as (mount, tokens):
-        credentials = {duty: Token(partial(str, text)) for duty, text in tokens.items()}
-
-        def make() -> Vault:
-            return HashiCorpVault(
-                Server(address),
-                credentials[Duty.WRITE],
-                unlocker=credentials[Duty.UNLOCK],
-                rotator=credentials[Duty.ROTATE],
-                mount=mount,
-            )
-
-        async with benched(make) as bench:
+        async with benched(lambda: hashicorp_vault(address, tokens, mount)) as bench:
             yield bench
+
+
+@asynccontextmanager
+async def hashicorp(folder: Path) -> AsyncIterator[Bench]:
+    """The double of one."""
+    with serving_transit() as transit:
+        tokens = {duty: transit.grant(duty) for duty in Duty}
+        async with benched(lambda: hashicorp_vault(transit.address, tokens, MOUNT)) as bench:
+            yield bench
+
+
+def hashicorp_vault(address: str, tokens: Mapping[Duty, str], mount: str) -> Vault:
+    """A token for each duty."""
+    credentials = {duty: Token(partial(str, token)) for duty, token in tokens.items()}
+    return HashiCorpVault(
+        Server(address),
+        credentials[Duty.WRITE],
+        unlocker=credentials[Duty.UNLOCK],
+        rotator=credentials[Duty.ROTATE],
+        mount=mount,
+    )
 
 
 @contextmanager
@@ -72,13 +83,16 @@ def prepared_mount(address: str, token: str) -> Iterator[tuple[str, dict[Duty, s
     try:
         for duty in Duty:
             admin.sys.create_or_update_policy(f"{mount}-{duty}", policy(duty, mount))
-        yield mount, {
-            duty: admin.auth.token.create(policies=[f"{mount}-{duty}"], ttl="10m")["auth"]["client_token"] for duty in Duty
-        }
+        made = {duty: admin.auth.token.create(policies=[f"{mount}-{duty}"], ttl="10m") for duty in Duty}
+        yield mount, {duty: answer["auth"]["client_token"] for duty, answer in made.items()}
     finally:
         admin.sys.disable_secrets_engine(mount)
         for duty in Duty:
             admin.sys.delete_policy(f"{mount}-{duty}")
 
 
-BACKENDS: dict[str, OpenBench] = {"software": software, "real HashiCorp Vault or OpenBao": real_hashicorp}
+BACKENDS: dict[str, OpenBench] = {
+    "software": software,
+    "hashicorp": hashicorp,
+    "real HashiCorp Vault or OpenBao": real_hashicorp,
+}
