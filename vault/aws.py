@@ -60,7 +60,7 @@ def aws_vault(
         connect_timeout=min(seconds, 3.0),
         read_timeout=seconds,
         max_pool_connections=concurrency,
-        retries={"mode": "standard", "total_max_attempts": 3},
+        retries={"mode": "standard", "total_max_attempts": 2},
     )
     try:
         client = boto3.Session().client("kms", region_name=region, endpoint_url=endpoint or None, config=config)
