@@ -25,7 +25,7 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
-from vault.key_service import Disabled, KeyService, Version, Versions, Wrapped
+from vault.key_service import Disabled, KeyService, Refused, Version, Versions, Wrapped
 from vault.protocol import Denied, Health, KeyKind, NoSuchKey, NotDecryptable, Throttled, Unavailable, VaultError
 from vault.service_vault import ServiceVault
 
@@ -278,7 +278,7 @@ def _fault(code: str, alias: str) -> VaultError:
     if code in _DENIED:
         return Denied(f"AWS KMS refuses the credentials or the right to do this ({code})")
     if code in ("InvalidKeyUsageException", "ValidationException", "UnsupportedOperationException"):
-        return VaultError(f"AWS KMS refuses the request ({code})")
+        return Refused(f"AWS KMS refuses the request ({code})")
     if code == "KMSInvalidSignatureException":
         return NotDecryptable("the signature is another's")
     return Unavailable(f"AWS KMS failed ({code or 'without a code'})")

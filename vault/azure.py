@@ -35,7 +35,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from vault.envelope import BINDING_BYTES, DATA_KEY_BYTES
-from vault.key_service import Disabled, KeyService, Version, Versions, Wrapped
+from vault.key_service import Disabled, KeyService, Refused, Version, Versions, Wrapped
 from vault.protocol import Denied, Health, KeyKind, NoSuchKey, NotDecryptable, Throttled, Unavailable, VaultError
 from vault.service_vault import ServiceVault
 
@@ -96,7 +96,7 @@ class AzureKeys(KeyService[_Latest]):
         """Of digest keys the first: one that another process made in the same instant has never been used."""
         versions = self.versions(key)
         if versions.kind is not kind:
-            raise VaultError(f"the key {key} is for {versions.kind}, not for {kind}")
+            raise Refused(f"the key {key} is for {versions.kind}, not for {kind}")
         version = versions.each[0 if kind is KeyKind.MAC else -1]
         if not version.enabled:
             raise Disabled(f"the latest version of the key {key} is disabled")
@@ -184,14 +184,16 @@ class AzureKeys(KeyService[_Latest]):
 
     def _make(self, key: str, kind: KeyKind) -> str:
         """Makes a version and returns its id, when nobody can make an earlier one any more."""
-        name, common = self._name(key), {"tags": {_KIND_TAG: kind.value}, "hardware_protected": self._hardware}
+        options: dict[str, Any] = {
+            "key_operations": _OPERATIONS[kind],
+            "hardware_protected": self._hardware,
+            "tags": {_KIND_TAG: kind.value},
+        }
         with _faults():
             if kind is KeyKind.SIGNING:
-                made = self._client.create_ec_key(
-                    name, curve=KeyCurveName.p_256, key_operations=_OPERATIONS[kind], **common
-                )
+                made = self._client.create_ec_key(self._name(key), curve=KeyCurveName.p_256, **options)
             else:
-                made = self._client.create_rsa_key(name, size=_RSA_BITS, key_operations=_OPERATIONS[kind], **common)
+                made = self._client.create_rsa_key(self._name(key), size=_RSA_BITS, **options)
         time.sleep(self._second)
         return str(made.properties.version)
 

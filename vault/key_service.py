@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
 
-from vault.protocol import Denied, Health, KeyKind
+from vault.protocol import Denied, Health, KeyKind, VaultError
 
 L = TypeVar("L")
 """The latest version of a key, as a service likes to have it at hand."""
@@ -18,6 +18,10 @@ L = TypeVar("L")
 
 class Disabled(Denied):
     """The service has disabled this version of the key: by a minimum version, or somebody did it by hand."""
+
+
+class Refused(VaultError):
+    """The service does not do such a thing with this key, whatever the item: it is a key of another kind."""
 
 
 @dataclass(frozen=True, slots=True)

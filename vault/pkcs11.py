@@ -22,8 +22,8 @@ from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass, To
 from pkcs11.mechanisms import GCMParams
 from pkcs11.util.ec import encode_named_curve_parameters
 
-from vault.key_service import Disabled, KeyService, Version, Versions, Wrapped
-from vault.protocol import Denied, Health, KeyKind, NoSuchKey, NotDecryptable, Unavailable, VaultError
+from vault.key_service import Disabled, KeyService, Refused, Version, Versions, Wrapped
+from vault.protocol import Denied, Health, KeyKind, NoSuchKey, NotDecryptable, Unavailable
 from vault.service_vault import ServiceVault
 
 T = TypeVar("T")
@@ -103,7 +103,7 @@ class Pkcs11Token(KeyService[_Id]):
         """Of digest keys the first: one that another process made in the same instant has never been used."""
         versions = self.versions(key)
         if versions.kind is not kind:
-            raise VaultError(f"the key {key} is for {versions.kind}, not for {kind}")
+            raise Refused(f"the key {key} is for {versions.kind}, not for {kind}")
         version = versions.each[0 if kind is KeyKind.MAC else -1]
         return _Id(key, bytes.fromhex(version.reference))
 
@@ -115,9 +115,7 @@ class Pkcs11Token(KeyService[_Id]):
 
     def rewrap(self, key: str, latest: _Id, reference: str, wrapped: bytes, bound_to: bytes) -> Wrapped:
         """The data key passes through this process, the plaintext does not."""
-        return self._use(
-            lambda: self._wrapped(latest, self._unwrapped(key, reference, wrapped, bound_to), bound_to)
-        )
+        return self._use(lambda: self._wrapped(latest, self._unwrapped(key, reference, wrapped, bound_to), bound_to))
 
     def mac(self, latest: _Id, message: bytes) -> bytes:
         def mac() -> bytes:
@@ -149,7 +147,14 @@ class Pkcs11Token(KeyService[_Id]):
         return self._use(lambda: self._versions(key))
 
     def create(self, key: str, kind: KeyKind) -> None:
-        self._use(lambda: self._generate(_Id.new(key, 1), kind))
+        def create() -> None:
+            # Another vault of this process may have made it meanwhile.
+            with suppress(NoSuchKey):
+                self._versions(key)
+                return
+            self._generate(_Id.new(key, 1), kind)
+
+        self._use(create)
 
     def rotate(self, key: str, kind: KeyKind) -> int:
         def rotate() -> int:
@@ -200,9 +205,7 @@ class Pkcs11Token(KeyService[_Id]):
         if len(sealed) <= _TAG_BYTES:
             raise NotDecryptable("the ciphertext is too short")
         try:
-            return bytes(
-                _permitted(handle, Attribute.DECRYPT, lambda: handle.decrypt(sealed, **_gcm(nonce, bound_to)))
-            )
+            return bytes(_permitted(handle, Attribute.DECRYPT, lambda: handle.decrypt(sealed, **_gcm(nonce, bound_to))))
         except (pkcs11.EncryptedDataInvalid, pkcs11.EncryptedDataLenRange):
             raise NotDecryptable("the ciphertext does not belong here or was tampered with") from None
         except _VAGUE:

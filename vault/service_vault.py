@@ -5,12 +5,13 @@ import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Generic, TypeVar
 
 from vault.envelope import Envelope, binding, from_printable, printable, seal, unseal
-from vault.key_service import Disabled, KeyService, L, Versions, Wrapped
+from vault.key_service import Disabled, KeyService, L, Refused, Versions, Wrapped
+from vault.names import require_name
 from vault.protocol import (
     Denied,
     Each,
@@ -28,7 +29,6 @@ from vault.protocol import (
 
 T = TypeVar("T")
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 _SIGNATURE = re.compile(r"([a-z0-9]+):([0-9a-f]{1,64}):([A-Za-z0-9+/]+={0,2})")
 
 
@@ -45,22 +45,26 @@ class ServiceVault(Generic[L]):
         self._changing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def create_key(self, key: str, kind: KeyKind) -> None:
-        if not _NAME.fullmatch(key):
-            raise VaultError("a key's name consists of a-z, 0-9 and -, and does not start with -")
+        require_name(key)
+
+        def create() -> KeyKind:
+            with suppress(NoSuchKey):
+                return self._service.versions(key).kind
+            self._service.create(key, kind)
+            return kind
+
         async with self._in_time(), self._changing[key]:
-            try:
-                versions = await self._run(partial(self._service.versions, key))
-            except NoSuchKey:
-                await self._run(partial(self._service.create, key, kind))
-                return
-        if versions.kind is not kind:
-            raise VaultError(f"the key {key} exists, for {versions.kind}")
+            existing = await self._run(create)
+        if existing is not kind:
+            raise VaultError(f"the key {key} exists, for {existing}")
 
     async def encrypt(self, key: str, items: Sequence[Plain]) -> Each[Sealed]:
         async with self._in_time():
             latest = await self._latest(key, KeyKind.ENCRYPTION)
 
             def encrypt(item: Plain) -> Sealed:
+                if not item.context:
+                    raise VaultError("nothing is encrypted without a context")
                 data_key, body = seal(key, item)
                 wrapped = self._service.wrap(latest, data_key, binding(key, item.context, body))
                 return self._sealed(wrapped, body)
@@ -104,6 +108,7 @@ class ServiceVault(Generic[L]):
             return _raised_if_common(await self._each([partial(sign, message) for message in messages]))
 
     async def verify(self, key: str, message: bytes, signature: str) -> bool:
+        require_name(key)
         match = _SIGNATURE.fullmatch(signature)
         async with self._in_time():
             if not match or match[1] != self._service.name:
@@ -111,7 +116,7 @@ class ServiceVault(Generic[L]):
                 return False
             try:
                 raw = from_printable(match[3])
-                return await self._run(partial(self._service.verify, self._named(key), match[2], message, raw))
+                return await self._run(partial(self._service.verify, key, match[2], message, raw))
             except NotDecryptable:
                 return False
             except Disabled:
@@ -157,27 +162,21 @@ class ServiceVault(Generic[L]):
         self._threads.shutdown(wait=False, cancel_futures=True)
         await asyncio.to_thread(self._service.close)
 
-    def _named(self, key: str) -> str:
-        """The name, if it can be one: it becomes part of addresses and labels."""
-        if not _NAME.fullmatch(key):
-            raise NoSuchKey("no key has such a name")
-        return key
-
     async def _versions(self, key: str) -> Versions:
-        return await self._run(partial(self._service.versions, self._named(key)))
+        require_name(key)
+        return await self._run(partial(self._service.versions, key))
 
     async def _latest(self, key: str, kind: KeyKind) -> L:
-        return await self._run(partial(self._service.latest, self._named(key), kind))
+        require_name(key)
+        return await self._run(partial(self._service.latest, key, kind))
 
     def _sealed(self, wrapped: Wrapped, body: bytes) -> Sealed:
         envelope = Envelope(self._service.name, wrapped.reference, wrapped.data, body)
         return Sealed(str(envelope), wrapped.number)
 
-    async def _each_envelope(
-        self, key: str, items: Sequence[Placed], work: Callable[[Envelope, Placed], T]
-    ) -> Each[T]:
+    async def _each_envelope(self, key: str, items: Sequence[Placed], work: Callable[[Envelope, Placed], T]) -> Each[T]:
         """What cannot be an envelope is not sent; a version below the minimum is told from one disabled by hand."""
-        self._named(key)
+        require_name(key)
         envelopes = [_attempt(partial(Envelope.parse, self._service.name, item.ciphertext)) for item in items]
         calls = {
             place: partial(work, envelope, items[place])
@@ -216,16 +215,19 @@ class ServiceVault(Generic[L]):
 
 
 def _attempt(call: Callable[[], T]) -> T | VaultError:
+    """The fault without what led to it: the libraries' own errors name addresses and accounts."""
     try:
         return call()
     except VaultError as error:
+        error.__cause__ = error.__context__ = None
+        error.__suppress_context__ = True
         return error
 
 
 def _raised_if_common(outcomes: Each[T]) -> Each[T]:
     """Raises where no item got through, and it was not the items."""
-    faults = [outcome for outcome in outcomes if isinstance(outcome, VaultError)]
-    if faults and len(faults) == len(outcomes) and not any(isinstance(fault, NotDecryptable) for fault in faults):
+    faults = [outcome for outcome in outcomes if isinstance(outcome, Unavailable | NoSuchKey | Refused)]
+    if faults and len(faults) == len(outcomes):
         raise faults[0]
     return outcomes
 

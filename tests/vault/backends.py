@@ -5,10 +5,17 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+import soft_hsm
 from contract import Bench
+from key_vault_double import key_vault, key_vault_client
+from strict_kms import kms_client, strict_kms
 
+from vault.pkcs11 import pkcs11_vault
 from vault.protocol import Vault
 from vault.software import SoftwareVault
+
+SECONDS = 60.0
+"""Longest that a call may take: a loaded machine is no fault of what is tested."""
 
 OpenBench = Callable[[Path], AbstractAsyncContextManager[Bench]]
 """Opens a backend for one test, which has the folder to itself. It may call `pytest.skip`."""
@@ -34,4 +41,25 @@ async def software(folder: Path) -> AsyncIterator[Bench]:
         yield bench
 
 
-BACKENDS: dict[str, OpenBench] = {"software": software}
+@asynccontextmanager
+async def pkcs11(folder: Path) -> AsyncIterator[Bench]:
+    module, token = soft_hsm.library(), soft_hsm.shared_token()
+    async with benched(lambda: pkcs11_vault(library=module, token=token, pin=soft_hsm.PIN, seconds=SECONDS)) as bench:
+        yield bench
+
+
+@asynccontextmanager
+async def aws(folder: Path) -> AsyncIterator[Bench]:
+    with strict_kms() as (_, url):
+        async with benched(lambda: kms_client(url, seconds=SECONDS)) as bench:
+            yield bench
+
+
+@asynccontextmanager
+async def azure(folder: Path) -> AsyncIterator[Bench]:
+    with key_vault(folder) as double:
+        async with benched(lambda: key_vault_client(double, seconds=SECONDS)) as bench:
+            yield bench
+
+
+BACKENDS: dict[str, OpenBench] = {"software": software, "pkcs11": pkcs11, "aws": aws, "azure": azure}

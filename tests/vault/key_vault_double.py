@@ -28,7 +28,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
 from werkzeug.serving import make_server
 
-from vault.azure import RETRIES
+from vault.azure import RETRIES, AzureKeys
+from vault.service_vault import ServiceVault
 
 Environ = dict[str, Any]
 Start = Callable[..., Any]
@@ -81,6 +82,8 @@ class StoredVersion:
 class KeyVaultDouble:
     """A WSGI application. `asked` counts requests that carry a token, by what they ask for."""
 
+    authority: Path
+    """PEM file of what certifies it."""
     host: str = ""
     keys: dict[str, dict[str, StoredVersion]] = field(default_factory=dict)
     asked: Counter[str] = field(default_factory=Counter)
@@ -210,27 +213,33 @@ class FixedCredential:
 
 
 @contextmanager
-def key_vault(folder: Path) -> Iterator[tuple[KeyVaultDouble, Callable[..., KeyClient]]]:
-    """The double, and what makes clients of it. Keyword arguments are the client's."""
+def key_vault(folder: Path) -> Iterator[KeyVaultDouble]:
     authority = trustme.CA()
-    trusted = folder / "ca.pem"
-    authority.cert_pem.write_to_path(str(trusted))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
-    double = KeyVaultDouble()
+    double = KeyVaultDouble(authority=folder / "ca.pem")
+    authority.cert_pem.write_to_path(str(double.authority))
     server = make_server("127.0.0.1", 0, double, threaded=True, ssl_context=context)
     double.host = f"https://127.0.0.1:{server.server_port}"
-    thread = Thread(target=server.serve_forever, daemon=True)
+    thread = Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
-
-    def client(**given: Any) -> KeyClient:
-        # The challenge names Azure's own domain, which the address of a double is not in.
-        options = {"connection_verify": str(trusted), "verify_challenge_resource": False, **RETRIES, **given}
-        return KeyClient(double.host, FixedCredential(), **options)
-
     try:
-        yield double, client
+        yield double
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def key_vault_client(double: KeyVaultDouble, *, seconds: float, concurrency: int = 8) -> ServiceVault[Any]:
+    """A vault over the double. Its challenge names Azure's own domain, which the address here is not in."""
+    client = KeyClient(
+        double.host,
+        FixedCredential(),
+        connection_verify=str(double.authority),
+        verify_challenge_resource=False,
+        read_timeout=seconds,
+        **RETRIES,
+    )
+    keys = AzureKeys(client, "semantic-fabric-", hardware=False, second=1.1 * SECOND)
+    return ServiceVault(keys, seconds=seconds, concurrency=concurrency)

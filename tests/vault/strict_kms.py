@@ -20,6 +20,9 @@ from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 from werkzeug.test import run_wsgi_app
 
+from vault.aws import aws_vault
+from vault.service_vault import ServiceVault
+
 Environ = dict[str, Any]
 Start = Callable[..., Any]
 
@@ -35,11 +38,13 @@ USAGES = {
 """What a key must be for, by operation."""
 
 
+_moto = DomainDispatcherApplication(create_backend_app)
+
+
 class StrictKms:
     """A WSGI application. `asked` counts requests by operation."""
 
     def __init__(self) -> None:
-        self._moto = DomainDispatcherApplication(create_backend_app)
         self._lock = Lock()
         self.asked: Counter[str] = Counter()
         self.refuse: dict[str, tuple[str, int]] = {}
@@ -65,7 +70,7 @@ class StrictKms:
         refusal = self.refuse.get(operation) or self.refuse.get("*") or _stricter(operation, json.loads(body))
         if refusal:
             return _refused(*refusal, start)
-        pieces, status, headers = run_wsgi_app(self._moto, {**environ, "wsgi.input": io.BytesIO(body)})
+        pieces, status, headers = run_wsgi_app(_moto, {**environ, "wsgi.input": io.BytesIO(body)})
         answer = b"".join(pieces)
         if operation == "Verify" and json.loads(answer).get("SignatureValid") is False:
             return _refused("KMSInvalidSignatureException", 400, start)
@@ -116,7 +121,7 @@ def strict_kms() -> Iterator[tuple[StrictKms, str]]:
     kms_backends.reset()
     kms = StrictKms()
     server = make_server("127.0.0.1", 0, kms, threaded=True)
-    thread = Thread(target=server.serve_forever, daemon=True)
+    thread = Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield kms, f"http://127.0.0.1:{server.server_port}"
@@ -124,3 +129,8 @@ def strict_kms() -> Iterator[tuple[StrictKms, str]]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def kms_client(url: str, *, seconds: float, concurrency: int = 8) -> ServiceVault[str]:
+    """A vault over the server, with credentials of its own."""
+    return aws_vault(region=REGION, endpoint=url, seconds=seconds, concurrency=concurrency)
