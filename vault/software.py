@@ -10,9 +10,6 @@ OpenSSL that not every system has, and is in no HSM to move to.)
 """
 
 import asyncio
-import base64
-import binascii
-import re
 import secrets
 import threading
 from collections.abc import Callable, Sequence
@@ -29,6 +26,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from vault.keyring import SECRET_BYTES, Key, Keyring
 from vault.names import require_name
+from vault.printable import parsed, printable
 from vault.protocol import Each, Health, KeyKind, KeyState, NotDecryptable, Placed, Plain, Sealed, VaultError
 
 T = TypeVar("T")
@@ -40,7 +38,7 @@ INLINE_BYTES = 65_536
 
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
-_PRINTABLE = re.compile(r"sf:v([1-9][0-9]{0,8}):([A-Za-z0-9+/]+={0,2})")
+_PREFIX = "sf"
 
 
 class SoftwareVault:
@@ -79,7 +77,7 @@ class SoftwareVault:
         private = _signer(found, found.latest_version)
 
         def signed(message: bytes) -> str:
-            return _printable(found.latest_version, private.sign(message))
+            return printable(_PREFIX, found.latest_version, private.sign(message))
 
         return await _each(signed, messages, [len(message) for message in messages])
 
@@ -163,7 +161,7 @@ def _seal(key: Key, item: Plain) -> Sealed:
     version = key.latest_version
     nonce = secrets.token_bytes(_NONCE_BYTES)
     body = _cipher(key, version, item.context).encrypt(nonce, item.plaintext, None)
-    return Sealed(_printable(version, nonce + body), version)
+    return Sealed(printable(_PREFIX, version, nonce + body), version)
 
 
 def _open(key: Key, item: Placed) -> bytes:
@@ -184,24 +182,14 @@ def _signer(key: Key, version: int) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(key.versions[version].secret)
 
 
-def _printable(version: int, raw: bytes) -> str:
-    return f"sf:v{version}:{base64.b64encode(raw).decode()}"
-
-
-def _parse(key: Key, printable: str) -> tuple[int, bytes]:
-    """The version and what it made, of one that decrypts. There is one form only of each: no bit of it is free."""
-    match = _PRINTABLE.fullmatch(printable)
-    if not match or (version := int(match[1])) not in key.versions:
+def _parse(key: Key, text: str) -> tuple[int, bytes]:
+    """The version and what it made, of a version that decrypts."""
+    found = parsed(_PREFIX, text)
+    if found is None or found[0] not in key.versions:
         raise _not_decryptable()
-    if version < key.minimum_version:
-        raise NotDecryptable(f"version {version} of the key is below the minimum version {key.minimum_version}")
-    try:
-        raw = base64.b64decode(match[2], validate=True)
-    except binascii.Error:
-        raise _not_decryptable() from None
-    if _printable(version, raw) != printable:
-        raise _not_decryptable()
-    return version, raw
+    if found[0] < key.minimum_version:
+        raise NotDecryptable(f"version {found[0]} of the key is below the minimum version {key.minimum_version}")
+    return found
 
 
 def _not_decryptable() -> NotDecryptable:

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import string
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,7 @@ T = TypeVar("T")
 
 PLACE = b"organization 1, objects, entity 1, SECRET, phone"
 ELSEWHERE = b"organization 1, objects, entity 2, SECRET, phone"
+BASE64 = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"
 CANARY = b"canary-5f0e9c1a7b"
 
 PLAINTEXTS = {
@@ -76,8 +78,8 @@ async def opened(vault: Vault, key: str, ciphertext: str, context: bytes = PLACE
 
 
 def tampered(ciphertext: str) -> Iterable[str]:
-    """The ciphertext with one character changed, left out or added, in the form of this place: header, start (nonce),
-    middle (body), end (tag)."""
+    """The ciphertext with a character changed, left out or added in each region (header, nonce, body, tag), and other
+    spellings of it that a lenient reader would take for the same."""
     body = len(ciphertext.rstrip("="))
     start = ciphertext.rindex(":") + 1 if ":" in ciphertext else 0
     places = {0, max(start - 1, 0), start, start + 1, start + 8, (start + body) // 2, body - 24, body - 8, body - 3}
@@ -87,6 +89,14 @@ def tampered(ciphertext: str) -> Iterable[str]:
         yield ciphertext[:place] + ciphertext[place + 1 :]
         yield ciphertext[:place] + other + ciphertext[place:]
     yield ciphertext + "A"
+    yield ciphertext + "\n"
+    yield ciphertext[:-20] + "\n" + ciphertext[-20:]
+    yield ciphertext.replace(":v1:", ":v0:")
+    yield ciphertext.replace(":v1:", ":v01:")
+    yield ciphertext.replace(":v1:", ":v+1:")
+    if ciphertext.endswith("="):
+        yield ciphertext.rstrip("=")
+        yield ciphertext[: body - 1] + BASE64[BASE64.index(ciphertext[body - 1]) ^ 1] + ciphertext[body:]
     yield ciphertext[: len(ciphertext) // 2]
     yield ""
 
