@@ -37,7 +37,7 @@ class Envelope:
     body: bytes
 
     def __str__(self) -> str:
-        return f"{self.backend}:{self.reference}:{printable(self.wrapped)}:{printable(self.body)}"
+        return f"{self.backend}:{self.reference}:{to_base64(self.wrapped)}:{to_base64(self.body)}"
 
     @classmethod
     def parse(cls, backend: str, text: str) -> Self:
@@ -45,20 +45,20 @@ class Envelope:
         match = _TEXT.fullmatch(text)
         if not match or match[1] != backend:
             raise NotDecryptable("this is no ciphertext of this vault")
-        return cls(backend, match[2], from_printable(match[3]), from_printable(match[4]))
+        return cls(backend, match[2], from_base64(match[3]), from_base64(match[4]))
 
 
-def printable(data: bytes) -> str:
+def to_base64(data: bytes) -> str:
     return b64encode(data).decode()
 
 
-def from_printable(text: str) -> bytes:
-    """The one way back from `printable`: NotDecryptable for any other text."""
+def from_base64(text: str) -> bytes:
+    """The one way back from `to_base64`: NotDecryptable for any other text."""
     try:
         data = b64decode(text, validate=True)
     except (NotBase64, ValueError):
         data = b""
-    if printable(data) != text:
+    if to_base64(data) != text:
         raise NotDecryptable("this is no ciphertext of this vault")
     return data
 

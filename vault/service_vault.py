@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Generic, TypeVar
 
-from vault.envelope import Envelope, binding, from_printable, printable, seal, unseal
+from vault.envelope import Envelope, binding, from_base64, seal, to_base64, unseal
 from vault.key_service import Disabled, KeyService, L, Refused, Versions, Wrapped
 from vault.names import require_name
 from vault.protocol import (
@@ -103,7 +103,7 @@ class ServiceVault(Generic[L]):
 
             def sign(message: bytes) -> str:
                 reference, signature = self._service.sign(latest, message)
-                return f"{self._service.name}:{reference}:{printable(signature)}"
+                return f"{self._service.name}:{reference}:{to_base64(signature)}"
 
             return _raised_if_common(await self._each([partial(sign, message) for message in messages]))
 
@@ -115,7 +115,7 @@ class ServiceVault(Generic[L]):
                 await self._versions(key)
                 return False
             try:
-                raw = from_printable(match[3])
+                raw = from_base64(match[3])
                 return await self._run(partial(self._service.verify, key, match[2], message, raw))
             except NotDecryptable:
                 return False

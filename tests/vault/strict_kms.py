@@ -49,6 +49,8 @@ class StrictKms:
         self.asked: Counter[str] = Counter()
         self.refuse: dict[str, tuple[str, int]] = {}
         """Error code and HTTP status by operation; `*` is every other one."""
+        self.bodies: list[bytes] = []
+        """Of all requests."""
         self.latency = 0.0
         self.running = self.most_running = 0
 
@@ -67,6 +69,7 @@ class StrictKms:
 
     def _answer(self, operation: str, environ: Environ, start: Start) -> Iterable[bytes]:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        self.bodies.append(body)
         refusal = self.refuse.get(operation) or self.refuse.get("*") or _stricter(operation, json.loads(body))
         if refusal:
             return _refused(*refusal, start)
