@@ -186,6 +186,13 @@ class Embedding(Base):
 
 class EncryptedField(Base):
     __tablename__ = "encrypted_fields"
+    __table_args__ = (
+        Index(
+            "encrypted_fields_by_value", "organization_id", "field_name", "blind_index",
+            postgresql_where=text("blind_index is not null"),
+        ),
+        Index("encrypted_fields_by_key", "organization_id", "key_name", "key_version"),
+    )  # fmt: skip
     organization_id: Mapped[UUID] = mapped_column(primary_key=True)
     entity_table: Mapped[str] = mapped_column(primary_key=True)
     entity_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -194,6 +201,8 @@ class EncryptedField(Base):
     key_name: Mapped[str]
     key_version: Mapped[int]
     ciphertext: Mapped[str]
+    hint: Mapped[str | None]
+    blind_index: Mapped[bytes | None]
     updated_at: Mapped[datetime] = _now()
 
 
