@@ -27,7 +27,7 @@ from botocore.exceptions import (
 
 from vault.key_service import Disabled, KeyService, Refused, Version, Versions, Wrapped
 from vault.protocol import Denied, Health, KeyKind, NoSuchKey, NotDecryptable, Throttled, Unavailable, VaultError
-from vault.service_vault import ServiceVault
+from vault.service_vault import BATCH_ITEMS, ServiceVault
 
 _KINDS = {
     KeyKind.ENCRYPTION: ("ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT"),
@@ -50,9 +50,16 @@ class _Taken(VaultError):
 
 
 def aws_vault(
-    *, region: str, endpoint: str = "", prefix: str = "semantic-fabric", seconds: float, concurrency: int
+    *,
+    region: str,
+    endpoint: str = "",
+    ca_file: str | None = None,
+    prefix: str = "semantic-fabric",
+    seconds: float,
+    concurrency: int,
+    batch_items: int = BATCH_ITEMS,
 ) -> ServiceVault[str]:
-    """Credentials are found as all AWS tools find them. `endpoint` is the https address of a VPC endpoint, if any.
+    """Credentials are found as all AWS tools find them. `endpoint` is the https address of an own one, as of a VPC.
 
     ValueError where the region or the endpoint cannot be one.
     """
@@ -63,10 +70,12 @@ def aws_vault(
         retries={"mode": "standard", "total_max_attempts": 2},
     )
     try:
-        client = boto3.Session().client("kms", region_name=region, endpoint_url=endpoint or None, config=config)
-    except BotoCoreError as error:
+        client = boto3.Session().client(
+            "kms", region_name=region, endpoint_url=endpoint or None, verify=ca_file, config=config
+        )
+    except (BotoCoreError, ValueError) as error:
         raise ValueError(f"there is no AWS KMS of these settings ({type(error).__name__})") from None
-    return ServiceVault(AwsKms(client, prefix), seconds=seconds, concurrency=concurrency)
+    return ServiceVault(AwsKms(client, prefix), seconds=seconds, concurrency=concurrency, batch_items=batch_items)
 
 
 class AwsKms(KeyService[str]):

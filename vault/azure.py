@@ -37,7 +37,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from vault.envelope import BINDING_BYTES, DATA_KEY_BYTES
 from vault.key_service import Disabled, KeyService, Refused, Version, Versions, Wrapped
 from vault.protocol import Denied, Health, KeyKind, NoSuchKey, NotDecryptable, Throttled, Unavailable, VaultError
-from vault.service_vault import ServiceVault
+from vault.service_vault import BATCH_ITEMS, ServiceVault
 
 _KIND_TAG = "semantic-fabric"
 _RSA_BITS = 3072
@@ -59,7 +59,14 @@ class _Latest:
 
 
 def azure_vault(
-    *, url: str, hardware: bool = False, prefix: str = "semantic-fabric-", seconds: float, concurrency: int
+    *,
+    url: str,
+    hardware: bool = False,
+    ca_file: str | None = None,
+    prefix: str = "semantic-fabric-",
+    seconds: float,
+    concurrency: int,
+    batch_items: int = BATCH_ITEMS,
 ) -> ServiceVault[_Latest]:
     """`hardware` makes new keys inside an HSM, which the Premium tier has.
 
@@ -67,12 +74,14 @@ def azure_vault(
     """
     client = KeyClient(
         url,
-        DefaultAzureCredential(process_timeout=int(seconds)),
+        DefaultAzureCredential(process_timeout=max(1, int(seconds))),
         connection_timeout=min(seconds, 3.0),
         read_timeout=seconds,
+        connection_verify=ca_file or True,
         **RETRIES,
     )
-    return ServiceVault(AzureKeys(client, prefix, hardware), seconds=seconds, concurrency=concurrency)
+    keys = AzureKeys(client, prefix, hardware)
+    return ServiceVault(keys, seconds=seconds, concurrency=concurrency, batch_items=batch_items)
 
 
 RETRIES: dict[str, Any] = {"retry_total": 1, "retry_status": 0, "retry_backoff_factor": 0.1}

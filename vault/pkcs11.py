@@ -24,7 +24,7 @@ from pkcs11.util.ec import encode_named_curve_parameters
 
 from vault.key_service import Disabled, KeyService, Refused, Version, Versions, Wrapped
 from vault.protocol import Denied, Health, KeyKind, NoSuchKey, NotDecryptable, Unavailable
-from vault.service_vault import ServiceVault
+from vault.service_vault import BATCH_ITEMS, ServiceVault
 
 T = TypeVar("T")
 
@@ -51,10 +51,17 @@ _initialization = 0
 
 
 def pkcs11_vault(
-    *, library: str, token: str, pin: str, prefix: str = "semantic-fabric", seconds: float
+    *,
+    library: str,
+    token: str,
+    pin: str,
+    prefix: str = "semantic-fabric",
+    seconds: float,
+    batch_items: int = BATCH_ITEMS,
 ) -> "ServiceVault[_Id]":
     """`library` is the path of the token's own module, `token` the token's label. Nothing is opened yet."""
-    return ServiceVault(Pkcs11Token(library, token, pin, prefix), seconds=seconds, concurrency=1)
+    service = Pkcs11Token(library, token, pin, prefix)
+    return ServiceVault(service, seconds=seconds, concurrency=1, batch_items=batch_items)
 
 
 @dataclass(frozen=True, slots=True)

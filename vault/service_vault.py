@@ -1,6 +1,7 @@
 """A vault made of a key service: envelopes, batches with faults item by item, threads, a time limit for every call."""
 
 import asyncio
+import math
 import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -29,18 +30,23 @@ from vault.protocol import (
 
 T = TypeVar("T")
 
+BATCH_ITEMS = 150
+
 _SIGNATURE = re.compile(r"([a-z0-9]+):([0-9a-f]{1,64}):([A-Za-z0-9+/]+={0,2})")
 
 
 class ServiceVault(Generic[L]):
-    """`concurrency` requests run at once; a call that takes longer than `seconds` is Unavailable.
+    """`concurrency` requests run at once. A call is Unavailable that takes longer than `seconds` for every
+    `batch_items` of its items begun.
 
     A library that never returns keeps its thread: when all have gone that way, every call is Unavailable.
     """
 
-    def __init__(self, service: KeyService[L], *, seconds: float, concurrency: int) -> None:
+    def __init__(
+        self, service: KeyService[L], *, seconds: float, concurrency: int, batch_items: int = BATCH_ITEMS
+    ) -> None:
         self._service = service
-        self._seconds = seconds
+        self._seconds, self._batch_items = seconds, batch_items
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix=service.name)
         self._changing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -59,7 +65,7 @@ class ServiceVault(Generic[L]):
             raise VaultError(f"the key {key} exists, for {existing}")
 
     async def encrypt(self, key: str, items: Sequence[Plain]) -> Each[Sealed]:
-        async with self._in_time():
+        async with self._in_time(len(items)):
             latest = await self._latest(key, KeyKind.ENCRYPTION)
 
             def encrypt(item: Plain) -> Sealed:
@@ -77,11 +83,11 @@ class ServiceVault(Generic[L]):
             data_key = self._service.unwrap(key, envelope.reference, envelope.wrapped, bound_to)
             return unseal(key, item.context, data_key, envelope.body)
 
-        async with self._in_time():
+        async with self._in_time(len(items)):
             return await self._each_envelope(key, items, decrypt)
 
     async def rewrap(self, key: str, items: Sequence[Placed]) -> Each[Sealed]:
-        async with self._in_time():
+        async with self._in_time(len(items)):
             latest = await self._latest(key, KeyKind.ENCRYPTION)
 
             def rewrap(envelope: Envelope, item: Placed) -> Sealed:
@@ -92,13 +98,13 @@ class ServiceVault(Generic[L]):
             return await self._each_envelope(key, items, rewrap)
 
     async def mac(self, key: str, messages: Sequence[bytes]) -> Each[bytes]:
-        async with self._in_time():
+        async with self._in_time(len(messages)):
             latest = await self._latest(key, KeyKind.MAC)
             calls = [partial(self._service.mac, latest, message) for message in messages]
             return _raised_if_common(await self._each(calls))
 
     async def sign(self, key: str, messages: Sequence[bytes]) -> Each[str]:
-        async with self._in_time():
+        async with self._in_time(len(messages)):
             latest = await self._latest(key, KeyKind.SIGNING)
 
             def sign(message: bytes) -> str:
@@ -206,12 +212,13 @@ class ServiceVault(Generic[L]):
         return outcome
 
     @asynccontextmanager
-    async def _in_time(self) -> AsyncIterator[None]:
+    async def _in_time(self, items: int = 1) -> AsyncIterator[None]:
+        seconds = self._seconds * max(1, math.ceil(items / self._batch_items))
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(seconds):
                 yield
         except TimeoutError:
-            raise Unavailable(f"the vault has not answered within {self._seconds:g} seconds") from None
+            raise Unavailable(f"the vault has not answered within {seconds:g} seconds") from None
 
 
 def _attempt(call: Callable[[], T]) -> T | VaultError:
