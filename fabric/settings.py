@@ -117,7 +117,9 @@ class Settings:
     vault_timeout_seconds: float = _setting("longest that a call to the vault may take", 5.0, least=0.1, most=300)
     vault_batch_items: int = _setting("most values in one request to the vault", 150, least=1, most=1000)
     vault_concurrency: int = _setting("requests to AWS KMS or Azure Key Vault at the same time", 16, least=1, most=100)
-    vault_keyring_file: Path | None = _setting("file of the software vault's keys", shown="generated inside `data_dir`")
+    vault_keyring_file: Path | None = _setting(
+        "file of the software vault's keys", shown="generated inside `data_dir`"
+    )
     vault_master_key_file: Path | None = _setting(
         "file whose bytes are the master key that the keyring is sealed under", shown="generated inside `data_dir`"
     )
@@ -134,7 +136,9 @@ class Settings:
     )
     vault_namespace: str = _setting("namespace of the vault", "", shown="none")
     vault_mount: str = _setting("mount of the transit engine", "transit")
-    vault_auth: str = _setting("how to sign in at the vault", "token", choices=("token", "approle", "kubernetes"))
+    vault_auth: str = _setting(
+        "how to sign in at the vault", "token", choices=("token", "approle", "kubernetes")
+    )
     vault_auth_mount: str = _setting("mount of the way to sign in", "", shown="its own name")
     vault_role: str = _setting("AppRole's role id, or the role of Kubernetes, that writes", "", shown="none")
     vault_unlock_role: str = _setting("the same that unlocks", "", shown="`vault_role`")
@@ -181,7 +185,9 @@ class Settings:
     keep_alive_seconds: float = _setting(
         "time between two signs of life to a client that streams; each is a check of its token too", 20.0, least=0.1
     )
-    slow_consumer_seconds: float = _setting("time that a client may leave unread what is sent to it", 10.0, least=0.1)
+    slow_consumer_seconds: float = _setting(
+        "time that a client may leave unread what is sent to it", 10.0, least=0.1
+    )
     max_page_size: int = _setting("most items that one page may ask for", 1_000, least=1)
     default_page_size: int = _setting("items in a page that does not say", 50, least=1)
     max_graph_depth: int = _setting("deepest that the link graph is walked", 10, least=1)
