@@ -26,7 +26,7 @@ from azure.keyvault.keys import KeyClient
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
-from werkzeug.serving import make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from vault.azure import RETRIES, AzureKeys
 from vault.service_vault import ServiceVault
@@ -212,6 +212,11 @@ class FixedCredential:
         return AccessToken(TOKEN, int(time.time()) + 3600)
 
 
+class Silent(WSGIRequestHandler):
+    def log(self, *_: Any) -> None:
+        pass
+
+
 @contextmanager
 def key_vault(folder: Path) -> Iterator[KeyVaultDouble]:
     authority = trustme.CA()
@@ -219,7 +224,7 @@ def key_vault(folder: Path) -> Iterator[KeyVaultDouble]:
     authority.issue_cert("127.0.0.1").configure_cert(context)
     double = KeyVaultDouble(authority=folder / "ca.pem")
     authority.cert_pem.write_to_path(str(double.authority))
-    server = make_server("127.0.0.1", 0, double, threaded=True, ssl_context=context)
+    server = make_server("127.0.0.1", 0, double, threaded=True, request_handler=Silent, ssl_context=context)
     double.host = f"https://127.0.0.1:{server.server_port}"
     thread = Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()

@@ -17,7 +17,7 @@ from typing import Any
 
 from moto.kms.models import Key, KmsBackend, kms_backends
 from moto.server import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.test import run_wsgi_app
 
 from vault.aws import aws_vault
@@ -118,12 +118,17 @@ def _refused(code: str, status: int, start: Start) -> Iterable[bytes]:
     return [json.dumps({"__type": code, "message": text}).encode()]
 
 
+class Silent(WSGIRequestHandler):
+    def log(self, *_: Any) -> None:
+        pass
+
+
 @contextmanager
 def strict_kms() -> Iterator[tuple[StrictKms, str]]:
     """The application and its address. No key of an earlier one is left."""
     kms_backends.reset()
     kms = StrictKms()
-    server = make_server("127.0.0.1", 0, kms, threaded=True)
+    server = make_server("127.0.0.1", 0, kms, threaded=True, request_handler=Silent)
     thread = Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
