@@ -146,7 +146,6 @@ class Session:
         deadline = asyncio.get_running_loop().time() + self._server.timeout
         try:
             async with asyncio.timeout_at(deadline):
-                await self._signed_in()
                 return await self._ask(method, path, body, again, deadline)
         except TimeoutError:
             raise Unavailable("the vault did not answer in time") from None
@@ -177,8 +176,10 @@ class Session:
     ) -> Answer:
         for pause in (*PAUSES_SECONDS, math.inf):
             try:
+                await self._signed_in()
+                token = self._adapter.token
                 response = await self._send(method, path, body)
-                if response.status_code == 403 and await self._signed_in_anew():
+                if response.status_code == 403 and await self._signed_in_anew(token):
                     response = await self._send(method, path, body)
                 return _answer(response)
             except Throttled as error:
@@ -211,9 +212,8 @@ class Session:
                 if self._signed_in_at is None:
                     await self._sign_in()
 
-    async def _signed_in_anew(self) -> bool:
+    async def _signed_in_anew(self, refused: str | None) -> bool:
         """Whether there is another token than the one that was refused."""
-        refused = self._adapter.token
         async with self._lock:
             if self._adapter.token == refused and time.monotonic() - (self._signed_in_at or 0) > RELOGIN_SECONDS:
                 await self._sign_in()
@@ -266,7 +266,7 @@ class Session:
         """Whether the token lives on for about as long again; near its longest life it does not."""
         answer = _answer(await self._send("post", "auth/token/renew-self", {}))
         seconds = (answer.body.get("auth") or {}).get("lease_duration")
-        if not isinstance(seconds, int) or 0 < seconds < life / 2:
+        if not isinstance(seconds, int) or seconds < life / 2:
             return False
         self._lives(seconds, another=False)
         return True

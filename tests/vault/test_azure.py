@@ -217,9 +217,20 @@ async def test_no_more_requests_run_at_once_than_set(double: KeyVaultDouble, vau
     await few.close()
 
 
-async def test_versions_made_within_one_second_are_numbered_alike_by_all(double: KeyVaultDouble, vault: V) -> None:
+async def test_versions_that_processes_make_at_once_are_numbered_alike_by_all(double: KeyVaultDouble, vault: V) -> None:
     other = key_vault_client(double, seconds=60)
     numbers = await asyncio.gather(vault.rotate("fields"), other.rotate("fields"), other.rotate("fields"))
     assert sorted(numbers) == [2, 3, 4]
     assert await vault.key_state("fields") == await other.key_state("fields")
     await other.close()
+
+
+async def test_versions_made_one_after_the_other_are_numbered_in_that_order(double: KeyVaultDouble) -> None:
+    """Key Vault's times are whole seconds, its ids random."""
+    double.second = 0.5
+    vault = key_vault_client(double, seconds=60)
+    await vault.create_key("fields", KeyKind.ENCRYPTION)
+    for number in (2, 3, 4):
+        assert await vault.rotate("fields") == number
+        assert (await seal(vault, "fields")).key_version == number
+    await vault.close()
