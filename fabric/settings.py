@@ -110,17 +110,24 @@ class Settings:
     audit_kept_days: int = _setting("days after which audit records may be pruned; 0 keeps them for ever", 0, least=0)
 
     vault: str = _setting(
-        "where the keys of encrypted fields are kept", "software", choices=("software", "hashicorp", "none")
+        "where the keys of encrypted fields are kept",
+        "software",
+        choices=("software", "hashicorp", "pkcs11", "aws", "azure", "none"),
     )
     vault_timeout_seconds: float = _setting("longest that a call to the vault may take", 5.0, least=0.1, most=300)
     vault_batch_items: int = _setting("most values in one request to the vault", 150, least=1, most=1000)
+    vault_concurrency: int = _setting("requests to AWS KMS or Azure Key Vault at the same time", 16, least=1, most=100)
     vault_keyring_file: Path | None = _setting(
         "file of the software vault's keys", shown="generated inside `data_dir`"
     )
     vault_master_key_file: Path | None = _setting(
         "file whose bytes are the master key that the keyring is sealed under", shown="generated inside `data_dir`"
     )
-    vault_address: str = _setting("https address of HashiCorp Vault or OpenBao", "", shown="none")
+    vault_address: str = _setting(
+        "https address of HashiCorp Vault, OpenBao or the Azure Key Vault, or of an own endpoint of AWS KMS",
+        "",
+        shown="none",
+    )
     vault_plain_http: bool = _setting(
         "whether the vault's address may be http on another machine, as in a network of containers alone", False
     )
@@ -142,6 +149,13 @@ class Settings:
     )
     vault_unlock_credential_file: Path | None = _setting("the same that unlocks", shown="`vault_credential_file`")
     vault_rotate_credential_file: Path | None = _setting("the same that rotates", shown="`vault_credential_file`")
+    vault_aws_region: str = _setting("region of AWS KMS", "", shown="none")
+    vault_azure_hsm: bool = _setting(
+        "whether Azure Key Vault makes new keys inside an HSM, which takes its Premium tier", False
+    )
+    vault_pkcs11_library: Path | None = _setting("the PKCS#11 library of a token's maker", shown="none")
+    vault_pkcs11_token: str = _setting("label of the PKCS#11 token", "", shown="none")
+    vault_pkcs11_pin_file: Path | None = _setting("file of the token's user PIN", shown="none")
 
     log_format: str = _setting(
         "form of the log", _log_format, shown="`console` on a terminal, else `json`", choices=("json", "console")
@@ -250,8 +264,7 @@ class Settings:
                 _refuse("allowed_origins", "must list origins: scheme, host and port only, no path, no *")
         if self.jwks_url and not _trustworthy(self.jwks_url):
             _refuse("jwks_url", "must be an https address; http only on this machine")
-        if self.vault == "hashicorp":
-            self._check_hashicorp()
+        self._check_vault()
         try:
             Networks.parse(self.webhook_allowed_networks)
         except ValueError:
@@ -266,9 +279,23 @@ class Settings:
         if self.default_page_size > self.max_page_size:
             _refuse("default_page_size", f"must not exceed {variable('max_page_size')}")
 
-    def _check_hashicorp(self) -> None:
-        if not _trustworthy(self.vault_address, anywhere=self.vault_plain_http):
+    def _check_vault(self) -> None:
+        needed: tuple[str, ...] = {
+            "hashicorp": ("vault_address",),
+            "azure": ("vault_address",),
+            "aws": ("vault_aws_region",),
+            "pkcs11": ("vault_pkcs11_library", "vault_pkcs11_token", "vault_pkcs11_pin_file"),
+        }.get(self.vault, ())
+        for name in needed:
+            if not getattr(self, name):
+                _refuse(name, f"is needed where {variable('vault')} is {self.vault}")
+        plain_http = self.vault_plain_http and self.vault == "hashicorp"
+        if self.vault_address and not _trustworthy(self.vault_address, anywhere=plain_http):
             _refuse("vault_address", "must be an https address; http only on this machine")
+        if self.vault == "hashicorp":
+            self._check_hashicorp()
+
+    def _check_hashicorp(self) -> None:
         if self.vault_auth != "kubernetes" and not self.vault_credential_file:
             _refuse("vault_credential_file", f"is needed where {variable('vault_auth')} is {self.vault_auth}")
         if self.vault_auth != "token" and not self.vault_role:

@@ -8,13 +8,17 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import soft_hsm
 from contract import Bench
 from hvac import Client
+from key_vault_double import key_vault, key_vault_client
+from strict_kms import kms_client, strict_kms
 from transit import MOUNT, serving_transit
 
 from vault.hashicorp import HashiCorpVault
 from vault.hashicorp_policies import Duty, policy
 from vault.hashicorp_session import Server, Token
+from vault.pkcs11 import pkcs11_vault
 from vault.protocol import Vault
 from vault.software import SoftwareVault
 
@@ -94,8 +98,32 @@ def prepared_mount(address: str, token: str) -> Iterator[tuple[str, dict[Duty, s
             admin.sys.delete_policy(f"{mount}-{duty}")
 
 
+@asynccontextmanager
+async def pkcs11(folder: Path) -> AsyncIterator[Bench]:
+    module, token = soft_hsm.library(), soft_hsm.shared_token()
+    async with benched(lambda: pkcs11_vault(library=module, token=token, pin=soft_hsm.PIN, seconds=SECONDS)) as bench:
+        yield bench
+
+
+@asynccontextmanager
+async def aws(folder: Path) -> AsyncIterator[Bench]:
+    with strict_kms() as (_, url):
+        async with benched(lambda: kms_client(url, seconds=SECONDS)) as bench:
+            yield bench
+
+
+@asynccontextmanager
+async def azure(folder: Path) -> AsyncIterator[Bench]:
+    with key_vault(folder) as double:
+        async with benched(lambda: key_vault_client(double, seconds=SECONDS)) as bench:
+            yield bench
+
+
 BACKENDS: dict[str, OpenBench] = {
     "software": software,
     "hashicorp": hashicorp,
     "real HashiCorp Vault or OpenBao": real_hashicorp,
+    "pkcs11": pkcs11,
+    "aws": aws,
+    "azure": azure,
 }

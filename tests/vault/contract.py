@@ -394,7 +394,7 @@ class VaultContract:
     async def test_what_is_no_signature_does_not_verify(self, bench: Bench) -> None:
         key = await bench.key(KeyKind.SIGNING)
         [signature] = good(await bench.vault.sign(key, [b"message"]))
-        for wrong in dict.fromkeys(["nonsense", "ä", *tampered(signature)]):
+        for wrong in dict.fromkeys(text for text in ["nonsense", "ä", *tampered(signature)] if text != signature):
             assert not await bench.vault.verify(key, b"message", wrong), wrong
 
     async def test_signatures_hold_over_versions_from_the_minimum_on(self, bench: Bench) -> None:
