@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from fabric import indexes, retention
 from fabric.db import Database
 from fabric.document_register import DocumentRegister
+from fabric.encryption import Encryption
 from fabric.errors import BadInput, FabricError, NotFound
 from fabric.feed import Feed
 from fabric.graphs import Graphs
@@ -36,6 +37,7 @@ from fabric.subject import SESSION_LABEL_HEADER
 from fabric.token_keys import verification_keys
 from fabric.tokens import Authenticator
 from fabric.types import Types
+from fabric.vaults import open_vault
 from fabric.webhook_addresses import Networks
 from fabric.webhook_client import Client
 from fabric.webhook_courier import Office
@@ -56,6 +58,7 @@ from graphql_api.responses import format_errors
 from graphql_api.surfaces import Surfaces
 from graphql_api.webhook_notices import Notices
 from graphql_api.websocket import GraphQLOverWebSocket
+from vault.protocol import Vault
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -104,6 +107,7 @@ def create_app(
     client = webhook_client(settings)
     seal_key = sealing_key(settings.data_dir, settings.seal_key_file)
     seal_keys = trusted_keys(seal_key, settings.seal_public_keys_file)
+    vault = open_vault(settings)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -113,7 +117,7 @@ def create_app(
             database_url, size=settings.pool_size, statement_timeout=settings.statement_timeout_seconds
         ) as database:
             await database.require_safe_role()
-            types = Types(database)
+            types = Types(database, Encryption(vault) if vault else None)
             feed = Feed(database)
             graphs = Graphs(database, feed, settings.graph_memory_bytes)
             register, channels = DocumentRegister(database), Channels(feed)
@@ -140,6 +144,7 @@ def create_app(
             )
             sealer = measured.sealer = Sealer(database, seal_key, seal_keys, settings.data_dir)
             async with (
+                _closing(vault),
                 feed.running(),
                 sealer.running(),
                 _following_types(database, types, admin_url),
@@ -179,6 +184,15 @@ def _sharing(app: ASGIApp, settings: Settings) -> ASGIApp:
         allow_headers=["Authorization", "Content-Type", SESSION_LABEL_HEADER, "X-Request-Id", LAST_EVENT_ID],
         expose_headers=["X-Request-Id", "Content-Disposition"],
     )
+
+
+@asynccontextmanager
+async def _closing(vault: Vault | None) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        if vault is not None:
+            await vault.close()
 
 
 @asynccontextmanager

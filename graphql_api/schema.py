@@ -22,7 +22,7 @@ from graphql.type.schema import InterfaceImplementations
 from fabric.catalogue import Catalogue, ObjectType
 from fabric.names import AGGREGATE, camel
 from graphql_api.aggregate_types import GROUPINGS
-from graphql_api.common_types import FABRIC_OBJECT, FIXED_SCHEMA, LINK, NODE, PAGE_INFO, SCALARS
+from graphql_api.common_types import ENCRYPTED_FIELD, FABRIC_OBJECT, FIXED_SCHEMA, LINK, NODE, PAGE_INFO, SCALARS
 from graphql_api.event_fields import EVENT_FIELDS
 from graphql_api.event_types import SUBSCRIPTIONS
 from graphql_api.fixed import FIXED
@@ -38,7 +38,7 @@ _WEBHOOKS = WebhookTypes(SCALARS, PAGE_INFO, SUBSCRIPTIONS)
 _QUERIES: GraphQLFieldMap = NODE_FIELDS | EVENT_FIELDS | LINK_FIELDS | _WEBHOOKS.queries()
 _MUTATIONS: GraphQLFieldMap = _WEBHOOKS.mutations()
 
-_COMMON = (NODE, FABRIC_OBJECT, PAGE_INFO, LINK, ORDER_DIRECTION, *GROUPINGS, *SCALARS.values())
+_COMMON = (NODE, FABRIC_OBJECT, PAGE_INFO, LINK, ENCRYPTED_FIELD, ORDER_DIRECTION, *GROUPINGS, *SCALARS.values())
 """Types that are the same in all schemas."""
 
 
