@@ -22,6 +22,7 @@ from graphql.type.schema import InterfaceImplementations
 from fabric.catalogue import Catalogue, ObjectType
 from fabric.names import AGGREGATE, camel
 from graphql_api.aggregate_types import GROUPINGS
+from graphql_api.audit_fields import AUDIT_FIELDS
 from graphql_api.common_types import FABRIC_OBJECT, FIXED_SCHEMA, LINK, NODE, PAGE_INFO, SCALARS
 from graphql_api.event_fields import EVENT_FIELDS
 from graphql_api.event_types import SUBSCRIPTIONS
@@ -35,7 +36,7 @@ from graphql_api.outputs import NODE_FIELDS, Outputs, is_interface
 from graphql_api.webhook_types import WebhookTypes
 
 _WEBHOOKS = WebhookTypes(SCALARS, PAGE_INFO, SUBSCRIPTIONS)
-_QUERIES: GraphQLFieldMap = NODE_FIELDS | EVENT_FIELDS | LINK_FIELDS | _WEBHOOKS.queries()
+_QUERIES: GraphQLFieldMap = NODE_FIELDS | EVENT_FIELDS | LINK_FIELDS | AUDIT_FIELDS | _WEBHOOKS.queries()
 _MUTATIONS: GraphQLFieldMap = _WEBHOOKS.mutations()
 
 _COMMON = (NODE, FABRIC_OBJECT, PAGE_INFO, LINK, ORDER_DIRECTION, *GROUPINGS, *SCALARS.values())
