@@ -20,6 +20,7 @@ from fabric.document_register import DocumentRegister
 from fabric.errors import BadInput, FabricError, NotFound
 from fabric.feed import Feed
 from fabric.graphs import Graphs
+from fabric.key_rotations import KeyRotations
 from fabric.links import Links
 from fabric.log import request as request_scope
 from fabric.migration import require_head
@@ -28,6 +29,7 @@ from fabric.objects import Objects
 from fabric.organizations import Directory
 from fabric.policy import Policy
 from fabric.revocations import CHANNEL, Revocations
+from fabric.rotator import Pace, Rotator
 from fabric.seal_keys import SealingKey, TrustedKeys, sealing_key, trusted_keys
 from fabric.sealing import Sealer
 from fabric.secrets import token_secret
@@ -36,6 +38,9 @@ from fabric.subject import SESSION_LABEL_HEADER
 from fabric.token_keys import verification_keys
 from fabric.tokens import Authenticator
 from fabric.types import Types
+from fabric.unlock_attempts import Limit
+from fabric.unlock_requests import UnlockRequests
+from fabric.unlocking import Unlocking
 from fabric.webhook_addresses import Networks
 from fabric.webhook_client import Client
 from fabric.webhook_courier import Office
@@ -56,6 +61,7 @@ from graphql_api.responses import format_errors
 from graphql_api.surfaces import Surfaces
 from graphql_api.webhook_notices import Notices
 from graphql_api.websocket import GraphQLOverWebSocket
+from vault.software import SoftwareVault
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -104,6 +110,7 @@ def create_app(
     client = webhook_client(settings)
     seal_key = sealing_key(settings.data_dir, settings.seal_key_file)
     seal_keys = trusted_keys(seal_key, settings.seal_public_keys_file)
+    vault = SoftwareVault(settings.data_dir / "keyring", token_secret(settings.data_dir, None))
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -121,9 +128,14 @@ def create_app(
             notices = Notices(database, types, surfaces)
             webhooks = Registry(database, notices, client.networks, settings.max_webhooks)
             objects, links = Objects(types), Links(types)
+            limit = Limit(settings.unlock_limit, settings.unlock_window_seconds)
+            unlocking = Unlocking(database, types, vault, limit, settings.vault_timeout_seconds)
+            rotator = Rotator(database, vault, Pace(settings.rotation_rows_per_second, settings.rotation_days))
             services = Services(
-                settings, database, types, objects, links, register, channels, graphs, webhooks
-            )
+                settings, database, types, objects, links, register, channels, graphs, webhooks, unlocking,
+                UnlockRequests(unlocking, settings.unlock_request_seconds),
+                KeyRotations(database, types, vault, rotator.poke),
+            )  # fmt: skip
             measured.database, measured.graphs = database, graphs
             revocations = Revocations(database, leeway_seconds=settings.jwt_leeway_seconds)
             gate = Gate(identities, directory, policy, revocations)
@@ -142,6 +154,7 @@ def create_app(
             async with (
                 feed.running(),
                 sealer.running(),
+                rotator.running(),
                 _following_types(database, types, admin_url),
                 _following_revocations(database, revocations, gate, open_connections, worker),
                 _delivering(settings, worker, client),

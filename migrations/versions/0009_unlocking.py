@@ -118,7 +118,7 @@ FUNCTIONS = {
               from fabric.unlock_attempts
               where organization_id = org and actor = asker and attempted_at > began and fields > 0) counted;
         if free is null and number <= most then
-            update fabric.unlock_attempts set fields = number
+            update fabric.unlock_attempts set fields = fields + number
             where organization_id = org and actor = asker and request_id = id;
             return null;
         end if;
