@@ -32,7 +32,7 @@ from fabric.revocations import CHANNEL, Revocations
 from fabric.rotator import Pace, Rotator
 from fabric.seal_keys import SealingKey, TrustedKeys, sealing_key, trusted_keys
 from fabric.sealing import Sealer
-from fabric.secrets import token_secret
+from fabric.secrets import local_secret, token_secret
 from fabric.settings import Settings, variable
 from fabric.subject import SESSION_LABEL_HEADER
 from fabric.token_keys import verification_keys
@@ -110,7 +110,7 @@ def create_app(
     client = webhook_client(settings)
     seal_key = sealing_key(settings.data_dir, settings.seal_key_file)
     seal_keys = trusted_keys(seal_key, settings.seal_public_keys_file)
-    vault = SoftwareVault(settings.data_dir / "keyring", token_secret(settings.data_dir, None))
+    vault = SoftwareVault(settings.data_dir / "keyring", local_secret(settings.data_dir, "keyring.key"))
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -162,6 +162,7 @@ def create_app(
             ):
                 yield
                 await graphs.close()
+        await vault.close()
 
     app = Starlette(
         lifespan=lifespan,

@@ -126,7 +126,7 @@ def _told_key(key: Key) -> dict[str, Any]:
         "latestVersion": key.state.latest_version,
         "minimumVersion": key.state.minimum_version,
         "versions": [
-            {"version": version, "createdAt": moment(made), "rows": key.rows.get(version, 0)}
+            {"version": version, "createdAt": moment(made), "rows": str(key.rows.get(version, 0))}
             for version, made in sorted(key.state.versions.items())
         ],
     }
@@ -139,8 +139,8 @@ def _told(context: Context, rotation: Rotation) -> dict[str, Any]:
         "label": str(context.organization.lattice.decode(rotation.label)),
         "state": str(rotation.state),
         "targetVersion": rotation.target_version,
-        "rows": rotation.rows,
-        "rowsLeft": rotation.rows_left,
+        "rows": str(rotation.rows),
+        "rowsLeft": str(rotation.rows_left),
         "failure": rotation.failure,
         "startedBy": rotation.started_by,
         "startedAt": moment(rotation.started_at),

@@ -1,19 +1,16 @@
 """Fixtures of tests about unlocking."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import pytest
 from databases import MakeSubject
-from safe import ASSET, LIMIT, RULES, Safe
+from safe import ASSET, LIMIT, Safe, follow_rules
 
 from fabric.db import Database
 from fabric.objects import Objects
 from fabric.organizations import Organization
-from fabric.subject import Session
 from fabric.types import Types
 from fabric.unlock_requests import UnlockRequests
 from fabric.unlocking import Unlocking
@@ -33,15 +30,7 @@ async def safe(
     subject: MakeSubject, admin_url: str, monkeypatch: pytest.MonkeyPatch,
 ) -> Safe:  # fmt: skip
     await types.define(subject("SECRET/ALPHA"), organization.lattice, [ASSET])
-    catalogue = types.catalogue
-
-    async def with_rules(session: Session) -> Any:
-        found = await catalogue(session)
-        asset = found.types["Asset"]
-        fields = {n: replace(f, encryption=RULES.get(n)) for n, f in asset.fields.items()}
-        return replace(found, types={**found.types, "Asset": replace(asset, fields=fields)})
-
-    monkeypatch.setattr(types, "catalogue", with_rules)
+    follow_rules(monkeypatch)
     unlocking = Unlocking(database, types, vault, LIMIT, 2.0)
     return Safe(
         database, organization, types, objects, vault, unlocking, UnlockRequests(unlocking, 3600.0), subject, admin_url

@@ -1,13 +1,15 @@
 """An organization with encrypted fields, whose officers unlock them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
 import orjson
+import pytest
 from databases import MakeSubject, run_sql
 
 from fabric import ciphertexts
+from fabric.catalogue import Catalogue
 from fabric.ciphertexts import Ciphertext
 from fabric.db import Database
 from fabric.definitions import Encryption
@@ -47,6 +49,21 @@ RULES = {
 }
 
 
+def follow_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has the fields of Asset encrypted as RULES say, whatever their definition."""
+    catalogue = Types.catalogue
+
+    async def with_rules(self: Types, session: Session) -> Catalogue:
+        found = await catalogue(self, session)
+        if "Asset" not in found.types:
+            return found
+        asset = found.types["Asset"]
+        fields = {n: replace(f, encryption=RULES.get(n)) for n, f in asset.fields.items()}
+        return replace(found, types={**found.types, "Asset": replace(asset, fields=fields)})
+
+    monkeypatch.setattr(Types, "catalogue", with_rules)
+
+
 @dataclass
 class Safe:
     """An organization with encrypted values, and what unlocks them."""
@@ -60,7 +77,6 @@ class Safe:
     requests: UnlockRequests
     subject: MakeSubject
     admin_url: str
-    plaintexts: list[str] = field(default_factory=list)
 
     async def make(self, label: str = "UNCLASSIFIED", name: str = "pump", **values: Any) -> UUID:
         """An asset with these encrypted values."""
