@@ -12,7 +12,7 @@ from fabric.errors import BadInput, FabricError, raise_any
 from fabric.kinds import Kind
 from fabric.labels import Label
 from fabric.names import GRAPHQL_NAME
-from fabric.vault_keys import DEFAULT_PURPOSE
+from fabric.protection import Protection
 
 RESERVED_FIELDS = frozenset("id label revision createdAt updatedAt history similar link unlink and or not".split())
 """What every generated type has of its own, or its inputs use."""
@@ -28,16 +28,6 @@ _FIELD_KEYS = frozenset(
     "type list required values indexed searchable description label encrypted purpose hint unlock blindIndex".split()
 )
 _LINK_KEYS = frozenset("relation target direction cardinality properties description label".split())
-
-
-@dataclass(frozen=True, slots=True)
-class Encryption:
-    """How an encrypted field's values are kept and unlocked."""
-
-    purpose: str = DEFAULT_PURPOSE
-    permission: str = "field:decrypt"
-    ttl_seconds: int = 15
-    approvals: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +50,8 @@ class Field:
     label: int = 0
     key: str = ""
     non_null: bool = False
-    encryption: Encryption | None = None
+    protection: Protection | None = None
+    """How its values are encrypted; None of a field whose values are stored as they are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -218,10 +218,10 @@ async def tell(
 async def _purposes(transaction: Transaction, catalogue: Catalogue) -> set[str]:
     """The purposes of encrypted fields, and of encrypted values, that the session sees."""
     declared = {
-        field.encryption.purpose
+        field.protection.purpose
         for object_type in catalogue.types.values()
         for field in object_type.fields.values()
-        if field.encryption is not None
+        if field.protection is not None
     }
     rows = await transaction.fetch(
         "select distinct key_name from fabric.encrypted_fields where organization_id = $1",

@@ -13,10 +13,11 @@ from uuid import UUID
 
 from fabric.catalogue import Catalogue, ObjectType
 from fabric.db import Transaction
-from fabric.definitions import Encryption, Field
+from fabric.definitions import Field
 from fabric.errors import NotFound
 from fabric.objects import TABLE
 from fabric.places import Place
+from fabric.protection import Unlock
 from fabric.subject import Subject
 from fabric.versions import Version
 
@@ -52,10 +53,10 @@ class Target:
     written_at: datetime
 
     @property
-    def rule(self) -> Encryption:
+    def rule(self) -> Unlock:
         """How the field may be unlocked."""
-        assert self.field.encryption is not None
-        return self.field.encryption
+        assert self.field.protection is not None
+        return self.field.protection.unlock
 
 
 def nothing() -> NotFound:
@@ -83,9 +84,9 @@ def _judged(
         return Denial.OBJECT
     object_type = catalogue.types.get(version.content["type_name"])
     field = object_type.fields.get(name) if object_type else None
-    if object_type is None or field is None or field.encryption is None:
+    if object_type is None or field is None or field.protection is None:
         return Denial.FIELD
-    if field.encryption.permission not in subject.permissions:
+    if field.protection.unlock.permission not in subject.permissions:
         return Denial.PERMISSION
     row = stored.get(field.key)
     if row is None:

@@ -12,10 +12,10 @@ from fabric import ciphertexts
 from fabric.catalogue import Catalogue
 from fabric.ciphertexts import Ciphertext
 from fabric.db import Database
-from fabric.definitions import Encryption
 from fabric.objects import Change, Objects
 from fabric.organizations import Organization
 from fabric.places import Place
+from fabric.protection import Protection, Unlock
 from fabric.subject import Session, Subject
 from fabric.types import Types
 from fabric.unlock_attempts import Attempt, Limit
@@ -41,11 +41,11 @@ ASSET = {
     },
 }
 RULES = {
-    "serial": Encryption("pii", ttl_seconds=30),
-    "codes": Encryption("codes"),
-    "deep": Encryption("pii"),
-    "ruled": Encryption("pii", permission="audit:read"),
-    "twofold": Encryption("pii", approvals=1),
+    "serial": Protection("pii", unlock=Unlock(ttl_seconds=30)),
+    "codes": Protection("codes"),
+    "deep": Protection("pii"),
+    "ruled": Protection("pii", unlock=Unlock(permission="audit:read")),
+    "twofold": Protection("pii", unlock=Unlock(approvals=1)),
 }
 
 
@@ -58,7 +58,7 @@ def follow_rules(monkeypatch: pytest.MonkeyPatch) -> None:
         if "Asset" not in found.types:
             return found
         asset = found.types["Asset"]
-        fields = {n: replace(f, encryption=RULES.get(n)) for n, f in asset.fields.items()}
+        fields = {n: replace(f, protection=RULES.get(n)) for n, f in asset.fields.items()}
         return replace(found, types={**found.types, "Asset": replace(asset, fields=fields)})
 
     monkeypatch.setattr(Types, "catalogue", with_rules)
