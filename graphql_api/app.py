@@ -129,7 +129,7 @@ def create_app(
             webhooks = Registry(database, notices, client.networks, settings.max_webhooks)
             objects, links = Objects(types), Links(types)
             limit = Limit(settings.unlock_limit, settings.unlock_window_seconds)
-            unlocking = Unlocking(database, types, vault, limit, settings.vault_timeout_seconds)
+            unlocking = Unlocking(database, types, vault, limit, settings.unlock_vault_seconds)
             rotator = Rotator(database, vault, Pace(settings.rotation_rows_per_second, settings.rotation_days))
             services = Services(
                 settings, database, types, objects, links, register, channels, graphs, webhooks, unlocking,
