@@ -1,9 +1,11 @@
 """What the compiler's tests stand on: one database for the run with many organizations, and readers who ask."""
 
 import asyncio
+import os
 from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 from unittest.mock import patch
 from uuid import UUID
@@ -18,6 +20,7 @@ from fabric.events import COLUMNS
 from fabric.feed import Feed
 from fabric.graph import Budget
 from fabric.graphs import Graphs
+from fabric.key_rotations import KeyRotations
 from fabric.labels import Label, Lattice
 from fabric.links import Links
 from fabric.objects import Objects
@@ -26,6 +29,9 @@ from fabric.policy import Policy
 from fabric.settings import Settings
 from fabric.subject import Subject
 from fabric.types import Types
+from fabric.unlock_attempts import Limit
+from fabric.unlock_requests import UnlockRequests
+from fabric.unlocking import Unlocking
 from fabric.webhook_addresses import Networks
 from fabric.webhook_registry import Registry
 from graphql_api.channels import Channels
@@ -34,6 +40,7 @@ from graphql_api.context import Context, Services
 from graphql_api.schema import build_surface
 from graphql_api.surfaces import Surfaces
 from graphql_api.webhook_notices import Notices
+from vault.software import SoftwareVault
 
 T = TypeVar("T")
 
@@ -72,10 +79,14 @@ class Ground:
         self.links = Links(self.types)
         feed = Feed(self.database)
         notices = Notices(self.database, self.types, Surfaces(SETTINGS))
+        vault = SoftwareVault(Path(os.devnull), b"m" * 32)  # without keys
+        unlocking = Unlocking(self.database, self.types, vault, Limit(1, 1.0), 1.0)
         self.services = Services(
             SETTINGS, self.database, self.types, self.objects, self.links, DocumentRegister(self.database),
             Channels(feed), Graphs(self.database, feed, SETTINGS.graph_memory_bytes),
-            Registry(self.database, notices, Networks(), SETTINGS.max_webhooks),
+            Registry(self.database, notices, Networks(), SETTINGS.max_webhooks), unlocking,
+            UnlockRequests(unlocking, SETTINGS.unlock_request_seconds),
+            KeyRotations(self.database, self.types, vault, lambda: None),
         )  # fmt: skip
 
     async def _close(self) -> None:

@@ -10,6 +10,7 @@ import pytest
 from databases import run_sql
 from http_server import MakeServer, Server, Tenant, eventually
 from safe import ASSET, OFFICER, RULES, follow_rules
+from websocket_client import opened
 
 from fabric.labels import Label, Lattice
 from fabric.places import Place
@@ -338,6 +339,33 @@ def test_keys_are_rotated_while_officers_unlock(organization: Tenant) -> None:
     topics = '{ events(where: {topics: ["rotation.*"]}) { nodes { topic data } } }'
     eventually(lambda: len(organization.data(topics)["events"]["nodes"]) >= 2)
     assert organization.data(topics)["events"]["nodes"][0]["data"]["rows"] == 1
+
+
+def test_its_progress_can_be_followed(organization: Tenant, server: Server) -> None:
+    make(organization, serial="x")
+    make(organization, SECRET, serial="y")
+    with opened(server) as socket:
+        socket.initialise(organization.authorization())
+        socket.subscribe('subscription { events(topics: ["rotation.*"]) { kind event { topic data actor } } }')
+        assert socket.receive()["payload"]["data"]["events"]["kind"] == "READY"
+        organization.data('mutation { rotateKeys(purpose: "pii") { keyRotation { rotationId } } }')
+        told = [socket.receive()["payload"]["data"]["events"]["event"]]
+        while told[-1]["topic"] != "rotation.done":
+            told.append(socket.receive()["payload"]["data"]["events"]["event"])
+    assert (told[0]["topic"], told[0]["actor"]) == ("rotation.started", "ann")
+    assert told[-1]["data"] == {"purpose": "pii", "state": "DONE", "targetVersion": 2, "rows": 1, "rowsLeft": 0}
+
+
+def test_unlocks_over_a_websocket_are_the_same(organization: Tenant, server: Server) -> None:
+    id = make(organization, serial="SN")
+    with opened(server) as socket:
+        socket.initialise(organization.authorization(roles=OFFICER))
+        for number in range(LIMIT + 1):
+            socket.subscribe(UNLOCK, str(number), variables={"id": id, "f": "serial"})
+            (payload,) = socket.results(str(number))
+            if number < LIMIT:
+                assert payload["data"]["unlockField"]["value"] == "SN"
+    assert payload["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
 
 
 def test_rotation_is_for_those_who_may_and_see_it(organization: Tenant, server: Server) -> None:
