@@ -16,6 +16,7 @@ from fabric.definitions import Field, LinkField
 from fabric.kinds import Kind
 from fabric.labels import dominates, rank
 from fabric.names import link_aggregate
+from fabric.protection import protection_json, protection_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +167,7 @@ def read_field(stored: Mapping[str, Any], label: int) -> Field:
         label=label,
         key=stored.get("key", stored["name"]),
         non_null=stored.get("nonNull", False),
+        protection=protection_of(stored),
     )
 
 
@@ -196,6 +198,7 @@ def field_json(member: Field) -> dict[str, Any]:
         "description": member.description,
         "key": member.key if member.key != member.name else None,
         "nonNull": member.non_null,
+        **(protection_json(member.protection) if member.protection else {}),
     }
     return {k: v for k, v in stored.items() if v}
 

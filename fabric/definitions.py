@@ -12,7 +12,8 @@ from fabric.errors import BadInput, FabricError, raise_any
 from fabric.kinds import Kind
 from fabric.labels import Label
 from fabric.names import GRAPHQL_NAME
-from fabric.protection import Protection
+from fabric.protection import KEYS as PROTECTION_KEYS
+from fabric.protection import Protection, read_protection
 
 RESERVED_FIELDS = frozenset("id label revision createdAt updatedAt history similar link unlink and or not".split())
 """What every generated type has of its own, or its inputs use."""
@@ -24,8 +25,8 @@ MAX_DESCRIPTION = 10_000
 _TYPE_KEYS = frozenset(
     "typeName domain description label extends plural fields links naturalKey indexes embedding uiSchema".split()
 )
-_FIELD_KEYS = frozenset(
-    "type list required values indexed searchable description label encrypted purpose hint unlock blindIndex".split()
+_FIELD_KEYS = PROTECTION_KEYS | frozenset(
+    "type list required values indexed searchable description label encrypted".split()
 )
 _LINK_KEYS = frozenset("relation target direction cardinality properties description label".split())
 
@@ -138,6 +139,7 @@ def read_document(value: object) -> Document:
         labels=labels,
     )
     _check_natural_key(document, faults)
+    _check_protected(document, faults)
     faults.raise_any()
     return document
 
@@ -154,8 +156,6 @@ def _read_field(
     if not isinstance(kind, str) or kind not in Kind._value2member_map_:
         faults.add(f"a field's type is one of {', '.join(Kind)}", *path, "type")
         return None
-    if _flag(value, "encrypted", faults, path):
-        faults.add("a field can be encrypted only where a vault is configured, and none is", *path, "encrypted")
     many = _flag(value, "list", faults, path)
     result = Field(
         name=name,
@@ -167,12 +167,23 @@ def _read_field(
         searchable=_flag(value, "searchable", faults, path),
         description=_text(value, "description", faults, *path),
         key=name,
+        protection=_read_protection(value, Kind(kind), many, faults, path),
     )
     if result.indexed and (many or kind == Kind.JSON):
         faults.add("a list or json field cannot be indexed", *path, "indexed")
     if result.searchable and kind not in (Kind.STRING, Kind.TEXT, Kind.URI, Kind.ENUM):
         faults.add("only text can be searchable", *path, "searchable")
     return result
+
+
+def _read_protection(
+    value: Mapping[str, Any], kind: Kind, many: bool, faults: Faults, path: tuple[str, ...]
+) -> Protection | None:
+    if _flag(value, "encrypted", faults, path):
+        return read_protection(value, kind, many, faults.under(*path).add)
+    for key in sorted(PROTECTION_KEYS & value.keys()):
+        faults.add("only an encrypted field has this", *path, key)
+    return None
 
 
 def _read_values(value: Mapping[str, Any], kind: Kind, faults: Faults, path: tuple[str, ...]) -> tuple[str, ...]:
@@ -222,6 +233,8 @@ def _read_property(name: str, value: object, path: tuple[str, ...], faults: Faul
         faults.add("a link's property has the link's label, none of its own", *path, "label")
     if result and (result.indexed or result.searchable):
         faults.add("a link's property cannot be indexed or searchable", *path)
+    if result and result.protection:
+        faults.add("a link's property cannot be encrypted; give it to an object at one of the link's ends", *path)
     return result
 
 
@@ -251,6 +264,14 @@ def _check_natural_key(document: Document, faults: Faults) -> None:
             faults.add("a natural key is made of the type's own fields", "naturalKey", i)
         elif not member.required or member.many or member.kind in (Kind.JSON, Kind.FLOAT):
             faults.add("a field of the natural key is required, single, and neither json nor float", "naturalKey", i)
+        elif member.protection:
+            faults.add("a field of the natural key cannot be encrypted: ids are made of it", "naturalKey", i)
+
+
+def _check_protected(document: Document, faults: Faults) -> None:
+    for name, member in document.fields.items():
+        if member.protection and document.domain == "event":
+            faults.add("a field of an event cannot be encrypted", "fields", name, "encrypted")
 
 
 def _read_indexes(value: Mapping[str, Any], faults: Faults) -> tuple[tuple[str, ...], ...]:

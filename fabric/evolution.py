@@ -22,6 +22,8 @@ _SAME_STORAGE = {
 
 def keeps_values(old: Field, new: Field) -> bool:
     """Whether stored values of the old field are values of the new one, apart from their length."""
+    if bool(old.protection) != bool(new.protection):
+        return False
     return old.many == new.many and (old.kind == new.kind or (old.kind, new.kind) in _SAME_STORAGE)
 
 
@@ -58,8 +60,14 @@ class _Counts:
         for name, field in old.items():
             now = new.get(name)
             if now is None or now.key != field.key or not keeps_values(field, now):
-                meaning = f"{things} hold a value of {name}, which {'is gone' if now is None else 'has another kind'}"
-                self.add(f"{column} ? {self._bound(field.key)}", meaning, group, name)
+                self.add(
+                    f"{column} ? {self._bound(field.key)}",
+                    f"{things} hold a value of {name}, {_why(field, now)}",
+                    group,
+                    name,
+                )
+            elif now.protection:
+                self._add_protected(things, column, field, now, group)
             elif field.kind is Kind.TEXT and now.kind is Kind.STRING:
                 value = f"{column} -> {self._bound(field.key)}"
                 texts = f"jsonb_array_elements_text({value})" if field.many else f"(select {value} #>> '{{}}')"
@@ -69,6 +77,13 @@ class _Counts:
             before = old.get(name)
             if now.required and not (before and before.required and before.key == now.key):
                 self.add(f"not {column} ? {self._bound(now.key)}", f"{things} lack {name}, now required", group, name)
+
+    def _add_protected(self, things: str, column: str, old: Field, new: Field, group: str) -> None:
+        assert old.protection
+        assert new.protection
+        if new.protection.blind_index and not old.protection.blind_index:
+            meaning = f"{things} hold a value of {new.name} without a blind index; clear it, or define a new field"
+            self.add(f"{column} ? {self._bound(old.key)}", meaning, group, new.name, "blindIndex")
 
     def _bound(self, key: str) -> str:
         self._args.append(key)
@@ -85,6 +100,15 @@ class _Counts:
             for number, (_, meaning, path) in zip(row or (), self._asked, strict=True)
             if number
         ]
+
+
+def _why(old: Field, new: Field | None) -> str:
+    if new is None:
+        return "which is gone"
+    if bool(old.protection) == bool(new.protection):
+        return "which has another kind"
+    other = "an encrypted" if new.protection else "a plain"
+    return f"which cannot be made {other} one: define {other} field beside it, write the values there, clear this one"
 
 
 async def _of_objects(transaction: Transaction, old: ObjectType, new: ObjectType | None) -> list[FabricError]:

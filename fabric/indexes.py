@@ -57,10 +57,11 @@ def wanted(catalogue: Catalogue) -> set[Index]:
 
 
 def _of_type(object_type: ObjectType) -> Iterable[Index]:
-    lists = [(f.name,) for f in object_type.fields.values() if f.indexed]
+    fields = {name: f for name, f in object_type.fields.items() if f.protection is None}
+    lists = [(f.name,) for f in fields.values() if f.indexed]
     for names in (*lists, *object_type.indexes):
-        if all(name in object_type.fields for name in names):
-            expressions = tuple(value_of(object_type.fields[name]).bare for name in names)
+        if all(name in fields for name in names):
+            expressions = tuple(value_of(fields[name]).bare for name in names)
             yield Index(object_type.family, expressions)
 
 

@@ -195,7 +195,7 @@ def _resolve(name: str, ancestors: tuple[str, ...], present: Mapping[str, Object
         parent=ancestors[0] if ancestors else None,
         natural_key=tuple(k for k in present[key_type].natural_key if k in fields),
         key_type=key_type,
-        embedding=tuple(n for n in own.embedding if n in fields),
+        embedding=tuple(n for n in own.embedding if n in fields and fields[n].protection is None),
         own_links=_leading(own, present),
         fields=fields,
         links=links,

@@ -4,20 +4,25 @@ The rules of versions are `fabric.versions`'; here a caller's wishes are checked
 Reading is compiled (see graphql_api).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from uuid import UUID
 
-from fabric import ids, journal, links, versions
+from fabric import carrying, ids, journal, links, versions
+from fabric.carrying import Carried, Uncarried
 from fabric.catalogue import Catalogue, ObjectType
+from fabric.ciphertexts import Ciphertext
 from fabric.db import LostRace, Transaction, retried
 from fabric.definitions import Faults
+from fabric.encryption import Encryption, Secret, required
 from fabric.errors import FabricError, NotFound, Several, raise_any
 from fabric.journal import Entry, Position
 from fabric.links import LinkChange
+from fabric.markers import MARKER
 from fabric.nested_links import NestedLink, resolved
 from fabric.organizations import Organization
+from fabric.places import Place
 from fabric.subject import Subject
 from fabric.types import Types
 from fabric.values import Stored, check_required, difference, merged, read_data
@@ -63,18 +68,27 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
+    """`data` has markers for what is to be encrypted; `sealed` what they stand for, by storage key."""
+
     change: Change
     object_type: ObjectType
     object_id: UUID
     data: Stored
     links: list[LinkChange]
+    secrets: list[Secret]
+    sealed: dict[str, Ciphertext] = field(default_factory=dict)
 
 
 class Objects:
     """The writing side of objects."""
 
     def __init__(self, types: Types) -> None:
+        """What definitions and values are encrypted with is that of the types."""
         self._types = types
+
+    @property
+    def _encryption(self) -> Encryption | None:
+        return self._types.encryption
 
     async def write(
         self, subject: Subject, organization: Organization, changes: Sequence[Change], *, request_id: str | None = None
@@ -89,29 +103,50 @@ class Objects:
             subject.require(permission)
 
         lost = False
+        work: tuple[Catalogue, list[_Prepared]] | None = None
+        carried: Carried = {}
 
         async def attempt() -> tuple[list[Written], Position | None]:
-            nonlocal lost
+            nonlocal lost, work, carried
             catalogue = await self._types.catalogue(subject.session)
-            try:
-                prepared = _prepare(organization, catalogue, changes)
-            except FabricError:
-                async with self._types.holding(subject.session, catalogue):
-                    raise  # unless the definitions have changed meanwhile
+            if work is None or work[0] is not catalogue:  # else what is encrypted already still holds
+                work = catalogue, await self._prepared(subject, organization, catalogue, changes)
+            prepared = work[1]
             try:
                 async with self._types.holding(subject.session, catalogue) as transaction:
                     if lost:  # a race once; now wait in line
                         await TABLE.take_turn(transaction, [p.object_id for p in prepared])
-                    return await _write(transaction, subject, organization, catalogue, prepared, request_id)
+                    return await _write(transaction, subject, organization, catalogue, prepared, carried, request_id)
+            except Uncarried as below:
+                carried = {**carried, **await required(self._encryption).moved(below.sources, subject.label)}
+                raise
             except LostRace:
                 lost = True
                 raise
 
         return await retried(attempt)
 
+    async def _prepared(
+        self, subject: Subject, organization: Organization, catalogue: Catalogue, changes: Sequence[Change]
+    ) -> list[_Prepared]:
+        """Checked, and with ciphertexts, which are made before there is a transaction."""
+        try:
+            prepared = _prepare(organization, catalogue, changes, subject.label)
+        except FabricError:
+            async with self._types.holding(subject.session, catalogue):
+                raise  # unless the definitions have changed meanwhile
+        secrets = [secret for each in prepared for secret in each.secrets]
+        made = iter(await required(self._encryption).sealed(secrets) if secrets else ())
+        for each in prepared:
+            each.sealed.update({secret.place.field: next(made) for secret in each.secrets})
+            each.secrets.clear()
+        return prepared
 
-def _prepare(organization: Organization, catalogue: Catalogue, changes: Sequence[Change]) -> list[_Prepared]:
-    """Everything that can be checked and computed before the database is asked."""
+
+def _prepare(
+    organization: Organization, catalogue: Catalogue, changes: Sequence[Change], label: int
+) -> list[_Prepared]:
+    """Everything that can be checked and computed before the database is asked, for writing at the label."""
     faults = Faults()
     prepared = []
     for change in changes:
@@ -123,9 +158,24 @@ def _prepare(organization: Organization, catalogue: Catalogue, changes: Sequence
         object_id = _identify(organization, object_type, change, data, faults)
         if object_id is not None:
             wished = [resolved(organization, catalogue, object_type, object_id, n, faults) for n in change.links]
-            prepared.append(_Prepared(change, object_type, object_id, data, [w for w in wished if w is not None]))
+            secrets = _take_secrets(object_type, data, organization, object_id, label)
+            made = [w for w in wished if w is not None]
+            prepared.append(_Prepared(change, object_type, object_id, data, made, secrets))
     faults.raise_any()
     return prepared
+
+
+def _take_secrets(
+    object_type: ObjectType, data: Stored, organization: Organization, object_id: UUID, label: int
+) -> list[Secret]:
+    """The values that are to be encrypted, of which the data then has markers."""
+    secrets = []
+    for each in object_type.fields.values():
+        if each.protection is not None and data.get(each.key) is not None:
+            place = Place(organization.organization_id, "objects", object_id, label, each.key)
+            secrets.append(Secret(place, each.protection, data[each.key]))
+            data[each.key] = dict(MARKER)
+    return secrets
 
 
 def _identify(
@@ -153,10 +203,11 @@ def _identify(
 
 async def _write(
     transaction: Transaction, subject: Subject, organization: Organization, catalogue: Catalogue,
-    prepared: list[_Prepared], request_id: str | None,
+    prepared: list[_Prepared], carried: Carried, request_id: str | None,
 ) -> tuple[list[Written], Position | None]:  # fmt: skip
     before = await TABLE.read(transaction, {p.object_id for p in prepared})
     now: dict[UUID, Version] = dict(before)
+    sealed: dict[UUID, dict[str, Ciphertext]] = {}
     written: list[Written] = []
     nested: list[tuple[int, LinkChange]] = []
     errors: list[FabricError] = []
@@ -171,11 +222,12 @@ async def _write(
         nested += [(len(written), link) for link in each.links]
         written.append(Written(each.object_id, version.content["type_name"], version is not old, created))
         now[each.object_id] = version
+        sealed[each.object_id] = {} if version.tombstone else sealed.get(each.object_id, {}) | each.sealed
     coming = {id: None if v.tombstone else v.content["type_name"] for id, v in now.items()}
     linked = await links.plan(transaction, organization, catalogue, [c for _, c in nested], coming) if nested else None
     raise_any([*errors, *(linked.errors if linked else ())])
     changed = {id: v for id, v in now.items() if v is not before.get(id) and (id in before or not v.tombstone)}
-    entries = await _store(transaction, catalogue, before, changed) if changed else []
+    entries = await _store(transaction, catalogue, before, changed, sealed, carried) if changed else []
     if linked and linked.changed:
         entries += await links.store(transaction, catalogue, linked)
         for (i, _), link in zip(nested, linked.written, strict=True):
@@ -186,13 +238,18 @@ async def _write(
 
 
 async def _store(
-    transaction: Transaction, catalogue: Catalogue, before: Mapping[UUID, Version], changed: Mapping[UUID, Version]
-) -> list[Entry]:
-    """Stores the versions, and takes away the links of what is gone; what tells of it."""
+    transaction: Transaction, catalogue: Catalogue, before: Mapping[UUID, Version], changed: Mapping[UUID, Version],
+    sealed: Mapping[UUID, Mapping[str, Ciphertext]], carried: Carried,
+) -> list[Entry]:  # fmt: skip
+    """Stores the versions with their ciphertexts, and takes away the links of what is gone; what tells of it."""
+    secrets = await carrying.settled(transaction, TABLE, before, changed, sealed, carried)
     await TABLE.store(transaction, before, changed)
+    await secrets.store(transaction)
     gone = [id for id, version in changed.items() if version.tombstone]
     entries = await links.withdraw(transaction, catalogue, gone) if gone else []
-    return entries + [_entry(catalogue, before.get(id), version) for id, version in changed.items()]
+    return entries + [
+        _entry(catalogue, before.get(id), version, sealed.get(id, ())) for id, version in changed.items()
+    ]
 
 
 def _apply(each: _Prepared, winner: Version | None, label: int, catalogue: Catalogue) -> Version:
@@ -244,13 +301,16 @@ def _update(each: _Prepared, winner: Version, label: int, catalogue: Catalogue) 
         if key in each.data and each.data[key] != winner.content["data"].get(key):
             faults.add("a natural key cannot change; create a new object instead", name)
     faults.raise_any()
-    return versions.updated(winner, label, {"type_name": type_name, "data": data}, each.change.expected_revision)
+    content = {"type_name": type_name, "data": data}
+    # Whether an encrypted value differs from the one before nobody can tell here.
+    return versions.updated(winner, label, content, each.change.expected_revision, always=bool(each.sealed))
 
 
-def _entry(catalogue: Catalogue, before: Version | None, after: Version) -> Entry:
+def _entry(catalogue: Catalogue, before: Version | None, after: Version, encrypted: Collection[str]) -> Entry:
+    """`encrypted` are the storage keys whose values have been encrypted anew."""
     old = before.content["data"] if before is not None and not before.tombstone else {}
     new = {} if after.tombstone else after.content["data"]
     topic = "deleted" if after.tombstone else "created" if before is None or before.tombstone else "updated"
     type_name = after.content["type_name"]
-    changed = difference(catalogue.types.get(type_name), old, new)
+    changed = difference(catalogue.types.get(type_name), old, new, encrypted)
     return Entry(f"object.{topic}", "objects", after.id, type_name, {"revision": after.revision, **changed})

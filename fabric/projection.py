@@ -9,6 +9,7 @@ from fabric.definitions import Document, Faults, Field, LinkField
 from fabric.evolution import keeps_values
 from fabric.kinds import Kind
 from fabric.labels import Label, Lattice, dominates
+from fabric.markers import ENCRYPTED_SUFFIX
 from fabric.merging import build
 from fabric.names import (
     RESERVED_NAMES,
@@ -165,7 +166,8 @@ tell such values apart from whatever else is called the same; the others are rea
 
 def _key(field: Field, generation: int) -> str:
     """Where values lie in `objects.data`: apart for each label and each incompatible kind that a name ever had."""
-    key = field.name + ("" if field.many else _SUFFIXES.get(field.kind, ""))
+    suffix = ENCRYPTED_SUFFIX if field.protection else "" if field.many else _SUFFIXES.get(field.kind, "")
+    key = field.name + suffix
     if field.label == 0 and generation == 1:
         return key
     return f"{key}@{field.label:x}" + (f".{generation}" if generation > 1 else "")
@@ -208,6 +210,11 @@ def _check_document(document: Document, after: Catalogue, faults: Faults) -> Non
     for i, name in enumerate(document.embedding):
         if name not in new.fields:
             faults.add("no such field", "embedding", "fields", i)
+        elif new.fields[name].protection:
+            faults.add("an encrypted field cannot be embedded", "embedding", "fields", i)
+    for i, names in enumerate(document.indexes):
+        if any(name in new.fields and new.fields[name].protection for name in names):
+            faults.add("an encrypted field cannot be indexed", "indexes", i)
 
 
 def _check_parent(document: Document, after: Catalogue, faults: Faults) -> None:

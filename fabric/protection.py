@@ -35,9 +35,6 @@ class Unlock:
     approvals: int = 0
 
 
-_DEFAULT = Unlock()
-
-
 @dataclass(frozen=True, slots=True)
 class Protection:
     """`blind_index`: whether the value can be found by equality without unlocking it."""
@@ -45,7 +42,7 @@ class Protection:
     purpose: str = DEFAULT_PURPOSE
     hint: Hint = Hint.NONE
     blind_index: bool = False
-    unlock: Unlock = _DEFAULT
+    unlock: Unlock = Unlock()
 
 
 class AddFault(Protocol):
@@ -74,18 +71,19 @@ def read_protection(value: Mapping[str, Any], kind: Kind, many: bool, fault: Add
 
 
 def _read_unlock(value: object, fault: AddFault) -> Unlock:
+    usual = Unlock()
     if value is None:
-        return Unlock()
+        return usual
     if not isinstance(value, Mapping) or not value.keys() <= _UNLOCK_KEYS:
         fault('unlock is an object: {"permission": "field:decrypt", "ttlSeconds": 15, "approvals": 0}', "unlock")
-        return Unlock()
-    permission = value.get("permission", _DEFAULT.permission)
+        return usual
+    permission = value.get("permission", usual.permission)
     if permission not in PERMISSIONS:
         fault("no such permission", "unlock", "permission")
-    seconds = value.get("ttlSeconds", _DEFAULT.ttl_seconds)
+    seconds = value.get("ttlSeconds", usual.ttl_seconds)
     if type(seconds) is not int or not 1 <= seconds <= MOST_SECONDS:
         fault(f"ttlSeconds is a number of seconds from 1 to {MOST_SECONDS:,}", "unlock", "ttlSeconds")
-    approvals = value.get("approvals", _DEFAULT.approvals)
+    approvals = value.get("approvals", usual.approvals)
     if type(approvals) is not int or approvals not in (0, 1):
         fault("approvals is 0, or 1 for a second person", "unlock", "approvals")
     return Unlock(permission, seconds, approvals)

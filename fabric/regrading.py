@@ -2,12 +2,15 @@
 
 from uuid import UUID
 
-from fabric import journal
+from fabric import ciphertexts, journal
+from fabric.carrying import Carried, Uncarried, carried_over
 from fabric.catalogue import ObjectType
 from fabric.db import retried
+from fabric.encryption import required
 from fabric.errors import BadInput, Conflict, NotFound
 from fabric.journal import Entry, Position
 from fabric.labels import Label, dominates
+from fabric.markers import marked
 from fabric.objects import TABLE
 from fabric.organizations import Organization
 from fabric.subject import Subject
@@ -32,14 +35,28 @@ async def regrade(
     if not reason.strip() or len(reason) > REASON_LENGTH or "\0" in reason:
         raise BadInput(f"give a reason of 1 to {REASON_LENGTH} characters; it goes into the audit log", ("reason",))
 
+    carried: Carried = {}
+
     async def attempt() -> Position:
+        nonlocal carried
+        try:
+            return await moving()
+        except Uncarried as here:
+            carried = {**carried, **await required(types.encryption).moved(here.sources, target)}
+            raise
+
+    async def moving() -> Position:
         catalogue = await types.catalogue(subject.session)
         async with types.holding(subject.session, catalogue) as transaction:
             here = (await TABLE.read(transaction, [object_id])).get(object_id)
             if here is None or here.tombstone or here.label != subject.label:
                 raise NotFound("not found", ("id",))
             _check_fields(catalogue.types.get(here.content["type_name"]), here, target)
+            kept = {object_id: keys} if (keys := marked(here.content["data"])) else {}
+            secrets = await carried_over(transaction, TABLE, {object_id: here}, kept, carried) if kept else []
             await TABLE.remove(transaction, [here])
+            if kept:
+                await ciphertexts.remove_all(transaction, "objects", [object_id])
             entry = Entry("object.regraded", "objects", object_id, here.content["type_name"], {})
             await journal.append(transaction, subject.subject, [entry], reason=reason, request_id=request_id)
             await transaction.act_at(target)
@@ -48,6 +65,8 @@ async def regrade(
                 raise Conflict("there is a version at that label already", ("label",))
             moved = Version(object_id, target, here.content, here.revision + 1, created_at=here.created_at)
             await TABLE.store(transaction, {}, {object_id: moved})
+            if secrets:
+                await ciphertexts.store(transaction, "objects", secrets)
             return await journal.append(transaction, subject.subject, [entry], reason=reason, request_id=request_id)
 
     return await retried(attempt)

@@ -13,7 +13,8 @@ from fabric import evolution, journal
 from fabric.catalogue import Catalogue, Fragment
 from fabric.db import Database, StaleTypes, Transaction, retried
 from fabric.definitions import Document, read_document
-from fabric.errors import FabricError, Forbidden, NotFound, Several
+from fabric.encryption import Encryption
+from fabric.errors import BadInput, FabricError, Forbidden, NotFound, Several
 from fabric.labels import Lattice
 from fabric.merging import EMPTY, build
 from fabric.projection import Definer, plan
@@ -32,8 +33,10 @@ join unnest($1::text[], $2::bigint[]) as wanted(type_name, label) using (type_na
 class Types:
     """Catalogues by (organization, session label), kept until a definition changes."""
 
-    def __init__(self, database: Database, capacity: int = 256) -> None:
+    def __init__(self, database: Database, encryption: Encryption | None = None, capacity: int = 256) -> None:
+        """Without `encryption` no field can be encrypted; all writers by these types use it."""
         self._database = database
+        self.encryption = encryption
         self._capacity = capacity
         self._catalogues: OrderedDict[Session, Catalogue] = OrderedDict()
         self._stale: set[Session] = set()
@@ -99,6 +102,7 @@ class Types:
         """
         subject.require("type:define")
         read = _read_all(documents)
+        await self._make_keys(subject, read)
 
         async def attempt() -> list[str]:
             async with self._database.transaction(subject.session) as transaction:
@@ -109,6 +113,21 @@ class Types:
         changed = await retried(attempt)
         self.forget(subject.organization_id)
         return changed
+
+    async def _make_keys(self, subject: Subject, documents: Sequence[Document]) -> None:
+        """Makes the keys of the encrypted fields, before there is a transaction."""
+        places = {
+            (i, "fields", f.name, "encrypted"): f.protection
+            for i, document in enumerate(documents)
+            for f in document.fields.values()
+            if f.protection is not None
+        }
+        if not places:
+            return
+        if self.encryption is None:
+            message = "a field can be encrypted only where a vault is configured, and none is"
+            raise Several([BadInput(message, place) for place in places])
+        await self.encryption.make_keys(subject.organization_id, places.values())
 
     async def retire(self, subject: Subject, name: str) -> None:
         """Takes a type away. NotFound where the session sees none; Conflict while objects of it are there."""

@@ -1,11 +1,12 @@
 """An object's data between the names a caller writes and the keys and canonical values that are stored."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from fabric.catalogue import ObjectType
 from fabric.definitions import Faults, Field
 from fabric.kinds import JSONValue, KindError, canonical, canonical_list
+from fabric.markers import MARKER
 
 Stored = dict[str, Any]
 """`objects.data`: canonical values by storage key, nulls left out."""
@@ -34,6 +35,8 @@ def read_data(
 
 def read_value(field: Field, value: object) -> JSONValue:
     """One field's value in canonical form. KindError for what is not of its kind."""
+    if value == MARKER:
+        raise KindError("expected a value, got the marker of an encrypted one")
     read = canonical_list if field.many else canonical
     return read(field.kind, value, values=field.values)
 
@@ -49,10 +52,15 @@ def merged(stored: Stored, changes: Mapping[str, JSONValue]) -> Stored:
     return {k: v for k, v in {**stored, **changes}.items() if v is not None}
 
 
-def difference(object_type: ObjectType | None, before: Stored, after: Stored) -> dict[str, Stored]:
-    """``{"before": …, "after": …}`` by field name, of what differs. Keys of fields nobody declares stay out."""
+def difference(
+    object_type: ObjectType | None, before: Stored, after: Stored, written: Collection[str] = ()
+) -> dict[str, Stored]:
+    """``{"before": …, "after": …}`` by field name, of what differs. Keys of fields nobody declares stay out.
+
+    `written` are storage keys of values that count as different though their markers are equal.
+    """
     names = {f.key: f.name for f in object_type.fields.values()} if object_type else {}
-    changed = [k for k in names if before.get(k) != after.get(k)]
+    changed = [k for k in names if before.get(k) != after.get(k) or (k in written and k in after)]
     return {
         "before": {names[k]: before[k] for k in changed if k in before},
         "after": {names[k]: after[k] for k in changed if k in after},

@@ -46,10 +46,15 @@ def created(winner: Version | None, id: UUID, label: int, content: Content) -> V
     return Version(id, label, content, winner.revision + 1, created_at=winner.created_at)
 
 
-def updated(winner: Version | None, label: int, content: Content, expected_revision: int | None = None) -> Version:
-    """The winner with new content: revised at its own label, or a version above the one below. Itself if equal."""
+def updated(
+    winner: Version | None, label: int, content: Content, expected_revision: int | None = None, *, always: bool = False
+) -> Version:
+    """The winner with new content: revised at its own label, or a version above the one below.
+
+    Itself if equal, unless `always`: for content of which not all can be compared.
+    """
     current = expected(alive(winner), expected_revision)
-    if current.content == content:
+    if current.content == content and not always:
         return current
     return _above(current, label, content=content)
 
