@@ -58,13 +58,12 @@ def bad(subject: str, found: str, mend: str = "") -> Finding:
 
 
 def check_files(settings: Settings) -> Iterator[Finding]:
-    """What can be told without a database: the data folder, secrets, policy, tokens, the vault."""
+    """What can be told without a database: the data folder, secrets, policy, tokens."""
     yield _data_folder(settings)
     yield _token_keys(settings)
     yield _seal_key(settings)
     yield _policy(settings)
     yield from _retention(settings)
-    yield care("vault", "none is configured", "types with encrypted fields are refused until one is")
 
 
 def _data_folder(settings: Settings) -> Finding:

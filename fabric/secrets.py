@@ -51,7 +51,15 @@ def token_secret(data_dir: Path, file: Path | None) -> bytes:
 
 
 def read_secret(path: Path) -> bytes:
-    """The bytes of a secret file as they are. SecretError if others can read it, or it is shorter than 32 bytes.
+    """The bytes of a secret file as they are. SecretError if others can read it, or it is shorter than 32 bytes."""
+    secret = read_private(path)
+    if len(secret) < LENGTH:
+        raise SecretError(f"the secret {path} is shorter than {LENGTH} bytes: `openssl rand -out {path} {LENGTH}`")
+    return secret
+
+
+def read_private(path: Path) -> bytes:
+    """The bytes of a file, such as a credential that others have issued. SecretError if others can read it.
 
     A file that root owns may be readable by its group: that is how containers are handed their secrets.
     """
@@ -65,10 +73,7 @@ def read_secret(path: Path) -> bytes:
             raise SecretError(f"{path} must be a file of this process's own user")
         if state.st_mode & (0o077 if state.st_uid == os.geteuid() else 0o037):
             raise SecretError(f"others can read the secret {path}: `chmod 600 {path}`")
-        secret = file.read()
-    if len(secret) < LENGTH:
-        raise SecretError(f"the secret {path} is shorter than {LENGTH} bytes: `openssl rand -out {path} {LENGTH}`")
-    return secret
+        return file.read()
 
 
 def _create(path: Path, secret: bytes) -> None:

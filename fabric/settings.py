@@ -109,6 +109,40 @@ class Settings:
     events_kept_days: int = _setting("days after which events may be pruned; 0 keeps them for ever", 0, least=0)
     audit_kept_days: int = _setting("days after which audit records may be pruned; 0 keeps them for ever", 0, least=0)
 
+    vault: str = _setting(
+        "where the keys of encrypted fields are kept", "software", choices=("software", "hashicorp", "none")
+    )
+    vault_timeout_seconds: float = _setting("longest that a call to the vault may take", 5.0, least=0.1, most=300)
+    vault_batch_items: int = _setting("most values in one request to the vault", 150, least=1, most=1000)
+    vault_keyring_file: Path | None = _setting(
+        "file of the software vault's keys", shown="generated inside `data_dir`"
+    )
+    vault_master_key_file: Path | None = _setting(
+        "file whose bytes are the master key that the keyring is sealed under", shown="generated inside `data_dir`"
+    )
+    vault_address: str = _setting("https address of HashiCorp Vault or OpenBao", "", shown="none")
+    vault_plain_http: bool = _setting(
+        "whether the vault's address may be http on another machine, as in a network of containers alone", False
+    )
+    vault_ca_file: Path | None = _setting(
+        "PEM file of the certificate authority that the vault is verified by", shown="those that `certifi` lists"
+    )
+    vault_namespace: str = _setting("namespace of the vault", "", shown="none")
+    vault_mount: str = _setting("mount of the transit engine", "transit")
+    vault_auth: str = _setting(
+        "how to sign in at the vault", "token", choices=("token", "approle", "kubernetes")
+    )
+    vault_auth_mount: str = _setting("mount of the way to sign in", "", shown="its own name")
+    vault_role: str = _setting("AppRole's role id, or the role of Kubernetes, that writes", "", shown="none")
+    vault_unlock_role: str = _setting("the same that unlocks", "", shown="`vault_role`")
+    vault_rotate_role: str = _setting("the same that rotates", "", shown="`vault_role`")
+    vault_credential_file: Path | None = _setting(
+        "file of the token, of AppRole's secret id, or of the service account's token, that writes",
+        shown="of Kubernetes, where it mounts the token",
+    )
+    vault_unlock_credential_file: Path | None = _setting("the same that unlocks", shown="`vault_credential_file`")
+    vault_rotate_credential_file: Path | None = _setting("the same that rotates", shown="`vault_credential_file`")
+
     log_format: str = _setting(
         "form of the log", _log_format, shown="`console` on a terminal, else `json`", choices=("json", "console")
     )
@@ -226,6 +260,8 @@ class Settings:
                 _refuse("allowed_origins", "must list origins: scheme, host and port only, no path, no *")
         if self.jwks_url and not _trustworthy(self.jwks_url):
             _refuse("jwks_url", "must be an https address; http only on this machine")
+        if self.vault == "hashicorp":
+            self._check_hashicorp()
         try:
             Networks.parse(self.webhook_allowed_networks)
         except ValueError:
@@ -240,6 +276,14 @@ class Settings:
         if self.default_page_size > self.max_page_size:
             _refuse("default_page_size", f"must not exceed {variable('max_page_size')}")
 
+    def _check_hashicorp(self) -> None:
+        if not _trustworthy(self.vault_address, anywhere=self.vault_plain_http):
+            _refuse("vault_address", "must be an https address; http only on this machine")
+        if self.vault_auth != "kubernetes" and not self.vault_credential_file:
+            _refuse("vault_credential_file", f"is needed where {variable('vault_auth')} is {self.vault_auth}")
+        if self.vault_auth != "token" and not self.vault_role:
+            _refuse("vault_role", f"is needed where {variable('vault_auth')} is {self.vault_auth}")
+
 
 def _refuse(name: str, why: str) -> None:
     raise SettingsError(f"{variable(name)} {why}")
@@ -250,12 +294,14 @@ def _suggestion(name: str, declared: Mapping[str, Field[Any]]) -> str:
     return f"; did you mean {' or '.join(near)}?" if near else "; docs/settings.md lists them all"
 
 
-def _trustworthy(url: str) -> bool:
+def _trustworthy(url: str, *, anywhere: bool = False) -> bool:
+    """Whether it is an https address, or an http one of this machine, or `anywhere`."""
     try:
         parts = urlsplit(url)
     except ValueError:
         return False
-    return bool(parts.hostname) and parts.scheme in ({"http", "https"} if parts.hostname in _LOOPBACK else {"https"})
+    schemes = {"http", "https"} if anywhere or parts.hostname in _LOOPBACK else {"https"}
+    return bool(parts.hostname) and parts.scheme in schemes
 
 
 def kind(declared: Field[Any]) -> type:

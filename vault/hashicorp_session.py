@@ -146,7 +146,6 @@ class Session:
         deadline = asyncio.get_running_loop().time() + self._server.timeout
         try:
             async with asyncio.timeout_at(deadline):
-                await self._signed_in()
                 return await self._ask(method, path, body, again, deadline)
         except TimeoutError:
             raise Unavailable("the vault did not answer in time") from None
@@ -177,6 +176,7 @@ class Session:
     ) -> Answer:
         for pause in (*PAUSES_SECONDS, math.inf):
             try:
+                await self._signed_in()
                 response = await self._send(method, path, body)
                 if response.status_code == 403 and await self._signed_in_anew():
                     response = await self._send(method, path, body)
@@ -266,7 +266,7 @@ class Session:
         """Whether the token lives on for about as long again; near its longest life it does not."""
         answer = _answer(await self._send("post", "auth/token/renew-self", {}))
         seconds = (answer.body.get("auth") or {}).get("lease_duration")
-        if not isinstance(seconds, int) or 0 < seconds < life / 2:
+        if not isinstance(seconds, int) or seconds < life / 2:
             return False
         self._lives(seconds, another=False)
         return True

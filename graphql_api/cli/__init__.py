@@ -27,6 +27,7 @@ COMMANDS = {
     "export": ("exports", "Export what a clearance sees."),
     "documents": ("documents", "Register GraphQL documents, list and remove them."),
     "schema": ("schema", "Print the GraphQL schema that a clearance sees."),
+    "vault": ("vaults", "Make keys in the vault, and print the policies that it needs."),
     "verify": ("verify", "Verify that events and the audit log are as they were written."),
     "prune": ("prune", "Prune events and audit records that are older than the settings say, of all organizations."),
     "doctor": ("doctor", "Check the installation, and say how to mend what is wrong."),

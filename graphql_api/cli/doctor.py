@@ -8,6 +8,7 @@ from fabric.doctor import Finding, Verdict, bad, care, check_database, check_fil
 from fabric.embedded import EmbeddedError
 from fabric.secrets import SecretError
 from fabric.settings import Settings
+from fabric.vault_check import check_vault
 from graphql_api.cli.console import printable
 from graphql_api.cli.database import Place, is_empty, place_of
 from graphql_api.cli.failures import Refused
@@ -31,11 +32,15 @@ def doctor(
     """
     settings = settings_of(context, data_dir=data_dir, database_url=database_url, admin_database_url=admin_database_url)
     findings = []
-    for finding in [*check_files(settings), *_database(settings)]:
+    for finding in [*check_files(settings), *asyncio.run(_vault(settings)), *_database(settings)]:
         typer.secho(printable(str(finding)), fg=COLOURS[finding.verdict])
         findings.append(finding)
     if any(finding.verdict is Verdict.BAD for finding in findings):
         raise typer.Exit(1)
+
+
+async def _vault(settings: Settings) -> list[Finding]:
+    return [finding async for finding in check_vault(settings)]
 
 
 def _database(settings: Settings) -> list[Finding]:

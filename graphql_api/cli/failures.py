@@ -7,13 +7,14 @@ from fabric.embedded import EmbeddedError
 from fabric.errors import FabricError, Several
 from fabric.secrets import SecretError
 from fabric.settings import SettingsError
+from vault.protocol import VaultError
 
 
 class Refused(Exception):
     """A command cannot do what it is asked; the message says why, and what to do."""
 
 
-KNOWN = (Refused, SettingsError, EmbeddedError, SecretError, FabricError)
+KNOWN = (Refused, SettingsError, EmbeddedError, SecretError, VaultError, FabricError)
 
 
 @contextmanager

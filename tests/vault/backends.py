@@ -18,6 +18,9 @@ from vault.hashicorp_session import Server, Token
 from vault.protocol import Vault
 from vault.software import SoftwareVault
 
+SECONDS = 60.0
+"""Longest that a call may take: a loaded machine is no fault of what is tested."""
+
 OpenBench = Callable[[Path], AbstractAsyncContextManager[Bench]]
 """Opens a backend for one test, which has the folder to itself. It may call `pytest.skip`."""
 
@@ -66,7 +69,7 @@ def hashicorp_vault(address: str, tokens: Mapping[Duty, str], mount: str) -> Vau
     """A token for each duty."""
     credentials = {duty: Token(partial(str, token)) for duty, token in tokens.items()}
     return HashiCorpVault(
-        Server(address),
+        Server(address, timeout=SECONDS),
         credentials[Duty.WRITE],
         unlocker=credentials[Duty.UNLOCK],
         rotator=credentials[Duty.ROTATE],
