@@ -92,7 +92,7 @@ class Key:
 class KeyRotations:
     """All that callers do with rotations; it needs `keys:rotate`."""
 
-    def __init__(self, database: Database, types: Types, vault: Vault, begun: Callable[[], None]) -> None:
+    def __init__(self, database: Database, types: Types, vault: Vault | None, begun: Callable[[], None]) -> None:
         """`begun` is called when there is something to do."""
         self._database, self._types, self._vault, self._begun = database, types, vault, begun
 
@@ -160,7 +160,9 @@ class KeyRotations:
         rows: dict[str, dict[int, int]] = {}
         for row in counted:
             rows.setdefault(row["key_name"], {})[row["key_version"]] = row["rows"]
-        found = []
+        found: list[Key] = []
+        if self._vault is None:
+            return found
         try:
             for purpose in sorted(purposes):
                 key = encryption_key(organization_id, purpose)

@@ -216,7 +216,6 @@ class Settings:
     )
     webhook_give_up_hours: float = _setting("time after which a message is not tried again", 72.0, least=0)
     max_webhooks: int = _setting("most webhooks at one label of an organization", 100, least=0)
-    unlock_vault_seconds: float = _setting("longest that an unlock waits for the vault", 5.0, least=0.01)
     unlock_limit: int = _setting("most encrypted fields that one person may unlock within the window", 60, least=0)
     unlock_window_seconds: float = _setting("the window of that limit", 3600.0, least=1, most=30 * 86400)
     unlock_request_seconds: float = _setting(

@@ -16,8 +16,10 @@ import structlog
 
 from fabric import journal, unlock_attempts
 from fabric.db import Database, Transaction, retried
-from fabric.encryption import opened
+from fabric.definitions import Field
+from fabric.encryption import value_of
 from fabric.errors import BadInput, Conflict, FabricError, Internal, NotFound, RateLimited, VaultUnavailable
+from fabric.kinds import JSONValue, Kind
 from fabric.labels import Lattice
 from fabric.names import GRAPHQL_NAME
 from fabric.organizations import Organization
@@ -26,7 +28,7 @@ from fabric.subject import Subject
 from fabric.types import Types
 from fabric.unlock_attempts import Attempt, Limit
 from fabric.unlock_targets import MOST_FIELDS, Denial, Target, find, nothing, read_again
-from vault.protocol import NotDecryptable, Placed, Throttled, Vault, VaultError
+from vault.protocol import Denied, NotDecryptable, Placed, Throttled, Vault, VaultError
 
 ACTION = "field.unlock"
 
@@ -60,7 +62,7 @@ class Verdict:
 class Unlocking:
     """Unlocks for all organizations. `patience` is how many seconds the vault may take, all its retries included."""
 
-    def __init__(self, database: Database, types: Types, vault: Vault, limit: Limit, patience: float) -> None:
+    def __init__(self, database: Database, types: Types, vault: Vault | None, limit: Limit, patience: float) -> None:
         self.database, self.types, self.limit = database, types, limit
         self._vault, self._patience = vault, patience
 
@@ -126,8 +128,11 @@ class Unlocking:
         by_key: dict[str, list[Target]] = {}
         for target in targets:
             by_key.setdefault(target.key_name, []).append(target)
+        vault = self._vault
+        if vault is None:
+            raise Denied("no vault is configured")
         calls = [
-            self._vault.decrypt(key, [Placed(each.ciphertext, each.place.context) for each in group])
+            vault.decrypt(key, [Placed(each.ciphertext, each.place.context) for each in group])
             for key, group in by_key.items()
         ]
         found: dict[Place, bytes] = {}
@@ -222,7 +227,14 @@ def cause_of(new: bool, found: Target | Denial, refusal: FabricError | None) -> 
     return {"cause": "another field" if isinstance(refusal, NotFound) else refusal.message}
 
 
+def shown(field: Field, value: JSONValue) -> JSONValue:
+    """A stored value in the JSON form of its kind: a bigint is told as a string."""
+    if field.kind is not Kind.BIGINT:
+        return value
+    return [str(each) for each in value] if isinstance(value, list) else str(value)
+
+
 def _unlocked(target: Target, plaintext: bytes) -> Unlocked:
     expires_at = datetime.now(UTC) + timedelta(seconds=target.rule.ttl_seconds)
-    value = opened(target.field, plaintext)
+    value = shown(target.field, value_of(plaintext))
     return Unlocked(target.place.entity_id, target.field.name, target.place.label, value, expires_at)

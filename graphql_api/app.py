@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from uuid import UUID
 
 import structlog
@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from fabric import indexes, retention
 from fabric.db import Database
 from fabric.document_register import DocumentRegister
+from fabric.encryption import Encryption
 from fabric.errors import BadInput, FabricError, NotFound
 from fabric.feed import Feed
 from fabric.graphs import Graphs
@@ -32,7 +33,7 @@ from fabric.revocations import CHANNEL, Revocations
 from fabric.rotator import Pace, Rotator
 from fabric.seal_keys import SealingKey, TrustedKeys, sealing_key, trusted_keys
 from fabric.sealing import Sealer
-from fabric.secrets import local_secret, token_secret
+from fabric.secrets import token_secret
 from fabric.settings import Settings, variable
 from fabric.subject import SESSION_LABEL_HEADER
 from fabric.token_keys import verification_keys
@@ -41,6 +42,7 @@ from fabric.types import Types
 from fabric.unlock_attempts import Limit
 from fabric.unlock_requests import UnlockRequests
 from fabric.unlocking import Unlocking
+from fabric.vaults import open_vault
 from fabric.webhook_addresses import Networks
 from fabric.webhook_client import Client
 from fabric.webhook_courier import Office
@@ -61,7 +63,6 @@ from graphql_api.responses import format_errors
 from graphql_api.surfaces import Surfaces
 from graphql_api.webhook_notices import Notices
 from graphql_api.websocket import GraphQLOverWebSocket
-from vault.software import SoftwareVault
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -110,7 +111,7 @@ def create_app(
     client = webhook_client(settings)
     seal_key = sealing_key(settings.data_dir, settings.seal_key_file)
     seal_keys = trusted_keys(seal_key, settings.seal_public_keys_file)
-    vault = SoftwareVault(settings.data_dir / "keyring", local_secret(settings.data_dir, "keyring.key"))
+    vault = open_vault(settings)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -120,7 +121,7 @@ def create_app(
             database_url, size=settings.pool_size, statement_timeout=settings.statement_timeout_seconds
         ) as database:
             await database.require_safe_role()
-            types = Types(database)
+            types = Types(database, Encryption(vault) if vault else None)
             feed = Feed(database)
             graphs = Graphs(database, feed, settings.graph_memory_bytes)
             register, channels = DocumentRegister(database), Channels(feed)
@@ -129,12 +130,13 @@ def create_app(
             webhooks = Registry(database, notices, client.networks, settings.max_webhooks)
             objects, links = Objects(types), Links(types)
             limit = Limit(settings.unlock_limit, settings.unlock_window_seconds)
-            unlocking = Unlocking(database, types, vault, limit, settings.unlock_vault_seconds)
-            rotator = Rotator(database, vault, Pace(settings.rotation_rows_per_second, settings.rotation_days))
+            unlocking = Unlocking(database, types, vault, limit, settings.vault_timeout_seconds)
+            rotating = Pace(settings.rotation_rows_per_second, settings.rotation_days)
+            rotator = Rotator(database, vault, rotating) if vault else None
             services = Services(
                 settings, database, types, objects, links, register, channels, graphs, webhooks, unlocking,
                 UnlockRequests(unlocking, settings.unlock_request_seconds),
-                KeyRotations(database, types, vault, rotator.poke),
+                KeyRotations(database, types, vault, rotator.poke if rotator else _nothing),
             )  # fmt: skip
             measured.database, measured.graphs = database, graphs
             revocations = Revocations(database, leeway_seconds=settings.jwt_leeway_seconds)
@@ -154,7 +156,7 @@ def create_app(
             async with (
                 feed.running(),
                 sealer.running(),
-                rotator.running(),
+                rotator.running() if rotator else nullcontext(),
                 _following_types(database, types, admin_url),
                 _following_revocations(database, revocations, gate, open_connections, worker),
                 _delivering(settings, worker, client),
@@ -162,7 +164,8 @@ def create_app(
             ):
                 yield
                 await graphs.close()
-        await vault.close()
+        if vault is not None:
+            await vault.close()
 
     app = Starlette(
         lifespan=lifespan,
@@ -193,6 +196,10 @@ def _sharing(app: ASGIApp, settings: Settings) -> ASGIApp:
         allow_headers=["Authorization", "Content-Type", SESSION_LABEL_HEADER, "X-Request-Id", LAST_EVENT_ID],
         expose_headers=["X-Request-Id", "Content-Disposition"],
     )
+
+
+def _nothing() -> None:
+    """There is nobody to be woken."""
 
 
 @asynccontextmanager

@@ -6,9 +6,10 @@ from uuid import UUID
 
 import pytest
 from databases import MakeSubject
-from safe import ASSET, LIMIT, Safe, follow_rules
+from safe import ASSET, LIMIT, Safe
 
 from fabric.db import Database
+from fabric.encryption import Encryption
 from fabric.objects import Objects
 from fabric.organizations import Organization
 from fabric.types import Types
@@ -26,18 +27,16 @@ async def vault(tmp_path: Path) -> AsyncIterator[SoftwareVault]:
 
 @pytest.fixture
 async def safe(
-    database: Database, organization: Organization, types: Types, objects: Objects, vault: SoftwareVault,
-    subject: MakeSubject, admin_url: str, monkeypatch: pytest.MonkeyPatch,
-) -> Safe:  # fmt: skip
+    database: Database, organization: Organization, vault: SoftwareVault, subject: MakeSubject, admin_url: str
+) -> Safe:
+    types = Types(database, Encryption(vault))
     await types.define(subject("SECRET/ALPHA"), organization.lattice, [ASSET])
-    follow_rules(monkeypatch)
     unlocking = Unlocking(database, types, vault, LIMIT, 2.0)
-    return Safe(
-        database, organization, types, objects, vault, unlocking, UnlockRequests(unlocking, 3600.0), subject, admin_url
-    )  # fmt: skip
+    requests = UnlockRequests(unlocking, 3600.0)
+    return Safe(database, organization, types, Objects(types), vault, unlocking, requests, subject, admin_url)
 
 
 @pytest.fixture
 async def asset(safe: Safe) -> UUID:
     """One with a value in each of its encrypted fields."""
-    return await safe.make(serial="SN-1142", codes=[1, 2**60], ruled="by rule", twofold="by two")
+    return await safe.make(serial="SN-1142", codes=["1", str(2**60)], ruled="by rule", twofold="by two")

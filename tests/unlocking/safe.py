@@ -1,28 +1,19 @@
 """An organization with encrypted fields, whose officers unlock them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import orjson
-import pytest
 from databases import MakeSubject, run_sql
 
-from fabric import ciphertexts
-from fabric.catalogue import Catalogue
-from fabric.ciphertexts import Ciphertext
 from fabric.db import Database
 from fabric.objects import Change, Objects
 from fabric.organizations import Organization
-from fabric.places import Place
-from fabric.protection import Protection, Unlock
-from fabric.subject import Session, Subject
+from fabric.subject import Subject
 from fabric.types import Types
 from fabric.unlock_attempts import Attempt, Limit
 from fabric.unlock_requests import UnlockRequests
 from fabric.unlocking import Unlocked, Unlocking
-from fabric.vault_keys import encryption_key
-from vault.protocol import KeyKind, Plain
 from vault.software import SoftwareVault
 
 LIMIT = Limit(5, 3600.0)
@@ -33,35 +24,16 @@ ASSET = {
     "label": {"level": "UNCLASSIFIED"},
     "fields": {
         "name": {"type": "string", "required": True},
-        "serial": {"type": "string"},
-        "codes": {"type": "bigint", "list": True},
-        "deep": {"type": "string", "label": {"level": "SECRET", "compartments": ["ALPHA"]}},
-        "ruled": {"type": "string"},
-        "twofold": {"type": "string"},
+        "serial": {"type": "string", "encrypted": True, "purpose": "pii", "unlock": {"ttlSeconds": 30}},
+        "codes": {"type": "bigint", "list": True, "encrypted": True, "purpose": "codes"},
+        "deep": {
+            "type": "string", "encrypted": True, "purpose": "pii",
+            "label": {"level": "SECRET", "compartments": ["ALPHA"]},
+        },
+        "ruled": {"type": "string", "encrypted": True, "purpose": "pii", "unlock": {"permission": "audit:read"}},
+        "twofold": {"type": "string", "encrypted": True, "purpose": "pii", "unlock": {"approvals": 1}},
     },
-}
-RULES = {
-    "serial": Protection("pii", unlock=Unlock(ttl_seconds=30)),
-    "codes": Protection("codes"),
-    "deep": Protection("pii"),
-    "ruled": Protection("pii", unlock=Unlock(permission="audit:read")),
-    "twofold": Protection("pii", unlock=Unlock(approvals=1)),
-}
-
-
-def follow_rules(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Has the fields of Asset encrypted as RULES say, whatever their definition."""
-    catalogue = Types.catalogue
-
-    async def with_rules(self: Types, session: Session) -> Catalogue:
-        found = await catalogue(self, session)
-        if "Asset" not in found.types:
-            return found
-        asset = found.types["Asset"]
-        fields = {n: replace(f, protection=RULES.get(n)) for n, f in asset.fields.items()}
-        return replace(found, types={**found.types, "Asset": replace(asset, fields=fields)})
-
-    monkeypatch.setattr(Types, "catalogue", with_rules)
+}  # fmt: skip
 
 
 @dataclass
@@ -80,26 +52,15 @@ class Safe:
 
     async def make(self, label: str = "UNCLASSIFIED", name: str = "pump", **values: Any) -> UUID:
         """An asset with these encrypted values."""
-        subject = self.subject(label)
-        change = Change("create", "Asset", {"name": name})
-        [written], _ = await self.objects.write(subject, self.organization, [change])
-        await self.keep(subject, written.object_id, **values)
+        return await self.write(label, Change("create", "Asset", {"name": name, **values}))
+
+    async def write(self, label: str, change: Change) -> UUID:
+        [written], _ = await self.objects.write(self.subject(label), self.organization, [change])
         return written.object_id
 
-    async def keep(self, subject: Subject, object_id: UUID, **values: Any) -> None:
-        rows = []
-        asset = (
-            await self.types.catalogue(Session(subject.organization_id, self.subject("SECRET/ALPHA").label))
-        ).types["Asset"]
-        for name, value in values.items():
-            place = Place(subject.organization_id, "objects", object_id, subject.label, asset.fields[name].key)
-            key = encryption_key(subject.organization_id, RULES[name].purpose)
-            await self.vault.create_key(key, KeyKind.ENCRYPTION)
-            (sealed,) = await self.vault.encrypt(key, [Plain(orjson.dumps(value), place.context)])
-            assert not isinstance(sealed, Exception)
-            rows.append(Ciphertext(place, key, sealed.key_version, sealed.ciphertext))
-        async with self.database.transaction(Session(subject.organization_id, subject.label)) as transaction:
-            await ciphertexts.store(transaction, "objects", rows)
+    async def keep(self, label: str, object_id: UUID, **values: Any) -> None:
+        """Other values at this label."""
+        await self.write(label, Change("update", "Asset", values, object_id))
 
     async def unlock(
         self, id: UUID, *fields: str, who: Subject | None = None, request_id: str | None = None

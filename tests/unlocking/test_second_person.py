@@ -137,7 +137,7 @@ async def test_an_approval_is_for_the_value_that_was_there(safe: Safe, asset: UU
     changed = (Conflict, "the value was changed since this was asked for; ask again")
     pending, approved = await ask(safe, asset), await ask(safe, asset)
     await approve(safe, approved.unlock_id)
-    await safe.keep(safe.subject(), asset, twofold="another")
+    await safe.keep(LOW, asset, twofold="another")
     assert await refusal(approve(safe, pending.unlock_id)) == changed
     assert await refusal(collect(safe, approved.unlock_id)) == changed
     again = await ask(safe, asset)
