@@ -106,6 +106,9 @@ class Unlocking:
             await self._record_failure(subject, organization, targets, attempt, "vault")
             seconds = error.retry_after if isinstance(error, Throttled) else None
             raise _unavailable(seconds) from None
+        except _Changed:
+            await self._record_failure(subject, organization, targets, attempt, "changed")
+            raise Conflict("the value was changed at this very moment; try again") from None
         except _Unreadable:
             log.error("vault.value_unreadable", actor=attempt.actor, organization=organization.organization_id)
             await self._record_failure(subject, organization, targets, attempt, "unreadable")
@@ -118,7 +121,10 @@ class Unlocking:
         if missing:
             async with self.database.transaction(subject.session) as transaction:
                 again = [await read_again(transaction, target) for target in missing]
-            plaintexts |= await self._decrypted([target for target in again if target is not None])
+            same = [target for target in again if target is not None]
+            if len(same) < len(again):
+                raise _Changed
+            plaintexts |= await self._decrypted(same)
         if any(target.place not in plaintexts for target in targets):
             raise _Unreadable
         return plaintexts
@@ -157,6 +163,10 @@ class Unlocking:
                     )  # fmt: skip
 
         await retried(record)
+
+
+class _Changed(Exception):
+    """The value that was granted is not there any more."""
 
 
 class _Unreadable(Exception):

@@ -6,11 +6,12 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 import pytest
 from databases import MakeSubject, run_sql
+from safe import Safe
 
 from fabric import ciphertexts
 from fabric.ciphertexts import Ciphertext
@@ -419,3 +420,23 @@ async def test_killed_at_random_it_loses_nothing(
     assert kills > 2
     (version,) = await world.check()
     assert version == (await world.vault.key_state(world.key)).minimum_version >= 2
+
+
+async def test_what_was_encrypted_too_early_is_encrypted_anew(safe: Safe, monkeypatch: pytest.MonkeyPatch) -> None:
+    encrypt, calls = safe.vault.encrypt, 0
+
+    async def passing(key: str, items: list[Plain]) -> Any:
+        nonlocal calls
+        calls += 1
+        sealed = await encrypt(key, items)
+        if calls == 1:  # a whole rotation comes between
+            version = await safe.vault.rotate(key)
+            async with safe.database.transaction(Session(safe.organization.organization_id, 0)) as transaction:
+                assert await transaction.fetchval("select fabric.raise_key_floor($1, $2)", key, version)
+            await safe.vault.set_minimum_version(key, version)
+        return sealed
+
+    monkeypatch.setattr(safe.vault, "encrypt", passing)
+    id = await safe.make(serial="SN-1")
+    assert calls == 2
+    assert [u.value for u in await safe.unlock(id, "serial")] == ["SN-1"]

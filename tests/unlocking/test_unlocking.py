@@ -238,7 +238,9 @@ async def test_one_of_many_with_the_same_id_gets_the_value(safe: Safe, asset: UU
 
 async def test_a_denied_attempt_uses_its_id_too(safe: Safe, asset: UUID) -> None:
     await denied(safe, asset, "nothing", request_id="used")
-    assert isinstance(await denied(safe, asset, "serial", request_id="used"), Conflict)
+    for name in ("serial", "nothing"):
+        assert isinstance(await denied(safe, asset, name, request_id="used"), Conflict)
+    assert [row[3] for row in await safe.log()] == ["field", *["this request id was used before"] * 2]
 
 
 # The vault
@@ -356,3 +358,22 @@ async def test_what_is_re_enveloped_meanwhile_is_read_again(
     monkeypatch.setattr(safe.vault, "decrypt", rotating_before)
     assert [u.value for u in await safe.unlock(asset, "serial")] == ["SN-1142"]
     assert calls == 2
+
+
+async def test_another_value_than_the_one_that_was_granted_is_not_given(
+    safe: Safe, asset: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decrypt = safe.vault.decrypt
+
+    async def changing_before(key: str, items: list[Placed]) -> Any:
+        monkeypatch.setattr(safe.vault, "decrypt", decrypt)
+        version = await safe.vault.rotate(key)
+        await safe.keep(LOW, asset, serial="another")
+        await safe.vault.set_minimum_version(key, version)
+        return await decrypt(key, items)
+
+    monkeypatch.setattr(safe.vault, "decrypt", changing_before)
+    with pytest.raises(Conflict, match="the value was changed at this very moment; try again"):
+        await safe.unlock(asset, "serial")
+    assert [row[1:] for row in await safe.log()] == [("granted", "serial", None), ("failed", "serial", "changed")]
+    assert [u.value for u in await safe.unlock(asset, "serial")] == ["another"]
