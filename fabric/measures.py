@@ -88,7 +88,11 @@ _COLUMNS = {"createdAt": CREATED, "updatedAt": UPDATED}
 def measured(fields: Mapping[str, Field]) -> dict[str, Kind]:
     """The kinds of what can be aggregated of objects with these fields, by name: two columns, and single values."""
     columns = dict.fromkeys(_COLUMNS, Kind.DATETIME)
-    return columns | {name: f.kind for name, f in fields.items() if not f.many and f.kind is not Kind.JSON}
+    return columns | {name: f.kind for name, f in fields.items() if _aggregated(f)}
+
+
+def _aggregated(field: Field) -> bool:
+    return not field.many and field.kind is not Kind.JSON and field.protection is None
 
 
 def measure(fields: Mapping[str, Field], name: str) -> Measure:

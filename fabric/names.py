@@ -94,6 +94,8 @@ RESERVED_NAMES = frozenset(
         ID String Int BigInt Float Decimal Boolean Date DateTime Duration UUID URI JSON Label""".split()}
     | {f"type:{values}{suffix}" for suffix in ("Aggregate", "Having") for values in """
         String Int BigInt Float Decimal Boolean Date DateTime Duration UUID URI Enum""".split()}
+    | {f"type:{scalar}Match" for scalar in
+       "String Int BigInt Decimal Date DateTime Duration UUID URI".split()}
     | {f"query:{name}" for name in """
         node nodes link links event events typeDefinition typeDefinitions viewer traverse shortestPath neighborhood
         related search searchLinks context keys auditLog changed position linkDegree

@@ -29,6 +29,7 @@ PERMISSIONS: Mapping[str, str] = MappingProxyType(
         "type:retire": "Retire types.",
         "document:register": "Register GraphQL documents, to be asked for by their hash.",
         "label:regrade": "Change the label of an object, with a reason.",
+        "field:match": "Find objects by the values of encrypted fields that have a blind index.",
         "field:decrypt": "Unlock an encrypted field, with a reason.",
         "audit:read": "Read the audit log.",
         "config:write": "Change the organization's configuration.",

@@ -20,6 +20,11 @@ _UNSEARCHABLE = frozenset({Kind.JSON, Kind.FLOAT, Kind.BOOLEAN, Kind.ENUM})
 """Kinds without a blind index: values that have no one form to compare, and those so few that asking is unlocking."""
 
 
+def matched_kinds() -> list[Kind]:
+    """The kinds whose encrypted values can be found by a blind index."""
+    return [kind for kind in Kind if kind not in _UNSEARCHABLE]
+
+
 class Hint(StrEnum):
     NONE = "none"
     LAST4 = "last4"

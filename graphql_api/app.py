@@ -63,6 +63,7 @@ from graphql_api.responses import format_errors
 from graphql_api.surfaces import Surfaces
 from graphql_api.webhook_notices import Notices
 from graphql_api.websocket import GraphQLOverWebSocket
+from vault.protocol import Vault
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -154,6 +155,7 @@ def create_app(
             )
             sealer = measured.sealer = Sealer(database, seal_key, seal_keys, settings.data_dir)
             async with (
+                _closing(vault),
                 feed.running(),
                 sealer.running(),
                 rotator.running() if rotator else nullcontext(),
@@ -164,8 +166,6 @@ def create_app(
             ):
                 yield
                 await graphs.close()
-        if vault is not None:
-            await vault.close()
 
     app = Starlette(
         lifespan=lifespan,
@@ -200,6 +200,15 @@ def _sharing(app: ASGIApp, settings: Settings) -> ASGIApp:
 
 def _nothing() -> None:
     """There is nobody to be woken."""
+
+
+@asynccontextmanager
+async def _closing(vault: Vault | None) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        if vault is not None:
+            await vault.close()
 
 
 @asynccontextmanager

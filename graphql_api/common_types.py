@@ -90,6 +90,17 @@ PAGE_INFO = GraphQLObjectType(
 
 CONNECTION: GraphQLFieldMap = {"pageInfo": field(required(PAGE_INFO)), "totalCount": field(required(GraphQLInt))}
 
+ENCRYPTED_FIELD = GraphQLObjectType(
+    "EncryptedField",
+    {
+        "locked": field(required(GraphQLBoolean), description="True: no query gives the value."),
+        "hint": field(GraphQLString, description="What may be seen of the value, such as its last four characters."),
+        "purpose": field(required(GraphQLString)),
+        "unlockPermission": field(required(GraphQLString), description="Who has it may unlock the value."),
+    },
+    description="An encrypted value. Null stands where there is none.",
+)
+
 EVENT = GraphQLObjectType(
     "Event",
     {

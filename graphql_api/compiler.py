@@ -34,6 +34,7 @@ from graphql_api.cost import Terms, cost, terms
 from graphql_api.documents import DocumentLimits, Documents, Operation
 from graphql_api.faults import variable_faults
 from graphql_api.introspection import SCHEMA_FIELDS, Introspection
+from graphql_api.matching import digested
 from graphql_api.plan import Edges, Nodes, Page, Plan, Request
 from graphql_api.planner import OBJECT_IDS, PageLimits, Planner
 from graphql_api.schema import Surface
@@ -271,6 +272,7 @@ class Compiler:
             arguments = await self._aside.do(lambda _: self._arguments(context, compiled, variables))
         else:
             arguments = self._arguments(context, compiled, variables)
+        arguments = await digested(context.services.types.encryption, context.organization, arguments)
         data: bytes = await context.services.database.read(
             context.subject.session, compiled.statement.text, arguments
         )

@@ -16,6 +16,7 @@ from fabric.kinds import STRING_LENGTH, URI_LENGTH, Kind, KindError, canonical, 
 from fabric.labels import Label
 from graphql_api import plan as p
 from graphql_api.arguments import Leaf, Tree
+from graphql_api.matching import PERMISSION, condition, messages
 
 OPERATORS: Mapping[str, str] = {
     "eq": "{x} = {p}",
@@ -62,8 +63,12 @@ AddParameter = Callable[[p.Binder], p.Parameter]
 class Conditions:
     """Makes the conditions of one plan; values become parameters through `add`, needs go into `permissions`."""
 
-    def __init__(self, catalogue: Catalogue, add: AddParameter, permissions: set[str]) -> None:
+    def __init__(
+        self, catalogue: Catalogue, add: AddParameter, permissions: set[str], *, matching: bool = True
+    ) -> None:
+        """Without `matching` no value of an encrypted field can be asked for; else arguments are `digested`."""
         self._catalogue = catalogue
+        self._matching = matching
         self._add = add
         self._permissions = permissions
         self._hops = 0
@@ -94,10 +99,28 @@ class Conditions:
             return self._operators(COLUMNS[name], _COLUMN_BINDERS.get(name, _plain), tree, path, None)
         if name in object_type.fields:
             field = object_type.fields[name]
+            if field.protection is not None:
+                return self._matched(field, tree, path)
             if field.many:
                 return self._list(field, tree, path)
             return self._operators(value_of(field), _plain, tree, path, field)
         return self._links(object_type, name, tree, path)
+
+    def _matched(self, field: Field, tree: dict[str, Tree], path: tuple[str | int, ...]) -> p.Condition:
+        """Of an encrypted field with a blind index. Also to ask whether it has a value takes the permission."""
+        if not self._matching:
+            raise BadInput("the values of encrypted fields cannot be asked for here", path)
+        self._permissions.add(PERMISSION)
+        parts: list[p.Condition] = []
+        for op, leaf in tree.items():
+            if op == "eq" and leaf is None:
+                parts.append(p.Not(p.Holds(has(field, "{o}"))))
+            elif leaf is None:
+                raise BadInput("this operator needs a value", (*path, op))
+            else:
+                assert isinstance(leaf, Leaf)
+                parts.append(p.Holds(condition(field), self._add(messages(field, op, leaf, (*path, op)))))
+        return p.All(tuple(parts))
 
     def count(self, conditions: int, path: tuple[str | int, ...]) -> None:
         """Takes note of so many more. TooComplex for too many."""

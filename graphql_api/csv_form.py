@@ -77,6 +77,8 @@ def _of_row(row: p.Row) -> Iterator[Path]:
         if ones:
             merged = p.Row(tuple(variant for one in ones for variant in one.row.variants))
             yield from ((key, *path) for path in _of_row(merged))
+        elif encrypted := [output for output in several if isinstance(output, p.Encrypted)]:
+            yield from ((key, member) for member in dict.fromkeys(m for e in encrypted for m, _ in e.members))
         else:
             yield (key,)
 

@@ -11,6 +11,7 @@ from fabric.db import LostRace
 from fabric.errors import Internal
 from graphql_api.compiler import Items
 from graphql_api.context import Context
+from graphql_api.matching import digested
 
 CHUNK_BYTES = 256 * 1024
 """What a chunk should have; a single item may have more."""
@@ -45,14 +46,16 @@ class Ndjson:
 async def export(context: Context, items: Items, form: Form) -> AsyncGenerator[bytes]:
     """The items in chunks; the first one is there, perhaps empty, once the database has answered.
 
-    TimedOut or Internal, before the first chunk or after any. The transaction ends with the iterator: close it.
+    TimedOut or Internal, before the first chunk or after any, VaultUnavailable before. The transaction ends with the
+    iterator: close it.
     """
     settings, database = context.services.settings, context.services.database
     number, most = settings.default_page_size, settings.max_page_size
+    arguments = await digested(context.services.types.encryption, context.organization, items.arguments)
     patience = (settings.export_stall_seconds, settings.export_seconds)
     try:
         async with database.transaction(context.subject.session, snapshot=True, patience=patience) as transaction:
-            cursor = await transaction.open(items.statement, items.arguments)
+            cursor = await transaction.open(items.statement, arguments)
             records = await cursor.fetch(number)
             head = form.head()
             while records:

@@ -12,6 +12,7 @@ from graphql.utilities import coerce_input_value, validate_input_value
 
 from fabric.catalogue import Catalogue, ObjectType
 from fabric.db import Database
+from fabric.encryption import Encryption
 from fabric.errors import BadInput, FabricError, raise_any
 from fabric.history import Version
 from fabric.organizations import Organization
@@ -20,7 +21,8 @@ from graphql_api import plan as p
 from graphql_api.arguments import Tree, tree_of
 from graphql_api.conditions import Conditions
 from graphql_api.faults import MOST_TOLD
-from graphql_api.sql import matching
+from graphql_api.matching import digested
+from graphql_api.sql import matching_rows
 
 State = tuple[UUID, int, Version]
 """An object's id, the label of its version, and the version."""
@@ -52,21 +54,26 @@ class _Filter:
     """One where-filter of one type, asked of given rows. BadInput, its path led on from `path`, if it is none."""
 
     def __init__(
-        self, rows: str, catalogue: Catalogue, object_type: ObjectType, tree: Tree, path: tuple[str | int, ...]
-    ) -> None:
+        self, rows: str, catalogue: Catalogue, object_type: ObjectType, tree: Tree, path: tuple[str | int, ...],
+        *, matching: bool,
+    ) -> None:  # fmt: skip
         self._binders: list[p.Binder] = []
         self.permissions: set[str] = set()
         given = self._add(lambda request: request.variables["rows"])
-        condition = Conditions(catalogue, self._add, self.permissions).where(object_type, tree, path)
-        self._statement = matching(rows, given, condition)
+        conditions = Conditions(catalogue, self._add, self.permissions, matching=matching)
+        self._statement = matching_rows(rows, given, conditions.where(object_type, tree, path))
 
     def _add(self, binder: p.Binder) -> p.Parameter:
         self._binders.append(binder)
         return p.Parameter(len(self._binders) - 1)
 
-    async def _passing(self, database: Database, subject: Subject, organization: Organization, rows: Any) -> set[int]:
+    async def _passing(
+        self, database: Database, subject: Subject, organization: Organization, rows: Any,
+        encryption: Encryption | None = None,
+    ) -> set[int]:  # fmt: skip
         request = p.Request(subject, organization, {"rows": rows})
-        arguments = tuple(self._binders[i](request) for i in self._statement.parameters)
+        bound = [self._binders[i](request) for i in self._statement.parameters]
+        arguments = await digested(encryption, organization, bound)
         return set(await database.read(subject.session, self._statement.text, arguments))
 
 
@@ -74,7 +81,8 @@ class StateFilter(_Filter):
     def __init__(
         self, catalogue: Catalogue, object_type: ObjectType, tree: Tree, path: tuple[str | int, ...]
     ) -> None:
-        super().__init__(_STATES, catalogue, object_type, tree, path)
+        # What is past has no digests, and what is kept of a webhook is readable.
+        super().__init__(_STATES, catalogue, object_type, tree, path, matching=False)
 
     async def passing(
         self, database: Database, subject: Subject, organization: Organization, states: Sequence[State]
@@ -94,11 +102,12 @@ class StoredFilter(_Filter):
     def __init__(
         self, catalogue: Catalogue, object_type: ObjectType, tree: Tree, path: tuple[str | int, ...]
     ) -> None:
-        super().__init__(_STORED, catalogue, object_type, tree, path)
+        super().__init__(_STORED, catalogue, object_type, tree, path, matching=True)
 
     async def passing(
-        self, database: Database, subject: Subject, organization: Organization, ids: Sequence[UUID]
-    ) -> list[UUID]:
+        self, database: Database, encryption: Encryption | None, subject: Subject, organization: Organization,
+        ids: Sequence[UUID],
+    ) -> list[UUID]:  # fmt: skip
         """Those of the objects that the session sees and that pass, in their order."""
-        passed = await self._passing(database, subject, organization, list(ids)) if ids else set()
+        passed = await self._passing(database, subject, organization, list(ids), encryption) if ids else set()
         return [id for n, id in enumerate(ids, start=1) if n in passed]

@@ -174,7 +174,9 @@ class GraphFields:
             if len(chosen) > MOST_FILTERED:
                 raise BadInput(f"a filter is asked of at most {MOST_FILTERED:,} objects; go less deep", ("where",))
             subject, services = info.context.subject, info.context.services
-            chosen = await where.passing(services.database, subject, info.context.organization, chosen)
+            chosen = await where.passing(
+                services.database, services.types.encryption, subject, info.context.organization, chosen
+            )
         kept = set(chosen[:first])
         reached = [each for each in await asyncio.to_thread(traversal.reached) if each.id in kept]
         nodes = [

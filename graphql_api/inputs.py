@@ -26,7 +26,9 @@ from fabric.catalogue import Catalogue, ObjectType
 from fabric.definitions import Field
 from fabric.kinds import Kind
 from fabric.names import pascal
+from fabric.protection import matched_kinds
 from graphql_api.link_inputs import LinkInputs
+from graphql_api.matching import OPERATORS
 from graphql_api.scalars import NAMES
 
 ORDER_DIRECTION = GraphQLEnumType(
@@ -60,7 +62,11 @@ def operators_of(kind: Kind, *, many: bool = False) -> tuple[str, ...]:
 
 
 def orderable(field: Field) -> bool:
-    return not field.many and field.kind is not Kind.JSON
+    return not field.many and field.kind is not Kind.JSON and field.protection is None
+
+
+def filterable(field: Field) -> bool:
+    return field.protection is None or field.protection.blind_index
 
 
 class Inputs:
@@ -80,6 +86,9 @@ class Inputs:
 
     def shared(self, name: str) -> GraphQLInputObjectType | None:
         """The filter of this name on values of one kind, whichever type they are of."""
+        for kind in matched_kinds():
+            if name == f"{NAMES[kind]}Match":
+                return self._match(self._scalars[NAMES[kind]])
         for kind in Kind:
             for many in (False, True):
                 if kind is not Kind.ENUM and name == f"{NAMES[kind]}{'List' if many else ''}Where":
@@ -123,6 +132,8 @@ class Inputs:
             listed = GraphQLInputField(GraphQLList(GraphQLNonNull(own)))
             made = {"and": listed, "or": listed, "not": GraphQLInputField(own), **self._column_filters}
             for name, field in object_type.fields.items():
+                if not filterable(field):
+                    continue
                 made[name] = self._filter_field(field, self.owner(object_type, name))
             for name, link in object_type.links.items():
                 made[name] = GraphQLInputField(self._link_filter(self._catalogue.types[link.target]))
@@ -147,7 +158,14 @@ class Inputs:
 
     def _filter(self, field: Field, owner: str) -> GraphQLInputObjectType:
         leaf = self.leaf(field, owner)
+        if field.protection is not None:
+            return self._match(leaf)
         return self._operators(leaf.name, leaf, operators_of(field.kind, many=field.many), many=field.many)
+
+    def _match(self, leaf: GraphQLScalarType | GraphQLEnumType) -> GraphQLInputObjectType:
+        """The filter on encrypted values."""
+        types = {"eq": leaf, "in": GraphQLList(GraphQLNonNull(leaf))}
+        return self._object(f"{leaf.name}Match", lambda: {op: GraphQLInputField(types[op]) for op in OPERATORS})
 
     def scalar_filter(self, kind: Kind) -> GraphQLInputObjectType:
         """The filter on any one value of the kind, which is not an enum."""

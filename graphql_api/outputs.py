@@ -26,6 +26,7 @@ from graphql_api.aggregate_types import AggregateTypes
 from graphql_api.common_types import (
     COLUMNS,
     CONNECTION,
+    ENCRYPTED_FIELD,
     FABRIC_OBJECT,
     LINK,
     NODE,
@@ -124,7 +125,7 @@ class Outputs:
     def _members(self, t: ObjectType) -> GraphQLFieldMap:
         members = dict(COLUMNS)
         for name, declared in t.fields.items():
-            type_: Any = self.inputs.value(t, declared)
+            type_: Any = ENCRYPTED_FIELD if declared.protection else self.inputs.value(t, declared)
             type_ = required(type_) if declared.non_null else type_
             members[name] = field(type_, description=declared.description)
         for name, link in t.links.items():

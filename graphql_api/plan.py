@@ -123,6 +123,14 @@ class Data:
 
 
 @dataclass(frozen=True, slots=True)
+class Encrypted:
+    """What can be seen of an encrypted field; null where it has no value. `members` are (response key, name)."""
+
+    field: Field
+    members: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """`{o}` is the row's alias, `{l}` its link's, `{p}` the parameter. The result's text form is JSON; if `quoted`, a
     JSON string but for its quotes, one that is never null and needs no escapes."""
@@ -175,7 +183,7 @@ class History:
     outputs: tuple[tuple[str, "Outputs | Edges | PageInfo | Constant"], ...]
 
 
-Output: TypeAlias = "Constant | Data | Column | TypeName | One | Many | Summary | History"
+Output: TypeAlias = "Constant | Data | Encrypted | Column | TypeName | One | Many | Summary | History"
 Outputs: TypeAlias = tuple[tuple[str, Output], ...]
 """By response key, in the order of the selection."""
 

@@ -13,7 +13,7 @@ from graphql import GraphQLField, SelectionSetNode
 
 from fabric import ids
 from fabric.catalogue import ObjectType
-from fabric.definitions import LinkField
+from fabric.definitions import Field, LinkField
 from fabric.errors import BadInput, TooComplex
 from fabric.names import aggregated_link, pascal
 from graphql_api import plan as p
@@ -219,7 +219,7 @@ class Planner:
         if name == "__typename":
             return self._type_name(types)
         if name in t.fields:
-            return p.Data(t.fields[name])
+            return self._data(field, t.fields[name])
         if name in t.links:
             return self._link(field, t, t.links[name])
         if (link := t.links.get(aggregated_link(name))) is not None:
@@ -227,6 +227,13 @@ class Planner:
         if name == "history":
             return self._history(field, t)
         return self._column(name, "{o}")
+
+    def _data(self, selected: Selected, field: Field) -> p.Output:
+        if field.protection is None:
+            return p.Data(field)
+        members = self._collect(selected.sets)
+        self._count(len(members))
+        return p.Encrypted(field, tuple((m.key, m.name) for m in members))
 
     def _column(self, name: str, row: str) -> p.Output:
         """A column that objects (`{o}`) and links (`{l}`) both have."""

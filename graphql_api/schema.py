@@ -23,7 +23,7 @@ from fabric.catalogue import Catalogue, ObjectType
 from fabric.names import AGGREGATE, camel
 from graphql_api.aggregate_types import GROUPINGS
 from graphql_api.audit_fields import AUDIT_FIELDS
-from graphql_api.common_types import FABRIC_OBJECT, FIXED_SCHEMA, LINK, NODE, PAGE_INFO, SCALARS
+from graphql_api.common_types import ENCRYPTED_FIELD, FABRIC_OBJECT, FIXED_SCHEMA, LINK, NODE, PAGE_INFO, SCALARS
 from graphql_api.event_fields import EVENT_FIELDS
 from graphql_api.event_types import SUBSCRIPTIONS
 from graphql_api.fixed import FIXED
@@ -43,7 +43,7 @@ _QUERIES: GraphQLFieldMap = (
 )
 _MUTATIONS: GraphQLFieldMap = _WEBHOOKS.mutations() | UNLOCK_MUTATIONS | KEY_MUTATIONS
 
-_COMMON = (NODE, FABRIC_OBJECT, PAGE_INFO, LINK, ORDER_DIRECTION, *GROUPINGS, *SCALARS.values())
+_COMMON = (NODE, FABRIC_OBJECT, PAGE_INFO, LINK, ENCRYPTED_FIELD, ORDER_DIRECTION, *GROUPINGS, *SCALARS.values())
 """Types that are the same in all schemas."""
 
 

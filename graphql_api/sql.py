@@ -12,6 +12,7 @@ from fabric.access import json_of, literal
 from fabric.db import READ
 from graphql_api import plan as p
 from graphql_api.aggregate_sql import AggregateWriter
+from graphql_api.encrypted_sql import encrypted
 from graphql_api.history_sql import HistoryWriter
 from graphql_api.json_text import JsonText, Value, json_list, json_object, json_or_null, json_string
 from graphql_api.keysets import conjunction
@@ -38,7 +39,7 @@ def statement(plan: p.Plan) -> Statement:
     return Statement(READ.format(f"select convert_to({data.sql()}, 'UTF8')"), tuple(writer.used))
 
 
-def matching(rows: str, given: p.Parameter, condition: p.Condition) -> Statement:
+def matching_rows(rows: str, given: p.Parameter, condition: p.Condition) -> Statement:
     """A JSON array of the `n` of those rows `o` that fulfil the condition; `{}` in `rows` is the parameter's place."""
     writer = _Writer()
     where = conjunction([f"{rows.format(writer.say(given))} where true", writer._condition(condition, "o")])
@@ -124,6 +125,8 @@ class _Writer:
                 return JsonText(output.json)
             case p.Data():
                 return JsonText(Value(json_of(output.field, o)))
+            case p.Encrypted():
+                return encrypted(output, o)
             case p.Column():
                 said = self.say(output.parameter) if output.parameter else ""
                 sql = output.template.format(o=o, l=link, p=said)

@@ -133,7 +133,10 @@ def _entity(told: Told, notice: Notice) -> str:
 
 
 def _value(field: Field, stored: Any) -> Any:
-    """As queries answer it: integers of 64 bits as text, which every reader of JSON keeps whole."""
+    """As queries answer it: integers of 64 bits as text, which every reader of JSON keeps whole; nothing encrypted."""
+    if field.protection is not None and stored is not None:
+        unlock = field.protection.unlock.permission
+        return {"locked": True, "hint": None, "purpose": field.protection.purpose, "unlockPermission": unlock}
     if field.kind is not Kind.BIGINT or stored is None:
         return stored
     return [str(item) for item in stored] if field.many else str(stored)

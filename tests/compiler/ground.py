@@ -1,21 +1,24 @@
 """What the compiler's tests stand on: one database for the run with many organizations, and readers who ask."""
 
 import asyncio
-import os
 from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, Self, TypeVar
 from unittest.mock import patch
 from uuid import UUID
 
 import asyncpg
 import orjson
+from steered_vault import SteeredVault
 
 from fabric.catalogue import Catalogue
+from fabric.ciphertexts import Ciphertext
 from fabric.db import Database
 from fabric.document_register import DocumentRegister
+from fabric.encryption import Encryption
 from fabric.events import COLUMNS
 from fabric.feed import Feed
 from fabric.graph import Budget
@@ -25,6 +28,7 @@ from fabric.labels import Label, Lattice
 from fabric.links import Links
 from fabric.objects import Objects
 from fabric.organizations import Directory, Organization, establish
+from fabric.places import Place
 from fabric.policy import Policy
 from fabric.settings import Settings
 from fabric.subject import Subject
@@ -74,24 +78,28 @@ class Ground:
         self.database = await Database.connect(self._server_url)
         self.admin = await asyncpg.connect(self.admin_url)
         await self.admin.set_type_codec("jsonb", schema="pg_catalog", encoder=_json, decoder=orjson.loads)
-        self.types = Types(self.database)
+        self._folder = TemporaryDirectory()
+        self.vault = SteeredVault(SoftwareVault(Path(self._folder.name) / "keyring", bytes(32)))
+        self.encryption = Encryption(self.vault)
+        self.types = Types(self.database, self.encryption)
         self.objects = Objects(self.types)
         self.links = Links(self.types)
         feed = Feed(self.database)
         notices = Notices(self.database, self.types, Surfaces(SETTINGS))
-        vault = SoftwareVault(Path(os.devnull), b"m" * 32)  # without keys
-        unlocking = Unlocking(self.database, self.types, vault, Limit(1, 1.0), 1.0)
+        unlocking = Unlocking(self.database, self.types, self.vault, Limit(1, 1.0), 1.0)
         self.services = Services(
             SETTINGS, self.database, self.types, self.objects, self.links, DocumentRegister(self.database),
             Channels(feed), Graphs(self.database, feed, SETTINGS.graph_memory_bytes),
             Registry(self.database, notices, Networks(), SETTINGS.max_webhooks), unlocking,
             UnlockRequests(unlocking, SETTINGS.unlock_request_seconds),
-            KeyRotations(self.database, self.types, vault, lambda: None),
+            KeyRotations(self.database, self.types, self.vault, lambda: None),
         )  # fmt: skip
 
     async def _close(self) -> None:
         await self.admin.close()
         await self.database.close()
+        await self.vault.close()
+        self._folder.cleanup()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self._runner.run(work)
@@ -115,6 +123,18 @@ class Ground:
         """All versions, past row security."""
         sql = f"select * from fabric.{table} where organization_id = $1"
         return list(await self.admin.fetch(sql, organization.organization_id))
+
+    async def secrets(self, organization: Organization) -> dict[Place, Any]:
+        """All encrypted values, decrypted."""
+        found = [
+            Ciphertext(
+                Place(row["organization_id"], "objects", row["entity_id"], row["label"], row["field_name"]),
+                row["key_name"], row["key_version"], row["ciphertext"],
+            )
+            for row in await self.rows("encrypted_fields", organization)
+        ]  # fmt: skip
+        values = await self.encryption.opened(found)
+        return {each.place: value for each, value in zip(found, values, strict=True)}
 
     async def events(self, organization: Organization) -> list[Any]:
         """All events, past row security."""

@@ -18,11 +18,13 @@ from compiler.aggregates import Aggregates
 from compiler.values import TEXT_OPERATORS, Row, comparable, equal, holds, json_equal, listed, moment
 from fabric.catalogue import Catalogue, ObjectType
 from fabric.definitions import Field, LinkField
+from fabric.hints import hint_of
 from fabric.journal import Position
 from fabric.kinds import Kind, canonical
 from fabric.labels import Label, dominates, rank, winner
 from fabric.names import camel, pascal
 from fabric.organizations import Organization
+from fabric.places import Place as FieldPlace
 from graphql_api.positions import transaction_token
 
 ABSENT = object()
@@ -41,11 +43,13 @@ class Interpreter:
 
     def __init__(
         self, catalogue: Catalogue, organization: Organization, label: int, objects: Iterable[Row],
-        links: Iterable[Row], events: Iterable[Row], cursors: Mapping[str, Place], *, page_size: int = 50,
+        links: Iterable[Row], events: Iterable[Row], cursors: Mapping[str, Place],
+        secrets: Mapping[FieldPlace, Any], *, page_size: int = 50,
     ) -> None:  # fmt: skip
         self._types = catalogue.types
         self._organization, self._lattice = organization, organization.lattice
         self._cursors = cursors
+        self._secrets = secrets
         self._page_size = page_size
         self._objects = {r["object_id"]: r for r in visible(objects, "object_id", label)}
         self._links = list(visible(links, "link_id", label))
@@ -152,6 +156,8 @@ class Interpreter:
         name = nodes[0].name.value
         if name == "__typename":
             return _concrete(t)
+        if name in t.fields and t.fields[name].protection:
+            return self._encrypted(row, t.fields[name], nodes)
         if name in t.fields:
             return _leaf(t.fields[name], row["data"])
         if name in t.links:
@@ -162,6 +168,22 @@ class Interpreter:
         if name == "history":
             return self._history(row, nodes)
         return self._column(row, name, "object_id")
+
+    def _encrypted(self, row: Row, field: Field, nodes: list[FieldNode]) -> Any:
+        secret, protection = self._secret(row, field), field.protection
+        assert protection is not None
+        if secret is ABSENT:
+            return None
+        hint = hint_of(protection.hint, secret)
+        shown = {
+            "__typename": "EncryptedField", "locked": True, "purpose": protection.purpose,
+            "unlockPermission": protection.unlock.permission, "hint": None if hint is None else hint.split(":", 1)[1],
+        }  # fmt: skip
+        return self._members(nodes, lambda each: shown[each[0].name.value])
+
+    def _secret(self, row: Row, field: Field) -> Any:
+        place = FieldPlace(row["organization_id"], "objects", row["object_id"], row["label"], field.key)
+        return self._secrets.get(place, ABSENT)
 
     def _history(self, row: Row, nodes: list[FieldNode]) -> dict[str, Any]:
         places = [Place(e) for e in self._events if e["entity_id"] == row["object_id"]]
@@ -357,7 +379,8 @@ class Interpreter:
             return not self._operator(row, t, name, {"ne": "eq", "notIn": "in"}[op], given)
         field = t.fields.get(name)
         if field is not None:
-            stored = row["data"].get(field.key)
+            stored = self._secret(row, field) if field.protection else row["data"].get(field.key)
+            stored = None if stored is ABSENT else stored
             kind = field.kind
             read = _given(field, op)
         else:

@@ -25,8 +25,9 @@ def check(
     subject = world.subjects[label]
     actual = ground.run(ground.ask(world.organization, subject, text, variables))
     interpreter = Interpreter(
-        world.catalogues[label], world.organization, subject.label, world.objects, world.links, world.events, cursors
-    )
+        world.catalogues[label], world.organization, subject.label, world.objects, world.links, world.events, cursors,
+        world.secrets,
+    )  # fmt: skip
     compare(actual, interpreter.answer(text, variables), cursors, ())
     return actual
 

@@ -117,7 +117,8 @@ def _end_of_page(
 def _interpreter(world: World, label: str, cursors: dict[str, Place]) -> Interpreter:
     code = world.subjects[label].label
     catalogue = world.catalogues[label]
-    return Interpreter(catalogue, world.organization, code, world.objects, world.links, world.events, cursors)
+    rows = world.objects, world.links, world.events
+    return Interpreter(catalogue, world.organization, code, *rows, cursors, world.secrets)
 
 
 async def _all(ground: Ground, world: World, text: str, asked: Sequence[tuple[str, dict[str, Any]]]) -> list[Any]:

@@ -20,6 +20,8 @@ from fabric.labels import Label, dominates
 from fabric.links import LinkChange
 from fabric.objects import Change
 from fabric.organizations import Organization
+from fabric.places import Place
+from fabric.protection import Hint, matched_kinds
 from fabric.subject import Subject
 
 LABELS = ("UNCLASSIFIED", "CONFIDENTIAL", "SECRET/ALPHA", "SECRET/BRAVO", "TOP_SECRET/ALPHA,BRAVO")
@@ -66,6 +68,7 @@ class World:
     """All versions, as the tables' owner reads them."""
     links: list[Row] = field(default_factory=list)
     events: list[Row] = field(default_factory=list)
+    secrets: dict[Place, Any] = field(default_factory=dict)
     subjects: dict[str, Subject] = field(default_factory=dict)
     catalogues: dict[str, Catalogue] = field(default_factory=dict)
 
@@ -100,6 +103,7 @@ class _Maker:
             await self._write_objects(label, self._revisions(label)[:2])
         await self._load()
         world.events = await ground.events(organization)
+        world.secrets = await ground.secrets(organization)
         return world
 
     async def _load(self) -> None:
@@ -222,7 +226,11 @@ def _document(random: Random, name: str, made: Mapping[str, dict[str, Any]]) -> 
             each["values"] = random.sample(["HIGH", "LOW", "mid", "A"], random.randint(1, 4))
         if random.random() < 0.2:
             each["required"] = True
-        if random.random() < 0.5 and not many and kind is not Kind.JSON:
+        if random.random() < 0.25:
+            each["encrypted"] = True
+            each["hint"] = random.choice(list(Hint))
+            each["blindIndex"] = not many and kind in matched_kinds()
+        elif random.random() < 0.5 and not many and kind is not Kind.JSON:
             each["indexed"] = True
         document["fields"][f"{kind}_{initial}" + ("s" if many else "")] = each
     return document
