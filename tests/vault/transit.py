@@ -8,6 +8,7 @@ refuses more than 1,000 JSON strings, makes keys when a token with `create` encr
 import base64
 import json
 import secrets
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -359,8 +360,8 @@ def strings(value: Any) -> int:
 
 
 @contextmanager
-def serving_transit() -> Iterator[Transit]:
-    """A double on a free port of this machine."""
+def serving_transit(tls: ssl.SSLContext | None = None) -> Iterator[Transit]:
+    """A double on a free port of this machine, over https if there is a context for it."""
     transit = Transit()
 
     class Handler(BaseHTTPRequestHandler):
@@ -404,7 +405,9 @@ def serving_transit() -> Iterator[Transit]:
             """A client that did not wait."""
 
     server = Server(("127.0.0.1", 0), Handler)
-    transit.address = f"http://127.0.0.1:{server.server_port}"
+    transit.address = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
