@@ -7,7 +7,7 @@ nothing, and a statement without a session sees no rows.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Self, TypeVar
 from uuid import UUID
@@ -28,6 +28,10 @@ wrong, the settings would be empty and row security would show nothing."""
 
 FOLLOWER = "semantic_fabric_follower"
 """The role that reads every label of one organization (see migrations/versions/0003_events.py)."""
+
+ROTATOR = "semantic_fabric_rotator"
+"""The role that re-envelops ciphertexts at every label of one organization (see migrations/versions/0009_unlocking.py).
+"""
 
 T = TypeVar("T")
 
@@ -56,10 +60,19 @@ class StaleTypes(LostRace):
     """Type definitions have changed since the transaction's work was prepared by them."""
 
 
+class StaleKeys(LostRace):
+    """Something was encrypted with a version of a key that has passed meanwhile; encrypted anew it can be stored."""
+
+
+_OURS: Mapping[str | None, type[LostRace]] = {"FAB01": StaleTypes, "FAB02": StaleKeys}
+"""Errors that the database's own functions raise."""
+
+
 def translate(error: Exception) -> FabricError | LostRace:
     """The driver's error as one of ours. Its text, which names tables and keys, stays in `__cause__` for the log."""
-    if getattr(error, "sqlstate", None) == "FAB01":
-        return StaleTypes()
+    raised = _OURS.get(getattr(error, "sqlstate", None))
+    if raised is not None:
+        return raised()
     match error:
         case asyncpg.DeadlockDetectedError() | asyncpg.SerializationError() | asyncpg.UniqueViolationError():
             return LostRace()
@@ -107,7 +120,7 @@ class Transaction:
         await self._connection.execute(_set(self.session))
 
     async def stop_following(self) -> None:
-        """What was begun with `following` goes on as the serving role; `act_at` says at which label."""
+        """What was begun with `following` or `rotating` goes on as the serving role; `act_at` says at which label."""
         await self._connection.execute("set local role none")
 
     async def fetch(self, sql: str, *args: Any) -> list[asyncpg.Record]:
@@ -296,6 +309,16 @@ class Database:
         session = Session(organization_id, 0)
         opening = (_BEGIN_SNAPSHOT if snapshot else _BEGIN) + f"set local role {FOLLOWER}; {_set(session)}"
         async with self._opened(opening, session) as transaction:
+            yield transaction
+
+    @asynccontextmanager
+    async def rotating(self, organization_id: UUID) -> AsyncIterator[Transaction]:
+        """A transaction that reads an organization's ciphertexts at every label, and can put others in their place.
+
+        Of encrypted values it sees and changes nothing else. For re-enveloping only, as `following` is for following.
+        """
+        session = Session(organization_id, 0)
+        async with self._opened(_BEGIN + f"set local role {ROTATOR}; {_set(session)}", session) as transaction:
             yield transaction
 
     @asynccontextmanager

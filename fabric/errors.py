@@ -63,7 +63,16 @@ class Conflict(FabricError):
 
 
 class RateLimited(FabricError):
+    """`retry_after` is in seconds, None where it cannot be told."""
+
     code = "RATE_LIMITED"
+
+    def __init__(self, message: str, path: Sequence[str | int] = (), retry_after: float | None = None) -> None:
+        super().__init__(message, path)
+        self.retry_after = retry_after
+
+    def under(self, *prefix: str | int) -> "RateLimited":
+        return RateLimited(self.message, (*prefix, *self.path), self.retry_after)
 
 
 class TooComplex(FabricError):

@@ -32,9 +32,13 @@ with t as (
 )
 select fabric.this_transaction()::text::bigint as transaction_id, max(position) as position from e"""
 
+_TELL = """
+insert into fabric.events (organization_id, label, topic, entity_table, entity_id, entity_type, actor, data)
+values ($1, $2, $3, $4, $5, $6, $7, $8)"""
+
 _RECORD = """
-insert into fabric.audit_log (organization_id, label, actor, action, outcome, entity_id, request_id, detail)
-values ($1, $2, $3, $4, 'done', $5, $6, $7)"""
+insert into fabric.audit_log (organization_id, label, actor, action, outcome, entity_id, reason, request_id, detail)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +97,29 @@ async def append(
     return Position(row["transaction_id"], row["position"] or 0)
 
 
+async def tell(transaction: Transaction, actor: str, entry: Entry) -> None:
+    """An event alone at the transaction's label, of what is under way and nobody's act."""
+    session = transaction.session
+    await transaction.fetch(
+        _TELL, session.organization_id, session.label, entry.topic, entry.entity_table, entry.entity_id,
+        entry.entity_type, actor, dict(entry.data),
+    )  # fmt: skip
+
+
 async def record(
     transaction: Transaction,
     actor: str,
     action: str,
-    entity_id: UUID,
+    entity_id: UUID | None,
     detail: Mapping[str, Any],
     *,
+    outcome: str = "done",
+    reason: str | None = None,
     request_id: str | None = None,
 ) -> None:
     """An audit record at the transaction's label, of what is no change of data and so no event."""
     session = transaction.session
     await transaction.fetch(
-        _RECORD, session.organization_id, session.label, actor, action, entity_id, request_id, dict(detail)
-    )
+        _RECORD, session.organization_id, session.label, actor, action, outcome, entity_id, reason, request_id,
+        dict(detail),
+    )  # fmt: skip

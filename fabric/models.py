@@ -353,6 +353,75 @@ class Pruning(Base):
     signature: Mapped[bytes]
 
 
+class UnlockAttempt(Base):
+    """One use of `unlockField` or one of its kin, whatever came of it; `fields` count for the limit."""
+
+    __tablename__ = "unlock_attempts"
+    __table_args__ = (Index("unlock_attempts_by_time", "organization_id", "actor", "attempted_at"),)
+    organization_id: Mapped[UUID] = mapped_column(primary_key=True)
+    actor: Mapped[str] = mapped_column(primary_key=True)
+    request_id: Mapped[str] = mapped_column(primary_key=True)
+    attempted_at: Mapped[datetime]
+    fields: Mapped[int] = mapped_column(server_default=text("0"))
+
+
+class UnlockRequest(Base):
+    """An unlock that waits for a second person, and is bound to the value as it was then."""
+
+    __tablename__ = "unlock_requests"
+    __table_args__ = (Index("unlock_requests_by_time", "organization_id", "requested_at"),)
+    organization_id: Mapped[UUID] = mapped_column(primary_key=True)
+    unlock_id: Mapped[UUID] = mapped_column(primary_key=True)
+    label: Mapped[int]
+    object_id: Mapped[UUID]
+    version_label: Mapped[int]
+    type_name: Mapped[str]
+    field_name: Mapped[str]
+    value_written_at: Mapped[datetime]  # `updated_at` of the ciphertext, which re-enveloping leaves as it is
+    reason: Mapped[str]
+    requested_by: Mapped[str]
+    needed: Mapped[int]  # how many approvals
+    requested_at: Mapped[datetime] = _now()
+    expires_at: Mapped[datetime]
+    collected_at: Mapped[datetime | None]
+
+
+class UnlockApproval(Base):
+    __tablename__ = "unlock_approvals"
+    organization_id: Mapped[UUID] = mapped_column(primary_key=True)
+    unlock_id: Mapped[UUID] = mapped_column(primary_key=True)
+    approver: Mapped[str] = mapped_column(primary_key=True)
+    label: Mapped[int]
+    approved_at: Mapped[datetime] = _now()
+
+
+class KeyRotation(Base):
+    """A job that makes a new version of a key and puts all ciphertexts under it."""
+
+    __tablename__ = "key_rotations"
+    organization_id: Mapped[UUID] = mapped_column(primary_key=True)
+    rotation_id: Mapped[UUID] = mapped_column(primary_key=True)
+    label: Mapped[int]
+    purpose: Mapped[str]
+    key_name: Mapped[str]
+    target_version: Mapped[int | None]  # null until the vault has made it
+    state: Mapped[str] = mapped_column(server_default=text("'RUNNING'"))
+    failure: Mapped[str | None]
+    started_by: Mapped[str]
+    started_at: Mapped[datetime] = _now()
+    updated_at: Mapped[datetime] = _now()
+    finished_at: Mapped[datetime | None]
+
+
+class KeyFloor(Base):
+    """The oldest version of a key that ciphertexts may be stored under."""
+
+    __tablename__ = "key_floors"
+    organization_id: Mapped[UUID] = mapped_column(primary_key=True)
+    key_name: Mapped[str] = mapped_column(primary_key=True)
+    minimum_version: Mapped[int]
+
+
 class ApiKey(Base):
     __tablename__ = "api_keys"
     organization_id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -86,7 +86,10 @@ RESERVED_NAMES = frozenset(
         AppendEventPayload RegisterDocumentsPayload Webhook WebhookState WebhookStop WebhookFilterInput
         LinkEventsFilterInput EventsFilterInput ChangesFilterInput CreateWebhookInput UpdateWebhookInput WebhookPayload
         WebhookSecretPayload WebhookDeliveriesPayload DeleteWebhookPayload WebhookDelivery WebhookDeliveryEdge
-        WebhookDeliveryConnection EventWhere LinksWhere ObjectState""".split()}
+        WebhookDeliveryConnection EventWhere LinksWhere ObjectState AuditWhere AuditOrder AuditRecord
+        AuditRecordConnection AuditRecordEdge UnlockedField UnlockRequest UnlockRequestState UnlockApproval
+        UnlockRequestPayload EncryptionKey EncryptionKeyVersion KeyRotation KeyRotationState
+        KeyRotationPayload""".split()}
     | {f"type:{scalar}{suffix}" for suffix in ("Where", "ListWhere") for scalar in """
         ID String Int BigInt Float Decimal Boolean Date DateTime Duration UUID URI JSON Label""".split()}
     | {f"type:{values}{suffix}" for suffix in ("Aggregate", "Having") for values in """
@@ -96,11 +99,13 @@ RESERVED_NAMES = frozenset(
     | {f"query:{name}" for name in """
         node nodes link links event events typeDefinition typeDefinitions viewer traverse shortestPath neighborhood
         related search searchLinks context keys auditLog changed position linkDegree
-        connectedComponent connectedComponents webhook webhooks objectAsOf""".split()}
+        connectedComponent connectedComponents webhook webhooks objectAsOf unlockRequests
+        keyRotation keyRotations""".split()}
     | {f"mutation:{name}" for name in """
         link unlink updateLink defineType defineTypes retireType appendEvent unlockField unlockFields rotateKeys
         setConfig regradeObject registerDocuments createWebhook updateWebhook pauseWebhook resumeWebhook
-        rotateWebhookSecret deleteWebhook replayDeliveries discardDeliveries""".split()}
+        rotateWebhookSecret deleteWebhook replayDeliveries discardDeliveries requestUnlock approveUnlock
+        collectUnlock pauseKeyRotation resumeKeyRotation""".split()}
 )  # fmt: skip
 """What the fixed part of the schema has, or will have; a test holds it against the schema itself.
 

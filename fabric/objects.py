@@ -13,7 +13,7 @@ from fabric import carrying, ids, journal, links, versions
 from fabric.carrying import Carried, Uncarried
 from fabric.catalogue import Catalogue, ObjectType
 from fabric.ciphertexts import Ciphertext
-from fabric.db import LostRace, Transaction, retried
+from fabric.db import LostRace, StaleKeys, Transaction, retried
 from fabric.definitions import Faults
 from fabric.encryption import Encryption, Secret, required
 from fabric.errors import FabricError, NotFound, Several, raise_any
@@ -119,6 +119,9 @@ class Objects:
                     return await _write(transaction, subject, organization, catalogue, prepared, carried, request_id)
             except Uncarried as below:
                 carried = {**carried, **await required(self._encryption).moved(below.sources, subject.label)}
+                raise
+            except StaleKeys:
+                work, carried = None, {}  # to be encrypted anew
                 raise
             except LostRace:
                 lost = True

@@ -5,7 +5,7 @@ from uuid import UUID
 from fabric import ciphertexts, journal
 from fabric.carrying import Carried, Uncarried, carried_over
 from fabric.catalogue import ObjectType
-from fabric.db import retried
+from fabric.db import StaleKeys, retried
 from fabric.encryption import required
 from fabric.errors import BadInput, Conflict, NotFound
 from fabric.journal import Entry, Position
@@ -43,6 +43,9 @@ async def regrade(
             return await moving()
         except Uncarried as here:
             carried = {**carried, **await required(types.encryption).moved(here.sources, target)}
+            raise
+        except StaleKeys:
+            carried = {}  # to be encrypted anew
             raise
 
     async def moving() -> Position:

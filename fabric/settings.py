@@ -230,6 +230,15 @@ class Settings:
     )
     webhook_give_up_hours: float = _setting("time after which a message is not tried again", 72.0, least=0)
     max_webhooks: int = _setting("most webhooks at one label of an organization", 100, least=0)
+    unlock_limit: int = _setting("most encrypted fields that one person may unlock within the window", 60, least=0)
+    unlock_window_seconds: float = _setting("the window of that limit", 3600.0, least=1, most=30 * 86400)
+    unlock_request_seconds: float = _setting(
+        "time that a request for an unlock may be approved and collected", 3600.0, least=1
+    )
+    rotation_days: float = _setting("age at which a key gets a new version; 0 leaves that to people", 0.0, least=0)
+    rotation_rows_per_second: float = _setting(
+        "most encrypted values that a rotation puts under the new version in a second", 1_000.0, least=0.1
+    )
     console: bool = _setting("whether browsers get GraphiQL at `/graphql`", True)
     introspection: bool = _setting("whether the schema may be introspected", True)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from uuid import UUID
 
 import structlog
@@ -21,6 +21,7 @@ from fabric.encryption import Encryption
 from fabric.errors import BadInput, FabricError, NotFound
 from fabric.feed import Feed
 from fabric.graphs import Graphs
+from fabric.key_rotations import KeyRotations
 from fabric.links import Links
 from fabric.log import request as request_scope
 from fabric.migration import require_head
@@ -29,6 +30,7 @@ from fabric.objects import Objects
 from fabric.organizations import Directory
 from fabric.policy import Policy
 from fabric.revocations import CHANNEL, Revocations
+from fabric.rotator import Pace, Rotator
 from fabric.seal_keys import SealingKey, TrustedKeys, sealing_key, trusted_keys
 from fabric.sealing import Sealer
 from fabric.secrets import token_secret
@@ -37,6 +39,9 @@ from fabric.subject import SESSION_LABEL_HEADER
 from fabric.token_keys import verification_keys
 from fabric.tokens import Authenticator
 from fabric.types import Types
+from fabric.unlock_attempts import Limit
+from fabric.unlock_requests import UnlockRequests
+from fabric.unlocking import Unlocking
 from fabric.vaults import open_vault
 from fabric.webhook_addresses import Networks
 from fabric.webhook_client import Client
@@ -125,9 +130,15 @@ def create_app(
             notices = Notices(database, types, surfaces)
             webhooks = Registry(database, notices, client.networks, settings.max_webhooks)
             objects, links = Objects(types), Links(types)
+            limit = Limit(settings.unlock_limit, settings.unlock_window_seconds)
+            unlocking = Unlocking(database, types, vault, limit, settings.vault_timeout_seconds)
+            rotating = Pace(settings.rotation_rows_per_second, settings.rotation_days)
+            rotator = Rotator(database, vault, rotating) if vault else None
             services = Services(
-                settings, database, types, objects, links, register, channels, graphs, webhooks
-            )
+                settings, database, types, objects, links, register, channels, graphs, webhooks, unlocking,
+                UnlockRequests(unlocking, settings.unlock_request_seconds),
+                KeyRotations(database, types, vault, rotator.poke if rotator else _nothing),
+            )  # fmt: skip
             measured.database, measured.graphs = database, graphs
             revocations = Revocations(database, leeway_seconds=settings.jwt_leeway_seconds)
             gate = Gate(identities, directory, policy, revocations)
@@ -147,6 +158,7 @@ def create_app(
                 _closing(vault),
                 feed.running(),
                 sealer.running(),
+                rotator.running() if rotator else nullcontext(),
                 _following_types(database, types, admin_url),
                 _following_revocations(database, revocations, gate, open_connections, worker),
                 _delivering(settings, worker, client),
@@ -184,6 +196,10 @@ def _sharing(app: ASGIApp, settings: Settings) -> ASGIApp:
         allow_headers=["Authorization", "Content-Type", SESSION_LABEL_HEADER, "X-Request-Id", LAST_EVENT_ID],
         expose_headers=["X-Request-Id", "Content-Disposition"],
     )
+
+
+def _nothing() -> None:
+    """There is nobody to be woken."""
 
 
 @asynccontextmanager

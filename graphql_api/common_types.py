@@ -119,7 +119,8 @@ EVENT = GraphQLObjectType(
 )
 
 
-def _pages(type_: GraphQLObjectType, further: GraphQLFieldMap) -> GraphQLObjectType:
+def pages(type_: GraphQLObjectType, further: GraphQLFieldMap) -> GraphQLObjectType:
+    """The connection of a type, and its edge, named after it."""
     edge = {"cursor": field(required(GraphQLString)), "node": field(required(type_))}
     return GraphQLObjectType(
         type_.name + "Connection",
@@ -131,7 +132,7 @@ def _pages(type_: GraphQLObjectType, further: GraphQLFieldMap) -> GraphQLObjectT
     )
 
 
-EVENTS = _pages(EVENT, {"pageInfo": CONNECTION["pageInfo"]})
+EVENTS = pages(EVENT, {"pageInfo": CONNECTION["pageInfo"]})
 
 VERSION: GraphQLFieldMap = {
     "id": field(required(GraphQLID)),
@@ -171,4 +172,4 @@ LINK = GraphQLObjectType(
 )
 """One type for all links, for clients that keep what they read by id: a link is reached from either end."""
 
-LINKS = _pages(LINK, CONNECTION)
+LINKS = pages(LINK, CONNECTION)

@@ -12,12 +12,15 @@ from fabric.document_register import DocumentRegister
 from fabric.errors import NotFound, TooComplex
 from fabric.graph import Budget
 from fabric.graphs import Graphs
+from fabric.key_rotations import KeyRotations
 from fabric.links import Links
 from fabric.objects import Objects
 from fabric.organizations import Organization
 from fabric.settings import Settings
 from fabric.subject import Subject
 from fabric.types import Types
+from fabric.unlock_requests import UnlockRequests
+from fabric.unlocking import Unlocking
 from fabric.webhook_registry import Registry
 from graphql_api.channels import Channels
 
@@ -37,6 +40,9 @@ class Services:
     channels: Channels
     graphs: Graphs
     webhooks: Registry
+    unlocking: Unlocking
+    unlock_requests: UnlockRequests
+    key_rotations: KeyRotations
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,19 @@ def read_event_cursor(organization: Organization, label: int, cursor: str) -> Po
     return position
 
 
+def audit_cursor(organization: Organization, label: int, place: Position) -> str:
+    """A place in the audit log as a session at this label reads it."""
+    return _seal(organization, "audit", place, label.to_bytes(_NUMBER, "big"))
+
+
+def read_audit_cursor(organization: Organization, label: int, cursor: str) -> Position:
+    """BadInput for what is not a cursor of this organization and session label."""
+    place = _open(organization, "audit", cursor, label.to_bytes(_NUMBER, "big"))
+    if place is None:
+        raise BadInput("not a cursor of the audit log, or one of another session label")
+    return place
+
+
 def letter_cursor(organization: Organization, webhook_id: UUID, ordinal: int) -> str:
     """A place among a webhook's dead letters."""
     return _seal(organization, "letters", Position(0, ordinal), webhook_id.bytes)

@@ -1,5 +1,6 @@
 """Errors as GraphQL responses show them: a message, a place, a code out of one list, and nothing of the inside."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -7,7 +8,7 @@ import orjson
 import structlog
 from graphql import GraphQLError
 
-from fabric.errors import FabricError, Internal, Several, TooComplex
+from fabric.errors import FabricError, Internal, RateLimited, Several, TooComplex
 from fabric.log import Outline
 from graphql_api.documents import Invalid, message_of
 
@@ -39,6 +40,8 @@ def _format(error: Exception, request_id: str) -> list[dict[str, Any]]:
         extensions: dict[str, Any] = {"code": error.code}
         if error.path:
             extensions["inputPath"] = _steps(error.path)
+        if isinstance(error, RateLimited) and error.retry_after is not None:
+            extensions["retryAfterSeconds"] = math.ceil(error.retry_after)
         return [{"message": _short(error.message, MESSAGE_LENGTH), "extensions": extensions}]
     if isinstance(error, RecursionError):
         return [{"message": "the request is nested too deeply", "extensions": {"code": TooComplex.code}}]

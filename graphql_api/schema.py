@@ -22,21 +22,26 @@ from graphql.type.schema import InterfaceImplementations
 from fabric.catalogue import Catalogue, ObjectType
 from fabric.names import AGGREGATE, camel
 from graphql_api.aggregate_types import GROUPINGS
+from graphql_api.audit_fields import AUDIT_FIELDS
 from graphql_api.common_types import ENCRYPTED_FIELD, FABRIC_OBJECT, FIXED_SCHEMA, LINK, NODE, PAGE_INFO, SCALARS
 from graphql_api.event_fields import EVENT_FIELDS
 from graphql_api.event_types import SUBSCRIPTIONS
 from graphql_api.fixed import FIXED
 from graphql_api.graph_fields import GraphFields
 from graphql_api.inputs import ORDER_DIRECTION
+from graphql_api.key_fields import KEY_MUTATIONS, KEY_QUERIES
 from graphql_api.lazy_schema import LazySchema, MadeWhenAsked, root_type
 from graphql_api.link_fields import LINK_FIELDS
 from graphql_api.mutations import mutation_fields
 from graphql_api.outputs import NODE_FIELDS, Outputs, is_interface
+from graphql_api.unlock_fields import UNLOCK_MUTATIONS, UNLOCK_QUERIES
 from graphql_api.webhook_types import WebhookTypes
 
 _WEBHOOKS = WebhookTypes(SCALARS, PAGE_INFO, SUBSCRIPTIONS)
-_QUERIES: GraphQLFieldMap = NODE_FIELDS | EVENT_FIELDS | LINK_FIELDS | _WEBHOOKS.queries()
-_MUTATIONS: GraphQLFieldMap = _WEBHOOKS.mutations()
+_QUERIES: GraphQLFieldMap = (
+    NODE_FIELDS | EVENT_FIELDS | LINK_FIELDS | AUDIT_FIELDS | UNLOCK_QUERIES | KEY_QUERIES | _WEBHOOKS.queries()
+)
+_MUTATIONS: GraphQLFieldMap = _WEBHOOKS.mutations() | UNLOCK_MUTATIONS | KEY_MUTATIONS
 
 _COMMON = (NODE, FABRIC_OBJECT, PAGE_INFO, LINK, ENCRYPTED_FIELD, ORDER_DIRECTION, *GROUPINGS, *SCALARS.values())
 """Types that are the same in all schemas."""

@@ -167,8 +167,9 @@ async def test_a_dump_restored_elsewhere_is_verified_and_goes_on(
     await run([programs / "pg_dump", "--format=custom", f"--file={dump}", ground.admin_url])
     await run_sql(other_server.admin_url, "create role semantic_fabric_owner nologin")
     await run_sql(other_server.admin_url, "create role semantic_fabric_server login noinherit")
-    await run_sql(other_server.admin_url, "create role semantic_fabric_follower nologin")
-    await run_sql(other_server.admin_url, "grant semantic_fabric_follower to semantic_fabric_server")
+    for role in ("follower", "rotator"):
+        await run_sql(other_server.admin_url, f"create role semantic_fabric_{role} nologin")
+        await run_sql(other_server.admin_url, f"grant semantic_fabric_{role} to semantic_fabric_server")
     await run([programs / "pg_restore", f"--dbname={other_server.admin_url}", "--exit-on-error", dump])
     with pytest.raises(OutOfOrder):
         await require_order(other_server.url)

@@ -23,10 +23,14 @@ from fabric.subject import Session
 pytestmark = pytest.mark.anyio
 
 OWNER, SERVER, FOLLOWER = "semantic_fabric_owner", "semantic_fabric_server", "semantic_fabric_follower"
+ROTATOR = "semantic_fabric_rotator"
 OWN = {("organizations", "own"), ("revocations", "own")}
 """Policies of what an organization sees at every label."""
 
 UNLABELLED = {"organizations", "compartments", "revocations"}
+CLOSED = {"unlock_attempts", "key_floors"}
+"""Tables that the server reaches through functions alone, whatever its session."""
+
 OWNERS = {"prunings"}
 """Tables that only their owner adds to."""
 
@@ -54,7 +58,7 @@ async def tables(url: str) -> list[str]:
 
 
 async def labelled_tables(url: str) -> list[str]:
-    return sorted(set(await tables(url)) - UNLABELLED)
+    return sorted(set(await tables(url)) - UNLABELLED - CLOSED)
 
 
 async def insert(connection: asyncpg.Connection, table: str, **given: Any) -> None:
@@ -132,7 +136,7 @@ async def test_every_policy_of_the_server_names_organization_and_clearance(admin
     for table, policy, roles, condition in rows:
         if roles == [OWNER]:
             continue
-        if roles == [FOLLOWER]:
+        if roles in ([FOLLOWER], [ROTATOR]):
             assert "fabric.organization" in condition, (table, policy)
             continue
         assert roles == [SERVER], (table, policy)
@@ -153,15 +157,15 @@ async def test_every_table_of_ours_keeps_its_organization_first(admin_url: str) 
     }
 
 
-@pytest.mark.parametrize(("role", "becomes"), [(SERVER, [FOLLOWER]), (FOLLOWER, None)])
-async def test_the_server_owns_nothing_and_can_become_the_follower_only(
+@pytest.mark.parametrize(("role", "becomes"), [(SERVER, [FOLLOWER, ROTATOR]), (FOLLOWER, None), (ROTATOR, None)])
+async def test_the_server_owns_nothing_and_can_become_the_follower_and_the_rotator_only(
     admin_url: str, role: str, becomes: list[str] | None
 ) -> None:
     rows = await run_sql(
         admin_url,
         """select rolsuper or rolbypassrls or rolcreaterole or rolcreatedb or rolreplication,
                   (select count(*) from pg_shdepend where refobjid = r.oid and deptype = 'o'),
-                  (select array_agg(roleid::regrole::text) from pg_auth_members where member = r.oid)
+                  (select array_agg(roleid::regrole::text order by 1) from pg_auth_members where member = r.oid)
            from pg_roles r where rolname = $1""",
         role,
     )
@@ -198,6 +202,38 @@ async def test_the_follower_sees_all_labels_of_one_organization(
         assert await transaction.fetchval("select count(*) from fabric.objects") == 1
 
 
+async def test_the_rotator_changes_ciphertexts_and_nothing_else(
+    admin_url: str, database: Database, filled: list[str], organization: Organization
+) -> None:
+    rows = await run_sql(
+        admin_url,
+        """select distinct table_name::text, column_name::text, privilege_type::text
+           from information_schema.column_privileges where grantee = $1 order by 1, 2, 3""",
+        ROTATOR,
+    )
+    assert {row[0] for row in rows} == {"encrypted_fields"}
+    assert {row[1] for row in rows if row[2] == "UPDATE"} == {"key_version", "ciphertext"}
+    assert {row[2] for row in rows} == {"SELECT", "UPDATE"}
+    assert not {row[1] for row in rows} & {"hint", "blind_index"}
+    async with database.rotating(organization.organization_id) as transaction:
+        seen = await transaction.fetch("select organization_id, label from fabric.encrypted_fields order by label")
+        assert [tuple(row) for row in seen] == [
+            (organization.organization_id, x) for x in sorted((LOW, MIDDLE, HIGH, ASIDE))
+        ]
+        changed = await transaction.fetch("update fabric.encrypted_fields set ciphertext = 'x' returning label")
+        assert len(changed) == 4
+    others = await run_sql(admin_url, "select organization_id from fabric.encrypted_fields where ciphertext <> 'x'")
+    assert len(others) == 4
+    assert organization.organization_id not in {row[0] for row in others}
+
+
+async def test_closed_tables_are_reached_through_functions_alone(server_url: str, organization: Organization) -> None:
+    async with serving(server_url, Session(organization.organization_id, HIGH)) as connection:
+        for table in sorted(CLOSED):
+            for sql in (f"select * from fabric.{table}", f"delete from fabric.{table}"):
+                await refuses(connection, "permission denied", sql)
+
+
 async def test_functions_that_run_as_the_owner_are_few_and_fixed(admin_url: str) -> None:
     rows = await run_sql(
         admin_url,
@@ -206,7 +242,10 @@ async def test_functions_that_run_as_the_owner_are_few_and_fixed(admin_url: str)
            from pg_proc where pronamespace = 'fabric'::regnamespace and prosecdef order by 1""",
     )
     callable_ones = {row[0] for row in rows if not row[1]}
-    assert callable_ones == {"active_webhooks", "beyond", "find_organization", "hold_types", "unsealed"}
+    assert callable_ones == {
+        "active_webhooks", "beyond", "claim_unlock", "count_unlocks", "encryption_keys", "find_organization",
+        "hold_types", "open_rotations", "raise_key_floor", "unsealed",
+    }  # fmt: skip
     for name, trigger, configuration, public in rows:
         assert configuration == ["search_path=fabric, pg_catalog, pg_temp"], name
         assert trigger or not public, name

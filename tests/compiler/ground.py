@@ -23,6 +23,7 @@ from fabric.events import COLUMNS
 from fabric.feed import Feed
 from fabric.graph import Budget
 from fabric.graphs import Graphs
+from fabric.key_rotations import KeyRotations
 from fabric.labels import Label, Lattice
 from fabric.links import Links
 from fabric.objects import Objects
@@ -32,6 +33,9 @@ from fabric.policy import Policy
 from fabric.settings import Settings
 from fabric.subject import Subject
 from fabric.types import Types
+from fabric.unlock_attempts import Limit
+from fabric.unlock_requests import UnlockRequests
+from fabric.unlocking import Unlocking
 from fabric.webhook_addresses import Networks
 from fabric.webhook_registry import Registry
 from graphql_api.channels import Channels
@@ -82,10 +86,13 @@ class Ground:
         self.links = Links(self.types)
         feed = Feed(self.database)
         notices = Notices(self.database, self.types, Surfaces(SETTINGS))
+        unlocking = Unlocking(self.database, self.types, self.vault, Limit(1, 1.0), 1.0)
         self.services = Services(
             SETTINGS, self.database, self.types, self.objects, self.links, DocumentRegister(self.database),
             Channels(feed), Graphs(self.database, feed, SETTINGS.graph_memory_bytes),
-            Registry(self.database, notices, Networks(), SETTINGS.max_webhooks),
+            Registry(self.database, notices, Networks(), SETTINGS.max_webhooks), unlocking,
+            UnlockRequests(unlocking, SETTINGS.unlock_request_seconds),
+            KeyRotations(self.database, self.types, self.vault, lambda: None),
         )  # fmt: skip
 
     async def _close(self) -> None:
