@@ -13,8 +13,6 @@ TEXT_KINDS = frozenset({Kind.STRING, Kind.TEXT, Kind.URI})
 _BARE_KINDS = frozenset({Kind.INTEGER, Kind.FLOAT, Kind.BOOLEAN})
 """Kinds whose JSON is their text; the others' is a string of it."""
 
-ORDERED_KINDS = frozenset(Kind) - {Kind.JSON}
-
 
 @dataclass(frozen=True, slots=True)
 class Access:

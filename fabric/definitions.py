@@ -5,7 +5,7 @@ is checked; what depends on other definitions is `fabric.projection`'s, what on 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from fabric.errors import BadInput, FabricError, raise_any
@@ -337,7 +337,3 @@ def _names(value: Mapping[str, Any], key: str, faults: Faults, *path: str) -> tu
         faults.add(f"{key} is a list of different names: a letter, then letters, digits or underscores", *path, key)
         return ()
     return tuple(names)
-
-
-def with_label(member: Field | LinkField, label: int) -> Field | LinkField:
-    return replace(member, label=label)
