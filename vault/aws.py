@@ -68,6 +68,7 @@ def aws_vault(
         read_timeout=seconds,
         max_pool_connections=concurrency,
         retries={"mode": "standard", "total_max_attempts": 2},
+        ignore_configured_endpoint_urls=True,
     )
     try:
         client = boto3.Session().client(

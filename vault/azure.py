@@ -78,13 +78,18 @@ def azure_vault(
         connection_timeout=min(seconds, 3.0),
         read_timeout=seconds,
         connection_verify=ca_file or True,
-        **RETRIES,
+        **SENDING,
     )
     keys = AzureKeys(client, prefix, hardware)
     return ServiceVault(keys, seconds=seconds, concurrency=concurrency, batch_items=batch_items)
 
 
-RETRIES: dict[str, Any] = {"retry_total": 1, "retry_status": 0, "retry_backoff_factor": 0.1}
+SENDING: dict[str, Any] = {
+    "retry_total": 1,
+    "retry_status": 0,
+    "retry_backoff_factor": 0.1,
+    "permit_redirects": False,
+}
 """Connections are tried twice; what Key Vault has answered stands, its wish to be asked later among that."""
 
 

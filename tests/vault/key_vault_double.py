@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from vault.azure import RETRIES, AzureKeys
+from vault.azure import SENDING, AzureKeys
 from vault.service_vault import ServiceVault
 
 Environ = dict[str, Any]
@@ -55,9 +55,12 @@ def of_number(number: int) -> str:
 
 
 class Refused(Exception):
-    def __init__(self, status: int, code: str, inner: str = "", retry_after: str = "") -> None:
+    def __init__(self, status: int, code: str, inner: str = "", retry_after: str = "", location: str = "") -> None:
         super().__init__(code)
-        self.status, self.code, self.inner, self.retry_after = status, code, inner, retry_after
+        self.status, self.code, self.inner = status, code, inner
+        self.headers = [
+            (name, value) for name, value in (("Retry-After", retry_after), ("Location", location)) if value
+        ]
 
 
 @dataclass
@@ -113,9 +116,7 @@ class KeyVaultDouble:
             start("200 OK", [("Content-Type", "application/json; charset=utf-8")])
             return [json.dumps(answer).encode()]
         except Refused as refused:
-            headers = [("Content-Type", "application/json; charset=utf-8")]
-            if refused.retry_after:
-                headers.append(("Retry-After", refused.retry_after))
+            headers = [("Content-Type", "application/json; charset=utf-8"), *refused.headers]
             # As talkative as Key Vault itself.
             message = f"appid=canary;iss=https://sts.example at {self.host}"
             start(f"{refused.status} Refused", headers)
@@ -245,7 +246,7 @@ def key_vault_client(double: KeyVaultDouble, *, seconds: float, concurrency: int
         connection_verify=str(double.authority),
         verify_challenge_resource=False,
         read_timeout=seconds,
-        **RETRIES,
+        **SENDING,
     )
     keys = AzureKeys(client, "semantic-fabric-", hardware=False, second=1.1 * double.second)
     return ServiceVault(keys, seconds=seconds, concurrency=concurrency)

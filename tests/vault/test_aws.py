@@ -7,9 +7,10 @@ from base64 import b64decode
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import boto3
 import pytest
 from contract import CANARY, ELSEWHERE, PLACE, good, opened, seal
-from strict_kms import StrictKms, backend, key_of, kms_client, strict_kms
+from strict_kms import REGION, StrictKms, backend, key_of, kms_client, strict_kms
 
 from vault.protocol import (
     Denied,
@@ -172,6 +173,16 @@ async def test_a_rotation_that_was_cut_short_hinders_nobody(kms: StrictKms, vaul
     assert await vault.rotate("fields") == 3
     assert (await seal(vault, "fields")).key_version == 3
     assert await opened(vault, "fields", before.ciphertext) == CANARY
+
+
+async def test_the_latest_version_is_never_led_back(server: Kms, vault: V) -> None:
+    """Another process has claimed a later number meanwhile, and has led the alias there already."""
+    client = boto3.client("kms", region_name=REGION, endpoint_url=server[1])
+    third = client.create_key()["KeyMetadata"]["KeyId"]
+    client.create_alias(AliasName="alias/semantic-fabric/fields/3", TargetKeyId=third)
+    assert await vault.rotate("fields") == 2
+    assert (await seal(vault, "fields")).key_version == 3
+    client.close()
 
 
 async def test_a_kms_that_is_too_slow_is_unavailable_in_time_and_holds_nobody_up(server: Kms) -> None:

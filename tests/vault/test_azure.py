@@ -111,6 +111,17 @@ async def test_a_fault_of_key_vault_is_unavailable(double: KeyVaultDouble, vault
     tells_nothing(raised.value)
 
 
+async def test_a_redirect_is_not_followed(double: KeyVaultDouble, vault: V) -> None:
+    """The token would go along."""
+    elsewhere = f"{double.host}/keys/canary/versions?api-version=7.6"
+    double.asked.clear()
+    double.refuse["versions"] = Refused(307, "Moved", location=elsewhere)
+    with pytest.raises(Unavailable) as raised:
+        await seal(vault, "fields")
+    tells_nothing(raised.value)
+    assert double.asked == {"versions": 1}
+
+
 async def test_a_name_that_waits_for_purging_is_not_taken(double: KeyVaultDouble, vault: V) -> None:
     double.refuse["create"] = Refused(409, "Conflict", "ObjectIsDeletedButRecoverable")
     with pytest.raises(VaultError) as raised:
