@@ -289,8 +289,8 @@ class Rotator:
         """Ends it if nothing at all is left under older versions, and nothing can come to be any more."""
         async with self._database.transaction(job.session) as transaction:
             free = await transaction.fetchval("select fabric.raise_key_floor($1, $2)", job.key, target)
+        await asyncio.sleep(self._look)  # for who has just read something older, or else for those who store
         if not free:
-            await asyncio.sleep(self._look / 10)
             return False
         with suppress(NoSuchKey):
             await self._vault.set_minimum_version(job.key, target)

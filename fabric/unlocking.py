@@ -102,7 +102,7 @@ class Unlocking:
                 values = await self._plaintexts(subject, targets)
             return [_unlocked(target, values[target.place]) for target in targets]
         except (VaultError, TimeoutError) as error:
-            log.warning("vault.unlock_failed", kind=type(error).__name__, actor=attempt.actor)
+            log.warning("vault.unlock_failed", kind=type(error).__name__)
             await self._record_failure(subject, organization, targets, attempt, "vault")
             seconds = error.retry_after if isinstance(error, Throttled) else None
             raise _unavailable(seconds) from None
@@ -110,7 +110,7 @@ class Unlocking:
             await self._record_failure(subject, organization, targets, attempt, "changed")
             raise Conflict("the value was changed at this very moment; try again") from None
         except _Unreadable:
-            log.error("vault.value_unreadable", actor=attempt.actor, organization=organization.organization_id)
+            log.error("vault.value_unreadable", organization=organization.organization_id)
             await self._record_failure(subject, organization, targets, attempt, "unreadable")
             raise Internal("a value cannot be decrypted") from None
 

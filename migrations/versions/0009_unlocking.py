@@ -130,9 +130,12 @@ FUNCTIONS = {
     declare
         org uuid := {ORGANIZATION};
     begin
-        if not pg_try_advisory_xact_lock(hashtextextended('fabric.key_floors' || org::text, 0)) then
+        perform set_config('lock_timeout', '200ms', true);
+        begin
+            perform pg_advisory_xact_lock(hashtextextended('fabric.key_floors' || org::text, 0));
+        exception when lock_not_available then
             return false;
-        end if;
+        end;
         if exists (select from fabric.encrypted_fields
                    where organization_id = org and key_name = key and key_version < version) then
             return false;
@@ -164,8 +167,8 @@ FUNCTIONS = {
     $$""",
 }
 
-# Who raises the floor waits for nobody, and is refused while somebody stores; who stores under an older version after
-# that is refused. So no value is ever left under a version that the vault is about to forget.
+# Who raises the floor waits a moment for those who store, and gives up where they take longer; who stores under an
+# older version after that is refused. So no value is ever left under a version that the vault is about to forget.
 FLOORS = [
     f"""
     create function fabric.keep_key_floors() returns trigger

@@ -49,24 +49,25 @@ class World:
     def code(self, label: str) -> int:
         return self.organization.lattice.encode(Label.parse(label))
 
-    async def write(self, label: str, id: UUID | None = None, value: bytes | None = None) -> Place:
-        """Encrypts before the transaction; again where the key has passed meanwhile."""
+    async def write(self, label: str, id: UUID | None = None, value: bytes | None = None, held: float = 0) -> Place:
+        """Encrypts before the transaction, which is `held` open; again where the key has passed meanwhile."""
         place = Place(self.id, "objects", id or uuid4(), self.code(label), "serial")
         value = value or uuid4().bytes
         while True:
             (sealed,) = await self.vault.encrypt(self.key, [Plain(value, place.context)])
             assert not isinstance(sealed, Exception)
             try:
-                await self.store(Ciphertext(place, self.key, sealed.key_version, sealed.ciphertext))
+                await self.store(Ciphertext(place, self.key, sealed.key_version, sealed.ciphertext), held)
                 break
             except StaleKeys:
                 continue
         self.values[place] = value
         return place
 
-    async def store(self, row: Ciphertext) -> None:
+    async def store(self, row: Ciphertext, held: float = 0) -> None:
         async with self.database.transaction(Session(self.id, row.place.label)) as transaction:
             await ciphertexts.store(transaction, "objects", [row])
+            await asyncio.sleep(held)
 
     async def check(self) -> dict[int, int]:
         """Holds that everything decrypts to what was written last; how many are under which version."""
@@ -272,6 +273,29 @@ async def test_the_floor_waits_for_who_is_storing(world: World, rotations: KeyRo
         world.values[place] = b"early"
         assert (await ended(rotations, subject, id)).state is State.DONE
     assert await world.check() == {2: 2}
+
+
+async def test_many_who_store_do_not_keep_it_from_ending(
+    world: World, rotations: KeyRotations, subject: MakeSubject
+) -> None:
+    stop = asyncio.Event()
+
+    async def keep_storing() -> None:
+        """Another value in each of its transactions, which overlap with those of the others."""
+        while not stop.is_set():
+            await world.write(LOW, held=0.03)
+
+    await world.write(LOW)
+    async with asyncio.TaskGroup() as group:
+        for _ in range(5):
+            group.create_task(keep_storing())
+        try:
+            id = await rotations.start(subject(), "pii")
+            async with rotating(world):
+                assert (await ended(rotations, subject, id)).state is State.DONE
+        finally:
+            stop.set()
+    assert set(await world.check()) == {2}
 
 
 async def test_a_vault_that_fails_is_asked_again(
