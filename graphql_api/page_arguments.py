@@ -47,6 +47,11 @@ class PageAsked:
         }
 
 
+def names_in(names: Sequence[str] | None) -> list[str] | None:
+    """Names that are sought, without those that the database could not hold: nothing has them."""
+    return None if names is None else [name for name in names if "\0" not in name]
+
+
 def id_in(text: str) -> UUID:
     """An id; one that nothing has, for what is no id."""
     try:
