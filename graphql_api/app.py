@@ -50,6 +50,7 @@ from fabric.webhook_pace import Schedule, Slots
 from fabric.webhook_registry import Registry
 from fabric.webhook_worker import Worker
 from graphql_api import graphiql
+from graphql_api.at_least import AT_LEAST_HEADER
 from graphql_api.authentication import Gate
 from graphql_api.channels import Channels
 from graphql_api.connections import Connections
@@ -135,7 +136,8 @@ def create_app(
             rotating = Pace(settings.rotation_rows_per_second, settings.rotation_days)
             rotator = Rotator(database, vault, rotating) if vault else None
             services = Services(
-                settings, database, types, objects, links, register, channels, graphs, webhooks, unlocking,
+                settings, database, types, objects, links, register, feed, channels, graphs, webhooks,
+                unlocking,
                 UnlockRequests(unlocking, settings.unlock_request_seconds),
                 KeyRotations(database, types, vault, rotator.poke if rotator else _nothing),
             )  # fmt: skip
@@ -193,7 +195,9 @@ def _sharing(app: ASGIApp, settings: Settings) -> ASGIApp:
         app,
         allow_origins=settings.allowed_origins,
         allow_methods=["GET", "POST"],
-        allow_headers=["Authorization", "Content-Type", SESSION_LABEL_HEADER, "X-Request-Id", LAST_EVENT_ID],
+        allow_headers=[
+            "Authorization", "Content-Type", SESSION_LABEL_HEADER, AT_LEAST_HEADER, "X-Request-Id", LAST_EVENT_ID
+        ],
         expose_headers=["X-Request-Id", "Content-Disposition"],
     )
 

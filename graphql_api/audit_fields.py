@@ -75,13 +75,13 @@ _RECORDS = pages(AUDIT_RECORD, {"pageInfo": CONNECTION["pageInfo"]})
 async def _audit_log(_: Any, info: Info, **given: Any) -> Any:
     context = info.context
     context.subject.require("audit:read")
-    asked = PageAsked.of(context, given)
+    asked = PageAsked.of(info, given)
     after, before = (
         _place(context, name, cursor) for name, cursor in (("after", asked.after), ("before", asked.before))
     )
     sought = _sought(given.get("where") or {})
     organization, label = context.organization, context.subject.label
-    async with context.services.database.transaction(context.subject.session) as transaction:
+    async with context.reading() as transaction:
         page = await read_log(
             transaction, context.subject.subject, sought, Slice(asked.limit, asked.backward, after, before),
             newest_first=given["order"] == "NEWEST_FIRST", request_id=context.request_id,

@@ -25,10 +25,11 @@ from fabric.errors import BadInput, NoLongerKept
 from fabric.event_pages import Slice, Sought, list_events
 from fabric.ids import read_id
 from fabric.journal import Position
+from graphql_api.at_least import caught_up, position_at
 from graphql_api.common_types import EVENTS, SCALARS, field, required, slicing
 from graphql_api.context import Context, Info
-from graphql_api.page_arguments import PageAsked
-from graphql_api.positions import event_cursor, read_event_cursor, read_position
+from graphql_api.page_arguments import PageAsked, names_in
+from graphql_api.positions import event_cursor, read_event_cursor
 from graphql_api.shaping import by_response_key
 from graphql_api.told_events import told_event
 from graphql_api.told_links import stored_moment
@@ -66,14 +67,15 @@ async def _events(_: Any, info: Info, **given: Any) -> Any:
     context = info.context
     for permission in ("object:read", "link:read", "type:read"):
         context.subject.require(permission)
-    asked = PageAsked.of(context, given)
+    asked = PageAsked.of(info, given)
     organization, label = context.organization, context.subject.label
     after, before = (
         None if cursor is None else _place(context, cursor, name)
         for name, cursor in (("after", asked.after), ("before", asked.before))
     )
     part = Slice(asked.limit, asked.backward, after, before)
-    async with context.services.database.transaction(context.subject.session) as transaction:
+    await caught_up(context)
+    async with context.reading() as transaction:
         page = await list_events(transaction, _sought(given.get("where") or {}), part)
     edges = [
         {"cursor": event_cursor(organization, label, event.position), "node": told_event(organization, event)}
@@ -92,9 +94,8 @@ def _place(context: Context, cursor: str, name: str) -> Position:
 def _sought(where: Mapping[str, Any]) -> Sought:
     since, until = (_moment(where.get(name)) for name in ("since", "until"))
     entity_id = where.get("entityId")
-    return Sought(
-        where.get("topics"), where.get("types"), None if entity_id is None else read_id(entity_id), since, until
-    )  # fmt: skip
+    topics, types = names_in(where.get("topics")), names_in(where.get("types"))
+    return Sought(topics, types, None if entity_id is None else read_id(entity_id), since, until)
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -107,11 +108,11 @@ async def _object_as_of(_: Any, info: Info, **given: Any) -> Any:
     token, time = given.get("position"), _moment(given.get("time"))
     if (token is None) == (time is None):
         raise BadInput("say when: by a position, or by a time")
-    at = None if token is None else _position(context, token)
+    at = None if token is None else position_at(context.organization, token, "position")
     id = read_id(given["id"])
     session = context.subject.session
     catalogue = await context.services.types.catalogue(session)
-    async with context.services.database.transaction(session) as transaction:
+    async with context.reading() as transaction:
         try:
             if time is not None:
                 at = await history.position_at(transaction, time, id)
@@ -135,13 +136,6 @@ async def _object_as_of(_: Any, info: Info, **given: Any) -> Any:
         "updatedAt": stored_moment(version["updated_at"]),
     }
     return by_response_key(state, info)
-
-
-def _position(context: Context, token: str) -> Position:
-    try:
-        return read_position(context.organization, token)
-    except BadInput as error:
-        raise BadInput(error.message, ("position",)) from None
 
 
 EVENT_FIELDS: GraphQLFieldMap = {

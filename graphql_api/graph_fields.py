@@ -31,11 +31,11 @@ from graphql import (
 from fabric.catalogue import Catalogue
 from fabric.errors import BadInput, NotFound, TimedOut
 from fabric.graph import Budget, Direction, GraphView
+from graphql_api.at_least import position_at
 from graphql_api.batches import load, load_object, read_objects
-from graphql_api.context import Context, Info
+from graphql_api.context import Info
 from graphql_api.event_types import DIRECTION
 from graphql_api.filters import StoredFilter, filter_tree
-from graphql_api.positions import read_position
 from graphql_api.shaping import by_response_key
 from graphql_api.told_links import read_links
 
@@ -66,6 +66,7 @@ async def _links(value: Mapping[str, Any], info: Info) -> Any:
 
 
 async def _read_links(info: Info, ids: Sequence[UUID]) -> dict[UUID, Any]:
+    info.context.spend(info.path.as_list(), len(ids))
     return {id: by_response_key(link, info) for id, link in (await read_links(info.context, ids)).items()}
 
 
@@ -158,7 +159,7 @@ class GraphFields:
     async def _traverse(self, _: Any, info: Info, **given: Any) -> Any:
         asked = await _Asked.of(info, given)
         starts = [asked.node(info, id, "from", i) for i, id in enumerate(given["from"])]
-        first, depth = asked.first(), asked.depth()
+        first, depth = asked.first(info), asked.depth()
         types = given.get("types")
         family = None if types is None else self._family(types)
         where = self._filter(info, given)
@@ -173,6 +174,7 @@ class GraphFields:
         if where is not None:
             if len(chosen) > MOST_FILTERED:
                 raise BadInput(f"a filter is asked of at most {MOST_FILTERED:,} objects; go less deep", ("where",))
+            info.context.spend([*info.path.as_list(), "where"], len(chosen))
             subject, services = info.context.subject, info.context.services
             chosen = await where.passing(
                 services.database, services.types.encryption, subject, info.context.organization, chosen
@@ -200,7 +202,7 @@ class GraphFields:
 
     async def _neighborhood(self, _: Any, info: Info, **given: Any) -> Any:
         asked = await _Asked.of(info, given)
-        of, first = asked.node(info, given["of"], "of"), asked.first(least=1)
+        of, first = asked.node(info, given["of"], "of"), asked.first(info, least=1)
         radius = asked.within("radius", asked.most_depth)
         near = await asked.look(
             lambda view: view.neighborhood(of, radius=radius, limit=first + 1, budget=asked.budget)
@@ -212,7 +214,7 @@ class GraphFields:
 
     async def _relate(self, _: Any, info: Info, **given: Any) -> Any:
         asked = await _Asked.of(info, given)
-        to, first = asked.node(info, given["to"], "to"), asked.first()
+        to, first = asked.node(info, given["to"], "to"), asked.first(info)
         scored = await asked.look(lambda view: view.related(to, first, budget=asked.budget))
         return [{"score": each.score, "node": each.id} for each in scored]
 
@@ -229,7 +231,7 @@ class GraphFields:
 
     async def _components(self, _: Any, info: Info, **given: Any) -> Any:
         asked = await _Asked.of(info, given)
-        first = asked.first()
+        first = asked.first(info)
         found = await asked.look(lambda view: view.components(first, budget=asked.budget))
         return [{"lowestId": str(component.id), "size": component.size} for component in found]
 
@@ -268,21 +270,24 @@ class _Asked:
         context, settings = info.context, info.context.services.settings
         for permission in ("object:read", "link:read"):
             context.subject.require(permission)
-        at_least = given.get("atLeast")
-        position = None if at_least is None else _position(context, at_least)
+        positions = [context.at_least] if context.at_least else []
+        if given.get("atLeast") is not None:
+            positions.append(position_at(context.organization, given["atLeast"], "atLeast"))
         try:
             async with asyncio.timeout(settings.graph_timeout_seconds):
-                graph = await context.services.graphs.graph(context.subject.organization_id, position)
+                graph = await context.services.graphs.graph(
+                    context.subject.organization_id, max(positions, default=None)
+                )
         except TimeoutError:
             raise TimedOut("the link graph is not there yet; try again") from None
         as_of = given.get("asOf")
         view = graph.view(
             context.subject.label, at=None if as_of is None else datetime.fromisoformat(as_of),
-            relations=given.get("relations"),
+            relations=context.subject.links.walked(given.get("relations")),
         )  # fmt: skip
         return cls(
-            view, given, context.budget, settings.max_graph_depth, settings.default_page_size,
-            settings.max_page_size,
+            view, given, context.budget, context.subject.links.depth(settings.max_graph_depth),
+            settings.default_page_size, settings.max_page_size,
         )  # fmt: skip
 
     async def look(self, ask: Callable[[GraphView], T]) -> T:
@@ -303,11 +308,13 @@ class _Asked:
     def depth(self) -> int:
         return self.within("maxDepth", self.most_depth)
 
-    def first(self, least: int = 0) -> int:
+    def first(self, info: Info, least: int = 0) -> int:
+        """How many are asked for, counted among what the request may read."""
         value = self.given.get("first")
         size: int = self.default_page if value is None else value
         if not least <= size <= self.most_items:
             raise BadInput(f"{least} to {self.most_items:,} at once", ("first",))
+        info.context.spend(info.path.as_list(), size)
         return size
 
     def within(self, name: str, most: int) -> int:
@@ -316,10 +323,3 @@ class _Asked:
         if not 0 <= depth <= most:
             raise BadInput(f"at most {most} links deep", (name,))
         return depth
-
-
-def _position(context: Context, token: str) -> Any:
-    try:
-        return read_position(context.organization, token)
-    except BadInput as error:
-        raise BadInput(error.message, ("atLeast",)) from None

@@ -27,7 +27,7 @@ from graphql_api.common_types import LINK, LINKS, SCALARS, required, slicing
 from graphql_api.context import Context, Info
 from graphql_api.cursors import BadCursor, CursorKey, cursor_key
 from graphql_api.event_types import DIRECTION
-from graphql_api.page_arguments import PageAsked
+from graphql_api.page_arguments import PageAsked, names_in
 from graphql_api.shaping import by_response_key, is_selected
 from graphql_api.told_links import told_link
 
@@ -47,7 +47,7 @@ LINKS_WHERE = GraphQLInputObjectType(
 async def _links(_: Any, info: Info, **given: Any) -> Any:
     context = info.context
     catalogue = await _catalogue(context)
-    asked, where = PageAsked.of(context, given), given.get("where") or {}
+    asked, where = PageAsked.of(info, given), given.get("where") or {}
     sought = _sought(catalogue, where)
     key = _cursor_key(context, where)
     after, before = (
@@ -55,7 +55,7 @@ async def _links(_: Any, info: Info, **given: Any) -> Any:
         for name, cursor in (("after", asked.after), ("before", asked.before))
     )
     part = Slice(asked.limit, asked.backward, after, before)
-    async with context.services.database.transaction(context.subject.session) as transaction:
+    async with context.reading() as transaction:
         page = await list_links(transaction, sought, part)
         total = await count_links(transaction, sought) if is_selected(info, "totalCount") else None
     edges = [{"cursor": key.seal(link.place), "node": _told(context, catalogue, link)} for link in page.links]
@@ -66,7 +66,7 @@ async def _links(_: Any, info: Info, **given: Any) -> Any:
 async def _link(_: Any, info: Info, id: str) -> Any:
     context = info.context
     catalogue = await _catalogue(context)
-    async with context.services.database.transaction(context.subject.session) as transaction:
+    async with context.reading() as transaction:
         sought = Sought(_objects(catalogue), link_id=read_id(id))
         found = (await list_links(transaction, sought, Slice(1))).links
     return by_response_key(_told(context, catalogue, found[0]), info) if found else None
@@ -97,7 +97,7 @@ def _sought(catalogue: Catalogue, where: Mapping[str, Any]) -> Sought:
         ends = {"OUT": ((either, None),), "IN": ((None, either),), "BOTH": ((either, None), (None, either))}[
             where["direction"]
         ]
-    relations, valid_at = where.get("relations"), where.get("validAt")
+    relations, valid_at = names_in(where.get("relations")), where.get("validAt")
     if relations is not None and len(relations) > MAX_RELATIONS:
         raise BadInput(f"at most {MAX_RELATIONS} relations at once", ("where", "relations"))
     return Sought(

@@ -40,7 +40,7 @@ from fabric.webhook_addresses import Networks
 from fabric.webhook_registry import Registry
 from graphql_api.channels import Channels
 from graphql_api.compiler import Compiler, OperationReader, Outcome
-from graphql_api.context import Context, Services
+from graphql_api.context import Context, Services, Turns
 from graphql_api.schema import build_surface
 from graphql_api.surfaces import Surfaces
 from graphql_api.webhook_notices import Notices
@@ -88,7 +88,7 @@ class Ground:
         notices = Notices(self.database, self.types, Surfaces(SETTINGS))
         unlocking = Unlocking(self.database, self.types, self.vault, Limit(1, 1.0), 1.0)
         self.services = Services(
-            SETTINGS, self.database, self.types, self.objects, self.links, DocumentRegister(self.database),
+            SETTINGS, self.database, self.types, self.objects, self.links, DocumentRegister(self.database), feed,
             Channels(feed), Graphs(self.database, feed, SETTINGS.graph_memory_bytes),
             Registry(self.database, notices, Networks(), SETTINGS.max_webhooks), unlocking,
             UnlockRequests(unlocking, SETTINGS.unlock_request_seconds),
@@ -162,7 +162,7 @@ class Ground:
         given = variables or {}
         coerced = compiler.variables(operation, given)
         reader = OperationReader(compiler, operation)
-        context = Context(self.services, subject, organization, "request", reader, coerced, Budget(1_000))
+        context = Context(self.services, subject, organization, "request", reader, coerced, Budget(1_000), Turns(10))
         return await compiler.run(context, operation, given)
 
     async def ask(
