@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fabric.errors import BadInput, FabricError, raise_any
-from fabric.kinds import Kind
+from fabric.kinds import Kind, KindError, canonical
 from fabric.labels import Label
 from fabric.names import GRAPHQL_NAME
 from fabric.protection import KEYS as PROTECTION_KEYS
@@ -20,15 +20,16 @@ RESERVED_FIELDS = frozenset("id label revision createdAt updatedAt history simil
 
 MAX_FIELDS = 500
 MAX_INDEXES = 20
+MAX_PARENTS = 20
 MAX_DESCRIPTION = 10_000
 
 _TYPE_KEYS = frozenset(
-    "typeName domain description label extends plural fields links naturalKey indexes embedding uiSchema".split()
+    "typeName domain description label extends plural fields links naturalKey indexes embedding uiSchema iri".split()
 )
 _FIELD_KEYS = PROTECTION_KEYS | frozenset(
-    "type list required values indexed searchable description label encrypted".split()
+    "type list required values indexed searchable description label iri encrypted".split()
 )
-_LINK_KEYS = frozenset("relation target direction cardinality properties description label".split())
+_LINK_KEYS = frozenset("relation target direction cardinality properties description label iri".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class Field:
     non_null: bool = False
     protection: Protection | None = None
     """How its values are encrypted; None of a field whose values are stored as they are."""
+    iri: str | None = None
+    """What RDF calls the property."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ class LinkField:
     properties: Mapping[str, Field] = field(default_factory=dict)
     description: str | None = None
     label: int = 0
+    iri: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +80,14 @@ class Document:
     name: str
     domain: str = "object"
     description: str | None = None
-    extends: str | None = None
+    extends: tuple[str, ...] = ()
     plural: str | None = None
     natural_key: tuple[str, ...] = ()
     indexes: tuple[tuple[str, ...], ...] = ()
     embedding: tuple[str, ...] = ()
     ui_schema: Mapping[str, Any] | None = None
+    iri: str | None = None
+    """What RDF calls the class."""
     fields: Mapping[str, Field] = field(default_factory=dict)
     links: Mapping[str, LinkField] = field(default_factory=dict)
     labels: Mapping[str, Label] = field(default_factory=dict)
@@ -128,12 +134,13 @@ def read_document(value: object) -> Document:
         name=str(name),
         domain=_choice(value, "domain", ("object", "event"), "object", faults),
         description=_text(value, "description", faults),
-        extends=_name(value, "extends", faults),
+        extends=_read_parents(value, faults),
         plural=_name(value, "plural", faults),
         natural_key=_names(value, "naturalKey", faults),
         indexes=_read_indexes(value, faults),
         embedding=_read_embedding(value, faults),
         ui_schema=_read_ui_schema(value, faults),
+        iri=_iri(value, faults),
         fields=fields,
         links=links,
         labels=labels,
@@ -168,6 +175,7 @@ def _read_field(
         description=_text(value, "description", faults, *path),
         key=name,
         protection=_read_protection(value, Kind(kind), many, faults, path),
+        iri=_iri(value, faults, *path),
     )
     if result.indexed and (many or kind == Kind.JSON):
         faults.add("a list or json field cannot be indexed", *path, "indexed")
@@ -223,6 +231,7 @@ def _read_link(
         many=_choice(value, "cardinality", ("many", "one"), "many", faults, *path) == "many",
         properties=properties,
         description=_text(value, "description", faults, *path),
+        iri=_iri(value, faults, *path),
     )
 
 
@@ -272,6 +281,17 @@ def _check_protected(document: Document, faults: Faults) -> None:
     for name, member in document.fields.items():
         if member.protection and document.domain == "event":
             faults.add("a field of an event cannot be encrypted", "fields", name, "encrypted")
+
+
+def _read_parents(value: Mapping[str, Any], faults: Faults) -> tuple[str, ...]:
+    """One parent's name, or the names of several in a list."""
+    if not isinstance(value.get("extends"), list):
+        name = _name(value, "extends", faults)
+        return () if name is None else (name,)
+    names = _names(value, "extends", faults)
+    if len(names) > MAX_PARENTS:
+        faults.add(f"a type has at most {MAX_PARENTS} parents", "extends")
+    return names[:MAX_PARENTS]
 
 
 def _read_indexes(value: Mapping[str, Any], faults: Faults) -> tuple[tuple[str, ...], ...]:
@@ -342,6 +362,17 @@ def _text(value: Mapping[str, Any], key: str, faults: Faults, *path: str) -> str
         faults.add(f"{key} is a text of at most {MAX_DESCRIPTION:,} characters", *path, key)
         return None
     return text
+
+
+def _iri(value: Mapping[str, Any], faults: Faults, *path: str) -> str | None:
+    given = value.get("iri")
+    if given is None:
+        return None
+    try:
+        return str(canonical(Kind.URI, given))
+    except KindError as error:
+        faults.add(str(error), *path, "iri")
+        return None
 
 
 def _name(value: Mapping[str, Any], key: str, faults: Faults) -> str | None:
