@@ -99,6 +99,8 @@ class Triples:
         ordered: dict[str, JSONValue] = {}
         for name, value in data.items():
             predicate, field = members[name]
+            if field.protection is not None:  # what stands in its place says nothing to anybody
+                continue
             values = value if field.many and isinstance(value, list) else [value]
             for each in values:
                 yield Triple(node, predicate, literal(field.kind, each))
