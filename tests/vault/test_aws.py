@@ -178,7 +178,7 @@ async def test_a_rotation_that_was_cut_short_hinders_nobody(kms: StrictKms, vaul
 async def test_the_latest_version_is_never_led_back(server: Kms, vault: V) -> None:
     """Another process has claimed a later number meanwhile, and has led the alias there already."""
     client = boto3.client("kms", region_name=REGION, endpoint_url=server[1])
-    third = client.create_key()["KeyMetadata"]["KeyId"]
+    third = client.create_key(KeyUsage="ENCRYPT_DECRYPT")["KeyMetadata"]["KeyId"]
     client.create_alias(AliasName="alias/semantic-fabric/fields/3", TargetKeyId=third)
     assert await vault.rotate("fields") == 2
     assert (await seal(vault, "fields")).key_version == 3
