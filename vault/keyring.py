@@ -173,10 +173,12 @@ class Keyring:
                 os.close(lock)
 
     def _write(self, key: Key) -> None:
-        """The file with this key in it. A power cut leaves the old one or the new one."""
+        """The file with this key in it. A power cut leaves the old one or the new one, and perhaps a draft."""
         keys = {**self._keys, key.name: key}
         draft = self._path.with_name(f".{self._path.name}.{secrets.token_hex(8)}")
         try:
+            for left in self._path.parent.glob(f".{self._path.name}.*"):
+                left.unlink()
             try:
                 with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                     file.write(self._sealed(keys))

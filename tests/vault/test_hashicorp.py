@@ -4,14 +4,17 @@ import asyncio
 import os
 import secrets
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+import trustme
 from backends import SECONDS, prepared_mount
 from contract import CANARY, PLACE, good, new_name, opened, seal
 from transit import MOUNT, Transit, TransitKey, rights_of, serving_transit, strings
@@ -222,11 +225,14 @@ async def test_a_vault_that_is_not_there_is_unavailable_and_its_address_untold()
 
 @pytest.mark.parametrize("status", [301, 307])
 async def test_a_redirect_is_not_followed_with_the_token(transit: Transit, status: int) -> None:
-    async with signed_in(transit) as vault:
-        key = await new_key(vault)
-        transit.failures = [status]
-        with pytest.raises(Unavailable, match="active"):
-            await seal(vault, key)
+    with serving_transit() as other:
+        transit.elsewhere = other.address
+        async with signed_in(transit) as vault:
+            key = await new_key(vault)
+            transit.failures = [status]
+            with pytest.raises(Unavailable, match="active"):
+                await seal(vault, key)
+        assert not other.requests
 
 
 async def test_what_is_no_vault_is_unavailable(transit: Transit, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,6 +257,36 @@ async def test_a_batch_that_is_answered_in_another_order_is_refused(
         monkeypatch.setattr(transit, "answer", reversed_answer)
         with pytest.raises(VaultError):
             await vault.encrypt(key, [Plain(b"one", PLACE), Plain(b"two", PLACE)])
+
+
+async def test_only_a_certificate_of_the_named_authority_is_trusted(tmp_path: Path) -> None:
+    ours, theirs = trustme.CA(), trustme.CA()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ours.issue_cert("127.0.0.1").configure_cert(tls)
+    with serving_transit(tls) as transit:
+        for name, authority in {"ours": ours, "theirs": theirs}.items():
+            authority.cert_pem.write_to_path(tmp_path / name)
+        for ca_file in (str(tmp_path / "theirs"), None):
+            vault = HashiCorpVault(Server(transit.address, ca_file=ca_file, timeout=SECONDS), Token(transit.grant))
+            with pytest.raises(Unavailable, match="certificate"):
+                await vault.create_key("sf-key", KeyKind.MAC)
+            await vault.close()
+        assert not transit.requests
+        server = Server(transit.address, ca_file=str(tmp_path / "ours"), timeout=SECONDS)
+        vault = HashiCorpVault(server, Token(transit.grant))
+        await vault.create_key("sf-key", KeyKind.MAC)
+        await vault.close()
+
+
+async def test_what_the_environment_says_of_proxies_and_tokens_is_not_heard(
+    transit: Transit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "VAULT_ADDR"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.setenv("VAULT_TOKEN", "canary")
+    async with signed_in(transit) as vault:
+        await new_key(vault)
+    assert "canary" not in {token for _, _, token, _ in transit.requests}
 
 
 # Signing in
@@ -294,7 +330,7 @@ async def test_an_approle_whose_token_has_expired_signs_in_again(transit: Transi
     async with signed_in(transit, app_role(transit)) as vault:
         key = await new_key(vault)
         transit.grants.clear()
-        states = await asyncio.gather(*(vault.key_state(key) for _ in range(5)))
+        states = await asyncio.gather(*(vault.key_state(key) for _ in range(30)))
         assert {state.latest_version for state in states} == {1}
     assert transit.paths().count("auth/approle/login") == 2
 

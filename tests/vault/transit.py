@@ -8,6 +8,7 @@ refuses more than 1,000 JSON strings, makes keys when a token with `create` encr
 import base64
 import json
 import secrets
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -149,6 +150,8 @@ class Transit:
     latency: float = 0.0
     failures: list[int] = field(default_factory=list)
     retry_after: str = ""
+    elsewhere: str = ""
+    """Address that redirects lead to."""
     retires: int = 1_000
     """How often a token can be renewed."""
     keys: dict[str, TransitKey] = field(default_factory=dict)
@@ -359,8 +362,8 @@ def strings(value: Any) -> int:
 
 
 @contextmanager
-def serving_transit() -> Iterator[Transit]:
-    """A double on a free port of this machine."""
+def serving_transit(tls: ssl.SSLContext | None = None) -> Iterator[Transit]:
+    """A double on a free port of this machine, over https if there is a context for it."""
     transit = Transit()
 
     class Handler(BaseHTTPRequestHandler):
@@ -391,6 +394,8 @@ def serving_transit() -> Iterator[Transit]:
             self.send_header("Content-Length", str(len(content)))
             if status == 429 and transit.retry_after:
                 self.send_header("Retry-After", transit.retry_after)
+            if 300 <= status < 400:
+                self.send_header("Location", f"{transit.elsewhere}{self.path}")
             self.end_headers()
             self.wfile.write(content)
 
@@ -404,7 +409,9 @@ def serving_transit() -> Iterator[Transit]:
             """A client that did not wait."""
 
     server = Server(("127.0.0.1", 0), Handler)
-    transit.address = f"http://127.0.0.1:{server.server_port}"
+    transit.address = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
