@@ -12,12 +12,15 @@ import typer
 
 from fabric import log
 from fabric.jsonl import JsonLines
+from fabric.labels import Label
 from fabric.loader import Phase, Source, Summary, needed_compartments
 from fabric.records import Problem
 from fabric.settings import Settings
 from fabric.stix import StixBundle
+from fabric.texts import Collection, StoredDocuments
+from fabric.types import Types
 from graphql_api.cli.console import progress_bars
-from graphql_api.cli.database import Place, opened, place_of
+from graphql_api.cli.database import BOTTOM, Place, code_of, opened, operator, place_of
 from graphql_api.cli.failures import refusing
 from graphql_api.cli.loading import load
 from graphql_api.cli.options import (
@@ -25,6 +28,7 @@ from graphql_api.cli.options import (
     DatabaseUrl,
     DataDir,
     Labelled,
+    LabelOf,
     Organization,
     command_app,
     labelled,
@@ -124,6 +128,71 @@ def jsonl(
     _import(settings, organization, read, strict=strict, report=report)
 
 
+@app.command()
+def documents(
+    context: typer.Context,
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH…", help="files, and folders with all below them", exists=True),
+    ],
+    organization: Organization,
+    label: LabelOf = None,
+    strict: Strict = False,
+    report: Report = None,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    admin_database_url: AdminDatabaseUrl = None,
+) -> None:
+    """Import files of text: txt, md, html, json, pdf and docx, as documents and their passages.
+
+    Files that have not changed are passed over; of one that has, what differs is replaced. The organization, and
+    compartments that the label names, are made if they are not there.
+    """
+    settings = settings_of(context, data_dir=data_dir, database_url=database_url, admin_database_url=admin_database_url)
+    log.configure(settings.log_format, "warning")
+    with place_of(settings) as place:
+        loading = _load_documents(settings, place, organization, paths, label or BOTTOM, strict=strict)
+        summary, news = asyncio.run(loading)
+    _conclude(summary, news, report)
+
+
+async def _load_documents(
+    settings: Settings, place: Place, name: str, paths: list[Path], label: Label, *, strict: bool
+) -> tuple[Summary, str]:
+    await prepare(place)
+    async with opened(settings, place) as database:
+        organization, news = await ensured(database, place, name, sorted(label.compartments))
+        subject = operator(organization, code_of(organization, label))
+        stored = await StoredDocuments(database, Types(database), subject, organization).all()
+        with progress_bars() as bars:
+            collection = Collection(paths, stored, str(label))
+            files = bars.add_task("files", total=collection.count())
+            collection.progress = lambda done: bars.update(files, completed=done)
+            summary = await load(
+                database,
+                organization,
+                definitions=collection.definitions(),
+                objects=collection.objects(),
+                links=collection.links(),
+                strict=strict,
+            )
+        # The load may have defined the types: what was known of them before is no use.
+        loaded = StoredDocuments(database, Types(database), subject, organization)
+        removed = 0 if summary.stopped else await loaded.complete(collection.loaded)
+    await analyze(place)
+    return summary, "\n".join(filter(None, [news, _told(collection, removed)]))
+
+
+def _told(collection: Collection, removed: int) -> str:
+    skipped = ", ".join(f"{number:,} {ending}" for ending, number in sorted(collection.skipped.items()))
+    told = [
+        f"{len(collection.loaded):,} files read, {collection.unchanged:,} not changed since they were imported",
+        f"{removed:,} passages removed that changed files no longer have" if removed else "",
+        f"left out, of no form that is read: {skipped}" if skipped else "",
+    ]
+    return "\n".join(filter(None, told))
+
+
 def _import(
     settings: Settings,
     name: str,
@@ -138,6 +207,11 @@ def _import(
         what = read(lambda done, total: bars.update(reading, completed=done, total=total))
     with place_of(settings) as place:
         summary, news = asyncio.run(_load(settings, place, name, what, strict=strict))
+    _conclude(summary, news, report)
+
+
+def _conclude(summary: Summary, news: str, report: Path | None) -> None:
+    """Shows what came of it, and ends with 1 if there were problems."""
     show(summary, news)
     if report is not None:
         with refusing(OSError):

@@ -71,6 +71,12 @@ SomeClearance = Annotated[
     Label | None,
     typer.Option("--clearance", parser=_label, metavar="LABEL", help="such as SECRET/ALPHA,BRAVO; all labels if none"),
 ]
+LabelOf = Annotated[
+    Label | None,
+    typer.Option(
+        "--label", parser=_label, metavar="LABEL", help="the label of all that is written", show_default="UNCLASSIFIED"
+    ),
+]
 Lifetime = Annotated[
     timedelta | None,
     typer.Option("--expires", parser=_lifetime, metavar="TIME", help="such as 30d, 12h or 90m", show_default="12h"),

@@ -52,7 +52,6 @@ class Bench:
     vault: Vault
     another: Callable[[], Awaitable[Vault]]
     """A second client of the same store, as another server process has; the bench closes it."""
-    rotates: bool = True
     largest: int = 65_536
     """Bytes of the longest plaintext that the backend is meant for."""
 

@@ -225,11 +225,14 @@ async def test_a_vault_that_is_not_there_is_unavailable_and_its_address_untold()
 
 @pytest.mark.parametrize("status", [301, 307])
 async def test_a_redirect_is_not_followed_with_the_token(transit: Transit, status: int) -> None:
-    async with signed_in(transit) as vault:
-        key = await new_key(vault)
-        transit.failures = [status]
-        with pytest.raises(Unavailable, match="active"):
-            await seal(vault, key)
+    with serving_transit() as other:
+        transit.elsewhere = other.address
+        async with signed_in(transit) as vault:
+            key = await new_key(vault)
+            transit.failures = [status]
+            with pytest.raises(Unavailable, match="active"):
+                await seal(vault, key)
+        assert not other.requests
 
 
 async def test_what_is_no_vault_is_unavailable(transit: Transit, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -150,6 +150,8 @@ class Transit:
     latency: float = 0.0
     failures: list[int] = field(default_factory=list)
     retry_after: str = ""
+    elsewhere: str = ""
+    """Address that redirects lead to."""
     retires: int = 1_000
     """How often a token can be renewed."""
     keys: dict[str, TransitKey] = field(default_factory=dict)
@@ -392,6 +394,8 @@ def serving_transit(tls: ssl.SSLContext | None = None) -> Iterator[Transit]:
             self.send_header("Content-Length", str(len(content)))
             if status == 429 and transit.retry_after:
                 self.send_header("Retry-After", transit.retry_after)
+            if 300 <= status < 400:
+                self.send_header("Location", f"{transit.elsewhere}{self.path}")
             self.end_headers()
             self.wfile.write(content)
 

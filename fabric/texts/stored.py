@@ -1,0 +1,84 @@
+"""What is stored of documents already, at one label; and what is left to do once a changed one has been loaded."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from uuid import UUID
+
+from fabric.batches import SIZE
+from fabric.catalogue import ObjectType
+from fabric.db import Database
+from fabric.errors import NotFound
+from fabric.objects import Change, Objects
+from fabric.organizations import Organization
+from fabric.subject import Subject
+from fabric.texts.collection import CHUNKING, DOCUMENT, PASSAGE, Loaded, Stored
+from fabric.types import Types
+
+_VERSIONS = """
+    from fabric.objects where organization_id = $1 and label = $2 and type_name = $3 and not tombstone"""
+
+_DOCUMENTS = f"select fabric.text(data, $4), fabric.text(data, $5), fabric.text(data, $6) {_VERSIONS}"
+
+_PASSAGES = f"select object_id, fabric.text(data, $5) {_VERSIONS} and fabric.text(data, $4) = $6"
+
+
+class StoredDocuments:
+    """The documents at exactly the subject's label."""
+
+    def __init__(self, database: Database, types: Types, subject: Subject, organization: Organization) -> None:
+        self._database, self._types, self._objects = database, types, Objects(types)
+        self._subject, self._organization = subject, organization
+
+    async def all(self) -> dict[str, Stored]:
+        """By path; those whose load was broken off have no digest."""
+        document = await self._type(DOCUMENT)
+        if document is None:
+            return {}
+        async with self._database.transaction(self._subject.session) as transaction:
+            rows = await transaction.fetch(
+                _DOCUMENTS, *self._at(document), *_keys(document, "path", "sha256", "chunking")
+            )
+        return {path: Stored(digest or "", chunking or "") for path, digest, chunking in rows}
+
+    async def complete(self, documents: dict[str, Loaded]) -> int:
+        """Deletes what is stale of documents that were loaded, and says of each that all of it is there.
+
+        How many passages were deleted. A document that was deleted meanwhile is left alone.
+        """
+        removed = 0
+        passage = await self._type(PASSAGE)
+        if passage is None:
+            return 0
+        for path, loaded in documents.items():
+            stale = await self._stale(passage, path, loaded)
+            for some in _batches(stale):
+                await self._objects.write(
+                    self._subject, self._organization, [Change("delete", PASSAGE, object_id=id) for id in some]
+                )
+            removed += len(stale)
+            whole = {"path": path, "sha256": loaded.sha256, "chunking": CHUNKING}
+            with suppress(NotFound):
+                await self._objects.write(self._subject, self._organization, [Change("update", DOCUMENT, whole)])
+        return removed
+
+    async def _stale(self, passage: ObjectType, path: str, loaded: Loaded) -> list[UUID]:
+        async with self._database.transaction(self._subject.session) as transaction:
+            rows = await transaction.fetch(_PASSAGES, *self._at(passage), *_keys(passage, "path", "mark"), path)
+        kept = set(loaded.marks)
+        return sorted(id for id, mark in rows if mark not in kept)
+
+    def _at(self, object_type: ObjectType) -> tuple[UUID, int, str]:
+        return self._subject.organization_id, self._subject.label, object_type.name
+
+    async def _type(self, name: str) -> ObjectType | None:
+        return (await self._types.catalogue(self._subject.session)).types.get(name)
+
+
+def _keys(object_type: ObjectType, *names: str) -> list[str]:
+    """Where the fields' values are; a field that somebody has taken away has none anywhere."""
+    return [object_type.fields[name].key if name in object_type.fields else name for name in names]
+
+
+def _batches(ids: list[UUID]) -> Iterator[list[UUID]]:
+    for start in range(0, len(ids), SIZE):
+        yield ids[start : start + SIZE]
