@@ -10,6 +10,7 @@ from fabric.catalogue import Catalogue, ObjectType
 from fabric.errors import BadInput
 from fabric.kinds import JSONValue, Kind, KindError, canonical
 from fabric.links import LinkChange
+from fabric.markers import MARKER
 from fabric.objects import Change
 from fabric.organizations import Organization
 from fabric.values import read_value
@@ -24,10 +25,15 @@ _LINK_VALUES = {
 
 
 def object_change(body: Mapping[str, Any], catalogue: Catalogue, number: int) -> Change:
-    """The upsert of an object; its path is its number in the source. The catalogue is that of the record's label."""
-    data = dict(body.get("data") or {})
+    """The upsert of an object; its path is its number in the source. The catalogue is that of the record's label.
+
+    Markers of encrypted values, which exports have in their place, ask for nothing: what is there stays.
+    """
     key = body.get("key") or {}
     object_type = catalogue.types.get(body["type"])
+    encrypted = {f.name for f in object_type.fields.values() if f.protection} if object_type else set()
+    given = body.get("data") or {}
+    data = {name: value for name, value in given.items() if value != MARKER or name not in encrypted}
     if key and object_type is not None:
         _check_key(object_type, key, "key")
     for name, value in key.items():

@@ -1,7 +1,8 @@
 """Loading import records into an organization: type definitions, then objects, then links (see docs/import-export.md).
 
 Batches commit one by one, and each record is an upsert at exactly its label. So a run that ends half-way is completed
-by the next one, and a run that finds everything there writes nothing, not even an event.
+by the next one, and a run that finds everything there writes nothing, not even an event. Encrypted values are the
+exception: whether one differs from what is stored nobody can tell, so they are written again.
 """
 
 import time
@@ -15,7 +16,7 @@ from fabric.batches import BOTTOM, Batch, BatchesByLabel
 from fabric.catalogue import Catalogue, ObjectType
 from fabric.changes import link_change, object_change, place
 from fabric.db import Database
-from fabric.errors import BadInput, FabricError, Forbidden, Several
+from fabric.errors import BadInput, FabricError, Forbidden, Several, VaultUnavailable
 from fabric.labels import Label, join
 from fabric.link_labels import labels_of_ends
 from fabric.links import LinkChange, Links, WrittenLink
@@ -100,7 +101,8 @@ class Loader:
     ) -> Summary:
         """Reads each source once, in this order, each when the one before it is stored. `expected` is for `progress`.
 
-        Raises Forbidden for a permission that is missing, and what the database raises when it cannot go on.
+        Raises Forbidden for a permission that is missing, VaultUnavailable, and what the database raises when it
+        cannot go on.
         """
         started = time.monotonic()
         self._expected = expected or {}
@@ -127,7 +129,7 @@ class Loader:
         labelled = [_with_labels(document, known.get(name)) for name, document in zip(by_name, documents, strict=True)]
         try:
             self.summary.types = await self._types.define(subject, self._organization.lattice, labelled)
-        except Forbidden:
+        except (Forbidden, VaultUnavailable):
             raise
         except FabricError as error:
             for fault in _faults(error):
@@ -207,7 +209,7 @@ class Loader:
             if fault.path:
                 faulty.setdefault(fault.path[0], []).append(fault)
         if not faulty:
-            if isinstance(error, Forbidden):
+            if isinstance(error, Forbidden | VaultUnavailable):  # no record's fault
                 raise error
             await self._database.ask("select 1")  # a database that is gone is no record's fault
             if len(items) > 1:  # halves lead to the record at fault

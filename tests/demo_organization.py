@@ -1,7 +1,13 @@
 """The demo organization in a database of the tests."""
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from steered_vault import software
+
 from fabric import demo
 from fabric.db import Database
+from fabric.encryption import Encryption
 from fabric.labels import Label
 from fabric.loader import Loader
 from fabric.organizations import Directory, establish
@@ -31,6 +37,8 @@ async def load_demo(admin_url: str, server_url: str) -> None:
         )
         records = [Record(f"record {number}", body) for number, body in enumerate(demo.records())]
         parts = [[r for r in records if kind in r.body] for kind in ("define", "type", "link")]
-        loader = Loader(database, Types(database), organization, operator, strict=True)
-        summary = await loader.load(parts[0], parts[1], parts[2])
+        with TemporaryDirectory() as folder:
+            async with software(Path(folder)) as vault:
+                loader = Loader(database, Types(database, Encryption(vault)), organization, operator, strict=True)
+                summary = await loader.load(parts[0], parts[1], parts[2])
         assert not summary.problems

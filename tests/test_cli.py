@@ -27,7 +27,7 @@ from stix_bundles import id_of, item, relationship
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from fabric.demo import COUNTS, READERS
+from fabric.demo import COUNTS, OFFICER, READERS
 from fabric.document_register import document_id
 from fabric.embedded import EmbeddedPostgres
 from fabric.migration import head, revision_of
@@ -686,13 +686,13 @@ def test_an_interrupted_command_stops_the_database_it_started(data_dir: Path) ->
     assert not listens(data_dir)
 
 
-def test_the_demo_answers_its_three_readers_and_is_filled_once_whatever_happens_meanwhile(data_dir: Path) -> None:
+def test_the_demo_answers_its_readers_and_is_filled_once_whatever_happens_meanwhile(data_dir: Path) -> None:
     with subprocess.Popen(**command(data_dir, "demo", "--port", "0"), stdout=subprocess.PIPE) as broken_off:
         wait_until(lambda: listens(data_dir))
         time.sleep(1)
         broken_off.kill()
     first, printed = demo_of(data_dir)
-    assert len({posted(line)[1] for line in printed}) == len(set(first)) == len(READERS)
+    assert len({posted(line)[1] for line in printed}) == len(set(first)) == len((*READERS, OFFICER))
     assert not any("errors" in json.loads(answer) for answer in first)
     stored = "select (select count(*) from fabric.objects) + (select count(*) from fabric.links) as both, " \
              "(select max(position) from fabric.events) as position"  # fmt: skip
@@ -710,7 +710,7 @@ def demo_of(data_dir: Path) -> tuple[list[str], list[str]]:
         try:
             assert process.stdout
             printed = []
-            while len(printed) < len(READERS):
+            while len(printed) < len((*READERS, OFFICER)):
                 line = process.stdout.readline()
                 assert line, "ended before its time"
                 printed += [line] if line.startswith("curl ") else []

@@ -2,6 +2,7 @@
 
 from datetime import date, timedelta
 from itertools import product
+from random import Random
 
 from fabric.demo import moments
 from fabric.demo.collection import CONFIDENTIAL, HALYARD, LANTERN, UNCLASSIFIED, Collection, Thing
@@ -43,10 +44,19 @@ def _add_member(world: Collection, grammar: Grammar, name: str, label: int, name
         "shift": random.choice(("PT8H", "PT12H", "PT7H30M")),
         "profile": grammar.say("profile", {"place": base.name, "year": str(hired.year)}),
     }
-    member = world.add("CrewMember", "badge", world.number("SV"), data, label)
+    badge = world.number("SV")
+    member = world.add("CrewMember", "badge", badge, data | _secrets_of(badge, name), label)
     world.link("based_at", member, base)
     if label == UNCLASSIFIED and random.random() < 0.4:
         world.cover(member, CONFIDENTIAL, vetting=random.choice(("NONE", "BASIC", "BASIC", "FULL", "LAPSED")))
+
+
+def _secrets_of(badge: str, name: str) -> dict[str, str]:
+    """What is stored encrypted. It has a chance of its own: all else is the same with and without it."""
+    random = Random(badge)
+    mailbox = name.lower().replace(" ", ".").replace("'", "").encode("ascii", "ignore").decode()
+    host = random.choice(("post.example", "mail.skarrow.example", "letters.example"))
+    return {"nationalId": f"SK{random.randint(10**8, 10**9 - 1)}", "mail": f"{mailbox}@{host}"}
 
 
 def _add_supplier(world: Collection, grammar: Grammar, name: str) -> None:
@@ -62,7 +72,9 @@ def _add_supplier(world: Collection, grammar: Grammar, name: str) -> None:
         "turnover": f"{random.randint(40_000_000, 9_000_000_000) / 100:.2f}",
         "notes": grammar.say("firm", moments.timing(random)),
     }
-    supplier = world.add("Supplier", "registration", world.number("REG"), data)
+    registration = world.number("REG")
+    account = {"account": f"SK{Random(registration).randint(10**15, 10**16 - 1)}"}
+    supplier = world.add("Supplier", "registration", registration, data | account)
     for facility in world.sample(world.of("TreatmentPlant", "PumpingStation", "Reservoir", "Substation"), 4):
         _maintain(world, supplier, facility)
 

@@ -1,4 +1,7 @@
-"""Three readers of the demo, each with a query to start from: about one reservoir, of which no two read the same."""
+"""Readers of the demo, each with a query to start from.
+
+Three ask about one reservoir, of which no two read the same; the officer about encrypted fields.
+"""
 
 from dataclasses import dataclass
 
@@ -7,12 +10,16 @@ from fabric.demo.places import SHOWCASE
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """`clearance` is a label as written; `query` a GraphQL document without variables."""
+    """`clearance` is a label as written; `query` a GraphQL document without variables.
+
+    `roles` are those beside the one that every reader of the demo has.
+    """
 
     name: str
     role: str
     clearance: str
     query: str
+    roles: tuple[str, ...] = ()
 
 
 _RESERVOIR = f"""
@@ -69,4 +76,19 @@ READERS = (
 }}
 """,
     ),
+)
+
+OFFICER = Reader(
+    "personnel-officer",
+    "Sees that there is an identity number, and its end; may unlock it, with a reason and on the record.",
+    "CONFIDENTIAL",
+    """query Locked {
+  crewMembers(orderBy: [{name: ASC}], first: 5) {
+    totalCount
+    nodes { id name role nationalId { locked hint purpose unlockPermission } mail { hint } }
+  }
+  suppliers(orderBy: [{name: ASC}], first: 3) { nodes { id name account { hint unlockPermission } } }
+}
+""",
+    ("officer", "matcher"),
 )

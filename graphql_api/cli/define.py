@@ -65,4 +65,4 @@ async def _define(settings: Settings, place: Place, name: str, records: list[Rec
     await prepare(place)
     async with opened(settings, place) as database:
         organization = await existing(database, name)
-        return await load(database, organization, definitions=records)
+        return await load(settings, database, organization, definitions=records)

@@ -10,7 +10,7 @@ import typer
 from graphql import strip_ignored_characters
 
 from fabric import log
-from fabric.demo import COMPARTMENTS, COUNTS, ORGANIZATION, READERS, records
+from fabric.demo import COMPARTMENTS, COUNTS, OFFICER, ORGANIZATION, READERS, records
 from fabric.labels import Label
 from fabric.records import Record
 from fabric.secrets import private_folder
@@ -41,7 +41,7 @@ def demo(
 ) -> None:
     """Serve the built-in demo, with queries to try.
 
-    The demo's organization is made and filled the first time. Standard output has a query for each of three readers.
+    The demo's organization is made and filled the first time. Standard output has a query for each of its readers.
     """
     settings = settings_of(context, host=host, port=port, data_dir=data_dir, database_url=database_url)
     log.configure(settings.log_format, "warning")
@@ -64,6 +64,7 @@ async def _fill(settings: Settings, place: Place) -> None:
         for i, body in enumerate(records()):
             parts[next(kind for kind in parts if kind in body)].append(Record(f"record {i}", body))
         summary = await load(
+            settings,
             database,
             organization,
             definitions=parts["define"],
@@ -81,8 +82,9 @@ async def _fill(settings: Settings, place: Place) -> None:
 def _invite(settings: Settings, url: str) -> None:
     """A command for each reader, to paste into another terminal."""
     typer.echo(f"The demo is served at {url}. Paste a reader's command into another terminal; Ctrl-C stops.\n")
-    for reader in READERS:
-        token = issued(settings, ORGANIZATION, reader.name, [ROLE], Label.parse(reader.clearance), LIFETIME)
+    for reader in (*READERS, OFFICER):
+        roles = [ROLE, *reader.roles]
+        token = issued(settings, ORGANIZATION, reader.name, roles, Label.parse(reader.clearance), LIFETIME)
         body = json.dumps({"query": strip_ignored_characters(reader.query)})
         typer.echo(f"# {reader.name}, cleared for {reader.clearance}. {reader.role}")
         typer.echo(

@@ -229,6 +229,7 @@ async def _load(settings: Settings, place: Place, name: str, what: Load, *, stri
     async with opened(settings, place) as database:
         organization, news = await ensured(database, place, name, what.compartments)
         summary = await load(
+            settings,
             database,
             organization,
             definitions=what.definitions,

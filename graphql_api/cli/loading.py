@@ -3,15 +3,19 @@
 from collections.abc import Mapping
 
 from fabric.db import Database
+from fabric.encryption import Encryption
 from fabric.labels import Label, Level
 from fabric.loader import Loader, Phase, Source, Summary
 from fabric.organizations import Organization
+from fabric.settings import Settings
 from fabric.types import Types
+from fabric.vaults import open_vault
 from graphql_api.cli.console import progress_bars
 from graphql_api.cli.database import operator
 
 
 async def load(
+    settings: Settings,
     database: Database,
     organization: Organization,
     *,
@@ -31,5 +35,11 @@ async def load(
                 bars.update(tasks[phase], completed=done)
 
         subject = operator(organization, top)
-        loader = Loader(database, Types(database), organization, subject, strict=strict, progress=progress)
-        return await loader.load(definitions, objects, links, expected)
+        vault = open_vault(settings)
+        try:
+            types = Types(database, Encryption(vault) if vault else None)
+            loader = Loader(database, types, organization, subject, strict=strict, progress=progress)
+            return await loader.load(definitions, objects, links, expected)
+        finally:
+            if vault is not None:
+                await vault.close()

@@ -157,6 +157,8 @@ class Question(Values):
         return f" @{name}(if: {self._said(self._random.choice([True, False]), GraphQLNonNull(GraphQLBoolean))})"
 
     def _selection(self, type_: GraphQLObjectType | GraphQLInterfaceType, depth: int) -> str:
+        if type_.name == "EncryptedField":
+            return " { hint locked unlockPermission purpose }"
         parts = [self._one(type_, depth) for _ in range(self._random.randint(1, 4))]
         return " { " + " ".join(parts) + " }"
 
@@ -166,11 +168,14 @@ class Question(Values):
         if self._chance(0.25) and depth and "cursor" not in type_.fields:
             return self._fragment(type_, depth)
         fields = dict(type_.fields)
+        secret = [n for n, f in fields.items() if get_named_type(f.type).name == "EncryptedField"]
         if depth <= 0 and "revision" in fields:
-            fields = {n: f for n, f in fields.items() if not isinstance(get_named_type(f.type), _COMPOSITE)}
+            plain = {n: f for n, f in fields.items() if not isinstance(get_named_type(f.type), _COMPOSITE)}
+            fields = plain | {n: fields[n] for n in secret}
         flat = ("Connection", "Edge", "PageInfo", "Link")
         deep = [n for n, f in fields.items() if f.args or n in ("nodes", "edges", "node", "pageInfo")]
-        name = self._random.choice(deep if deep and self._chance(0.4) else list(fields))
+        names = secret if secret and self._chance(0.25) else deep if deep and self._chance(0.4) else list(fields)
+        name = self._random.choice(names)
         field = fields[name]
         composite = isinstance(get_named_type(field.type), _COMPOSITE)
         going = depth - 1 if not type_.name.endswith(flat) or name in ("nodes", "node") else depth

@@ -30,7 +30,7 @@ NAMES = ("Asset", "Sensor", "Site", "Pump_Station", "Valve", "Report")
 
 _TEXTS = [
     "", "a", "A", "b", "ab", "AB", "Ab%_\\", "İstanbul", "istanbul", "ΣΑΣ", "σας", "ß", "é", "e\u0301", "𝔸", "\uffff",
-    'say "hi"\\', "line\nfeed", "{o} %s $1", "'; --", "\u2028",
+    'say "hi"\\', "line\nfeed", "{o} %s $1", "'; --", "\u2028", "ann@Example.org",
 ]  # fmt: skip
 POOL: Mapping[Kind, Sequence[Any]] = {
     Kind.STRING: _TEXTS,
@@ -226,9 +226,9 @@ def _document(random: Random, name: str, made: Mapping[str, dict[str, Any]]) -> 
             each["values"] = random.sample(["HIGH", "LOW", "mid", "A"], random.randint(1, 4))
         if random.random() < 0.2:
             each["required"] = True
-        if random.random() < 0.25:
+        if random.random() < 0.4:
             each["encrypted"] = True
-            each["hint"] = random.choice(list(Hint))
+            each["hint"] = random.choice([Hint.NONE, Hint.LAST4, Hint.LAST4, Hint.DOMAIN])
             each["blindIndex"] = not many and kind in matched_kinds()
         elif random.random() < 0.5 and not many and kind is not Kind.JSON:
             each["indexed"] = True
