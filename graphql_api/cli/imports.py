@@ -169,6 +169,7 @@ async def _load_documents(
             files = bars.add_task("files", total=collection.count())
             collection.progress = lambda done: bars.update(files, completed=done)
             summary = await load(
+                settings,
                 database,
                 organization,
                 definitions=collection.definitions(),
