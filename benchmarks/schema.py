@@ -171,10 +171,10 @@ async def request_cost(settings: Settings, seconds: float, rounds: int = 9) -> N
 async def changing(settings: Settings, types: int, seconds: float, changes: int) -> None:
     groups = {name: await connected(settings, name, CLIENTS) for name in ("ten", "many")}
     everyone = [client for group in groups.values() for client in group]
-    await asking(everyone, 2)
+    await asking(everyone, seconds)
     calm = {name: median(group) for name, group in groups.items()}
-    for client in everyone:
-        client.waits.clear()
+    print("while nothing changes:")
+    compare(groups, calm)
 
     async def change() -> tuple[float, float]:
         await asyncio.sleep(seconds / 3)
@@ -190,6 +190,7 @@ async def changing(settings: Settings, types: int, seconds: float, changes: int)
     for _ in range(changes):
         (took, seen), _ = await asyncio.gather(change(), asking(everyone, seconds))
         print(f"defineType {took * 1e3:.0f} ms, the definer's next request {seen * 1e3:.0f} ms")
+    print("while types change:")
     compare(groups, calm)
     [reader] = await connected(settings, "many", 1)
     introspection = asyncio.create_task(reader.ask(get_introspection_query()))

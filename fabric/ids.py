@@ -20,6 +20,14 @@ def random_id() -> UUID:
     return uuid4()
 
 
+def read_id(text: str) -> UUID:
+    """An id that a caller gives; for what is none a random one: neither is found, and nothing tells them apart."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return random_id()
+
+
 def object_id(organization: Organization, key_type: str, key: Sequence[JSONValue]) -> UUID:
     """The id of the object of `key_type` with this natural key, its values canonical and in the key's order."""
     return _derived(organization, "object", [key_type, *key])

@@ -147,15 +147,20 @@ async def plan(
 ) -> PlannedLinks:  # fmt: skip
     """`coming` are the types of objects as this transaction will leave them, None for one that will be gone.
 
-    BadInput for a change that names no link; other faults are among the `errors`.
+    Faults are among the `errors`, and what is at fault is not in `written`.
     """
-    named = [(change, _identify(organization, change)) for change in changes]
+    named: list[tuple[LinkChange, UUID]] = []
+    errors: list[FabricError] = []
+    for change in changes:
+        try:
+            named.append((change, _identify(organization, change)))
+        except BadInput as error:
+            errors.append(error)
     before = await TABLE.read(transaction, {id for _, id in named})
     end_types = await _types_of_ends(transaction, changes, before.values())
     end_types = {id: t for id, t in (end_types | dict(coming or {})).items() if t is not None}
     now: dict[UUID, Version] = dict(before)
     written: list[WrittenLink] = []
-    errors: list[FabricError] = []
     for change, id in named:
         try:
             version = _apply(change, id, now.get(id), transaction.session.label, catalogue, end_types)

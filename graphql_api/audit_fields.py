@@ -21,11 +21,12 @@ from graphql import (
 from fabric.audit_log import Record, Sought, read_log
 from fabric.errors import BadInput
 from fabric.event_pages import Slice
+from fabric.ids import read_id
 from fabric.journal import Position
 from fabric.organizations import Organization
 from graphql_api.common_types import CONNECTION, SCALARS, field, pages, required, slicing
 from graphql_api.context import Context, Info
-from graphql_api.page_arguments import PageAsked, id_in
+from graphql_api.page_arguments import PageAsked
 from graphql_api.positions import audit_cursor, read_audit_cursor
 from graphql_api.shaping import by_response_key
 from graphql_api.told_events import moment
@@ -112,7 +113,7 @@ def _sought(where: Mapping[str, Any]) -> Sought:
     )
     return Sought(
         None if actor is None else _words([actor], "actor")[0], actions, outcomes,
-        None if entity_id is None else id_in(entity_id), since, until,
+        None if entity_id is None else read_id(entity_id), since, until,
     )  # fmt: skip
 
 

@@ -35,8 +35,9 @@ from graphql_api.documents import DocumentLimits, Documents, Operation
 from graphql_api.faults import variable_faults
 from graphql_api.introspection import SCHEMA_FIELDS, Introspection
 from graphql_api.matching import digested
+from graphql_api.page_bounds import PageLimits
 from graphql_api.plan import Edges, Nodes, Page, Plan, Request
-from graphql_api.planner import OBJECT_IDS, PageLimits, Planner
+from graphql_api.planner import OBJECT_IDS, Planner
 from graphql_api.schema import Surface
 from graphql_api.selection import Selected, Spreader
 from graphql_api.sql import Statement, items_statement, statement
@@ -288,9 +289,11 @@ class Compiler:
         context.spend(path, cost(compiled.cost, compiled.plan, request))
 
     def _arguments(self, context: Context, compiled: Compiled, variables: Mapping[str, Any]) -> tuple[Any, ...]:
-        """What the statement takes."""
+        """What the statement takes. BadInput for values that it cannot have, and for cursors that were made up."""
         request = Request(context.subject, context.organization, variables)
         binders = compiled.plan.binders
+        for seal in compiled.plan.seals:
+            seal(request)
         return tuple(binders[i](request) for i in compiled.statement.parameters)
 
     def executor(self, context: Context, operation: Operation, given: Mapping[str, Any]) -> Executor[Context]:

@@ -23,10 +23,11 @@ from graphql import (
 from fabric import history
 from fabric.errors import BadInput, NoLongerKept
 from fabric.event_pages import Slice, Sought, list_events
+from fabric.ids import read_id
 from fabric.journal import Position
 from graphql_api.common_types import EVENTS, SCALARS, field, required, slicing
 from graphql_api.context import Context, Info
-from graphql_api.page_arguments import PageAsked, id_in
+from graphql_api.page_arguments import PageAsked
 from graphql_api.positions import event_cursor, read_event_cursor, read_position
 from graphql_api.shaping import by_response_key
 from graphql_api.told_events import told_event
@@ -92,7 +93,7 @@ def _sought(where: Mapping[str, Any]) -> Sought:
     since, until = (_moment(where.get(name)) for name in ("since", "until"))
     entity_id = where.get("entityId")
     return Sought(
-        where.get("topics"), where.get("types"), None if entity_id is None else id_in(entity_id), since, until
+        where.get("topics"), where.get("types"), None if entity_id is None else read_id(entity_id), since, until
     )  # fmt: skip
 
 
@@ -107,7 +108,7 @@ async def _object_as_of(_: Any, info: Info, **given: Any) -> Any:
     if (token is None) == (time is None):
         raise BadInput("say when: by a position, or by a time")
     at = None if token is None else _position(context, token)
-    id = id_in(given["id"])
+    id = read_id(given["id"])
     session = context.subject.session
     catalogue = await context.services.types.catalogue(session)
     async with context.services.database.transaction(session) as transaction:

@@ -21,12 +21,13 @@ from graphql import (
 
 from fabric.catalogue import Catalogue
 from fabric.errors import BadInput
+from fabric.ids import read_id
 from fabric.link_pages import MAX_RELATIONS, Listed, Place, Slice, Sought, count_links, list_links
 from graphql_api.common_types import LINK, LINKS, SCALARS, required, slicing
 from graphql_api.context import Context, Info
 from graphql_api.cursors import BadCursor, CursorKey, cursor_key
 from graphql_api.event_types import DIRECTION
-from graphql_api.page_arguments import PageAsked, id_in
+from graphql_api.page_arguments import PageAsked
 from graphql_api.shaping import by_response_key, is_selected
 from graphql_api.told_links import told_link
 
@@ -66,7 +67,7 @@ async def _link(_: Any, info: Info, id: str) -> Any:
     context = info.context
     catalogue = await _catalogue(context)
     async with context.services.database.transaction(context.subject.session) as transaction:
-        sought = Sought(_objects(catalogue), link_id=id_in(id))
+        sought = Sought(_objects(catalogue), link_id=read_id(id))
         found = (await list_links(transaction, sought, Slice(1))).links
     return by_response_key(_told(context, catalogue, found[0]), info) if found else None
 
@@ -87,7 +88,7 @@ def _objects(catalogue: Catalogue) -> list[str]:
 
 def _sought(catalogue: Catalogue, where: Mapping[str, Any]) -> Sought:
     source, target, either = (
-        None if where.get(name) is None else id_in(where[name]) for name in ("from", "to", "objectId")
+        None if where.get(name) is None else read_id(where[name]) for name in ("from", "to", "objectId")
     )
     ends: tuple[tuple[UUID | None, UUID | None], ...] = ((source, target),)
     if either is not None:

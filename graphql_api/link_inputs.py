@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Literal
-from uuid import UUID
 
 from graphql import (
     GraphQLFloat,
@@ -113,13 +112,5 @@ def _wish(
         values[moment] = datetime.fromisoformat(values[moment]) if values[moment] is not None else None
     other = item.get("id")
     return NestedLink(
-        action, name, None if other is None else _id(other), item.get("byKey"), item.get("key"), values, path
+        action, name, None if other is None else ids.read_id(other), item.get("byKey"), item.get("key"), values, path
     )
-
-
-def _id(text: str) -> UUID:
-    """An id; for what is none a random one, so that neither is found and nothing tells them apart."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return ids.random_id()

@@ -18,7 +18,8 @@ from graphql import (
 )
 
 from fabric.catalogue import ObjectType
-from fabric.errors import BadInput, FabricError
+from fabric.errors import BadInput, FabricError, raise_any
+from fabric.ids import read_id
 from fabric.names import camel, pascal
 from fabric.objects import Change, Written
 from graphql_api.context import Context, Info
@@ -46,34 +47,32 @@ def mutation_fields(object_type: ObjectType, inputs: Inputs, shape: Any) -> Grap
         return {"inputs": GraphQLArgument(required(GraphQLList(required(type_))))}
 
     async def create(_: Any, info: Info, input: dict[str, Any]) -> Any:
-        return await _one(info, _given(info.context, "create", name, input, "input"))
+        return await _one(info, _given("create", name, input, "input"))
 
     async def create_many(_: Any, info: Info, inputs: list[dict[str, Any]]) -> Any:
-        return await _many(info, [_given(info.context, "create", name, x, "inputs", i) for i, x in enumerate(inputs)])
+        return await _many(info, _all_given("create", name, inputs))
 
     async def upsert(_: Any, info: Info, input: dict[str, Any]) -> Any:
-        return await _one(info, _given(info.context, "upsert", name, input, "input"))
+        return await _one(info, _given("upsert", name, input, "input"))
 
     async def upsert_many(_: Any, info: Info, inputs: list[dict[str, Any]]) -> Any:
-        return await _many(info, [_given(info.context, "upsert", name, x, "inputs", i) for i, x in enumerate(inputs)])
+        return await _many(info, _all_given("upsert", name, inputs))
 
     async def update(_: Any, info: Info, id: str, input: dict[str, Any], expected_revision: int | None = None) -> Any:
-        object_id = info.context.read_id(id, "id")
-        return await _one(info, _update(name, object_id, input, expected_revision, "input"))
+        return await _one(info, _update(name, read_id(id), input, expected_revision, "input"))
 
     async def update_many(_: Any, info: Info, inputs: list[dict[str, Any]]) -> Any:
-        return await _many(info, [_bulk_update(info.context, name, x, i) for i, x in enumerate(inputs)])
+        return await _many(info, [_bulk_update(name, x, i) for i, x in enumerate(inputs)])
 
     async def delete(_: Any, info: Info, id: str, expected_revision: int | None = None) -> Any:
-        object_id = info.context.read_id(id, "id")
+        object_id = read_id(id)
         _, position = await _written(info.context, [Change("delete", name, {}, object_id, expected_revision)])
         return {"deletedId": str(object_id), "position": position}
 
     async def delete_many(_: Any, info: Info, ids: list[str]) -> Any:
-        context: Context = info.context
-        object_ids = [context.read_id(x, "ids", i) for i, x in enumerate(ids)]
+        object_ids = list(map(read_id, ids))
         changes = [Change("delete", name, {}, x, path=("ids", i)) for i, x in enumerate(object_ids)]
-        _, position = await _written(context, changes)
+        _, position = await _written(info.context, changes)
         return {"deletedIds": list(map(str, object_ids)), "position": position}
 
     made = {
@@ -120,9 +119,19 @@ def _payloads(object_type: ObjectType, shape: Any) -> tuple[GraphQLObjectType, .
     )
 
 
-def _given(
-    context: Context, action: Literal["create", "upsert"], name: str, input: dict[str, Any], *path: str | int
-) -> Change:
+def _all_given(action: Literal["create", "upsert"], name: str, inputs: list[dict[str, Any]]) -> list[Change]:
+    changes: list[Change] = []
+    errors: list[FabricError] = []
+    for i, input in enumerate(inputs):
+        try:
+            changes.append(_given(action, name, input, "inputs", i))
+        except BadInput as error:
+            errors.append(error)
+    raise_any(errors)
+    return changes
+
+
+def _given(action: Literal["create", "upsert"], name: str, input: dict[str, Any], *path: str | int) -> Change:
     object_id = _new_id(input["id"], *path, "id") if input.get("id") is not None else None
     nested = nested_links(input, "link" if action == "create" else "upsert", *path)
     return Change(action, name, _data(input), object_id, path=path, links=nested)
@@ -144,9 +153,8 @@ def _new_id(value: str, *path: str | int) -> UUID:
         raise BadInput("an id is a UUID", path) from None
 
 
-def _bulk_update(context: Context, name: str, input: dict[str, Any], index: int) -> Change:
-    object_id = context.read_id(input["id"], "inputs", index, "id")
-    return _update(name, object_id, input["set"], input.get("expectedRevision"), "inputs", index, "set")
+def _bulk_update(name: str, input: dict[str, Any], index: int) -> Change:
+    return _update(name, read_id(input["id"]), input["set"], input.get("expectedRevision"), "inputs", index, "set")
 
 
 async def _written(context: Context, changes: Sequence[Change]) -> tuple[list[Written], str | None]:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from fabric.errors import BadInput
 from graphql_api.context import Context
@@ -44,11 +43,3 @@ class PageAsked:
                 "endCursor": edges[-1]["cursor"] if edges else None,
             },
         }
-
-
-def id_in(text: str) -> UUID:
-    """An id; one that nothing has, for what is no id."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return UUID(int=0)

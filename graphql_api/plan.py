@@ -308,7 +308,11 @@ Root: TypeAlias = "ById | ByIds | Page | Aggregate | Constant"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The compiled fields of one operation, and how its parameters are bound."""
+    """The compiled fields of one operation, and how its parameters are bound.
+
+    `seals` raise for a cursor that was made up, also where the statement takes nothing of it.
+    """
 
     roots: tuple[tuple[str, Root], ...]
     binders: tuple[Binder, ...]
+    seals: tuple[Binder, ...] = ()

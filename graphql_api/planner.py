@@ -21,10 +21,10 @@ from graphql_api.aggregate_plans import AggregatePlanner
 from graphql_api.arguments import Leaf, Tree, Variables, read_arguments
 from graphql_api.common_types import TYPE_KEY
 from graphql_api.conditions import Conditions
-from graphql_api.cursors import BadCursor, CursorKey, cursor_key, shape
 from graphql_api.history_plans import LISTED, HistoryPlanner
 from graphql_api.orderings import Orderings
 from graphql_api.outputs import concrete_name, is_interface
+from graphql_api.page_bounds import Bounds, PageLimits
 from graphql_api.schema import RootField, Surface
 from graphql_api.selection import Selected, Spreader
 
@@ -41,13 +41,6 @@ OBJECT_IDS = "@objects"
 """Not a name that a document's variable can have."""
 
 
-class PageLimits:
-    """Sizes of pages: what one gets that does not say, and the most one may ask for."""
-
-    def __init__(self, default: int, most: int) -> None:
-        self.default, self.most = default, most
-
-
 class Planner:
     """Plans one operation, for one shape of variables."""
 
@@ -58,6 +51,7 @@ class Planner:
         self._variables = variables
         self._limits = limits
         self._binders: list[p.Binder] = []
+        self._bounds = Bounds(limits, self._add)
         self.permissions = {"object:read"}
         self._conditions = Conditions(surface.catalogue, self._add, self.permissions)
         self._orderings = Orderings(self._types, self.permissions)
@@ -67,8 +61,10 @@ class Planner:
 
     def plan(self, fields: Sequence[Selected]) -> p.Plan:
         """The plan of these fields of Query."""
-        roots = tuple((field.key, self._root(field)) for field in fields)
-        return p.Plan(roots, tuple(self._binders))
+        return self._planned((field.key, self._root(field)) for field in fields)
+
+    def _planned(self, roots: Iterable[tuple[str, p.Root]]) -> p.Plan:
+        return p.Plan(tuple(roots), tuple(self._binders), tuple(self._bounds.seals))
 
     def plan_objects(self, sets: Sequence[SelectionSetNode], type_name: str) -> p.Plan:
         """The plan that reads a selection of the objects in the variable `OBJECT_IDS`, under the key `objects`.
@@ -79,7 +75,7 @@ class Planner:
         wanted = self._add(lambda r: r.variables[OBJECT_IDS])
         self._named = True
         row = self._row(sets, types)
-        return p.Plan((("objects", p.ByIds(types, wanted, row)),), tuple(self._binders))
+        return self._planned([("objects", p.ByIds(types, wanted, row))])
 
     def plan_items(self, fields: Sequence[Selected]) -> tuple[p.Plan, p.Parameter]:
         """The plan of one connection's nodes or edges, a page at a time, and how many of them in all; None is all.
@@ -101,7 +97,7 @@ class Planner:
         wanted, default = self._wanted(trees.get("first"), (field.key, "first")), self._limits.default
         most = self._add(wanted)
         at_once = self._add(lambda r: default if (number := wanted(r)) is None else min(number, default))
-        return p.Plan(((field.key, replace(page, limit=at_once, outputs=listed)),), tuple(self._binders)), most
+        return self._planned([(field.key, replace(page, limit=at_once, outputs=listed))]), most
 
     def _wanted(self, tree: Tree, path: tuple[str | int, ...]) -> p.Binder:
         """How many items, without the limit of a page."""
@@ -274,7 +270,7 @@ class Planner:
 
     def _aggregate(self, field: Selected, trees: dict[str, Tree], t: ObjectType) -> p.Aggregate:
         planner = AggregatePlanner(t, self._conditions, self._collect, self._compartments)
-        return planner.plan(field, trees, self._limit(trees.get("first"), (field.key,), "first"))
+        return planner.plan(field, trees, self._bounds.limit(trees.get("first"), (field.key,), "first"))
 
     def _definition(self, t: ObjectType, name: str) -> GraphQLField:
         definition: GraphQLField = self._surface.schema.type_map[concrete_name(t)].fields[name]  # type: ignore[attr-defined]
@@ -289,44 +285,28 @@ class Planner:
         """`name` is what its GraphQL types are named after; `listed` what its cursors belong to."""
         ordering = self._orderings.read(trees.get("orderBy"), target, link, (*path, "orderBy"))
         sealed = [*listed, *ordering.names]
-        limit, backward = self._size(trees, path)
-        pads = self._pads(sealed)
+        limit, backward = self._bounds.size(trees, path)
+        pads = self._bounds.pads(sealed)
         return p.Page(
             types=target.family,
             condition=self._conditions.where(target, trees.get("where"), (*path, "where")),
             keys=ordering.keys,
             limit=limit,
             backward=backward,
-            after=self._keyset(trees.get("after"), len(ordering.keys), sealed, (*path, "after")),
-            before=self._keyset(trees.get("before"), len(ordering.keys), sealed, (*path, "before")),
+            after=self._bounds.keyset(trees.get("after"), len(ordering.keys), sealed, (*path, "after")),
+            before=self._bounds.keyset(trees.get("before"), len(ordering.keys), sealed, (*path, "before")),
             cursor_pads=pads,
             ranged=ordering.ranged,
             outputs=tuple((f.key, self._page_output(f, target, name)) for f in self._collect(field.sets)),
         )
 
-    def _size(self, trees: dict[str, Tree], path: tuple[str | int, ...]) -> tuple[p.Parameter, bool]:
-        """How many rows a page has at most, and whether they are taken from the end."""
-        if trees.get("first") is not None and trees.get("last") is not None:
-            raise BadInput("first and last cannot be combined", path)
-        name = "first" if trees.get("last") is None else "last"
-        return self._limit(trees.get(name), path, name), name == "last"
-
     def _history(self, field: Selected, t: ObjectType) -> p.History:
         trees, path = read_arguments(self._definition(t, field.name), field.node, self._variables), (field.key,)
-        limit, backward = self._size(trees, path)
+        limit, backward = self._bounds.size(trees, path)
         planner = HistoryPlanner(self._add, self._collect, self._compartments)
-        after, before = (self._place(trees.get(name), (*path, name)) for name in ("after", "before"))
-        pads = planner.place_pads(), self._pads(LISTED)
+        after, before = (self._bounds.place(trees.get(name), LISTED, (*path, name)) for name in ("after", "before"))
+        pads = planner.place_pads(), self._bounds.pads(LISTED)
         return p.History(limit, backward, after, before, *pads, planner.outputs(field))
-
-    def _place(self, tree: Tree, path: tuple[str | int, ...]) -> p.Parameter | None:
-        """What a cursor of a history holds."""
-        keyset = self._keyset(tree, 1, LISTED, path)
-        if keyset is None:
-            return None
-        if keyset.values[0] is None:
-            raise BadInput("not a cursor of this list", path)
-        return keyset.values[0]
 
     def _collect(self, sets: Sequence[SelectionSetNode]) -> list[Selected]:
         """Fields of a type without subtypes: every type condition that validation let pass applies."""
@@ -376,47 +356,6 @@ class Planner:
                 return p.Column(f"coalesce('\"' || fabric.time_text({{l}}.{column}) || '\"', 'null')")
             case _:
                 return self._column(member, "{l}")
-
-    def _limit(self, tree: Tree, path: tuple[str | int, ...], name: str) -> p.Parameter:
-        limits = self._limits
-        if tree is None:
-            return self._add(lambda _: limits.default)
-        assert isinstance(tree, Leaf)
-
-        def bind(request: p.Request) -> int:
-            size: int = tree.get(request.variables)
-            if not 0 <= size <= limits.most:
-                raise BadInput(f"a page has 0 to {limits.most:,} items", (*path, name))
-            return size
-
-        return self._add(bind)
-
-    def _pads(self, ordering: list[str]) -> tuple[p.Parameter, p.Parameter]:
-        def key(request: p.Request) -> CursorKey:
-            return cursor_key(request.organization, request.subject.label, ordering)
-
-        return self._add(lambda r: key(r).pads[0]), self._add(lambda r: key(r).pads[1])
-
-    def _keyset(self, tree: Tree, size: int, ordering: list[str], path: tuple[str | int, ...]) -> p.Keyset | None:
-        if tree is None:
-            return None
-        assert isinstance(tree, Leaf)
-        nulls = shape(tree.now)
-        if nulls is None or len(nulls) != size:
-            raise BadInput("not a cursor of this list", path)
-
-        def value(i: int) -> p.Binder:
-            def bind(request: p.Request) -> Any:
-                try:
-                    key = cursor_key(request.organization, request.subject.label, ordering)
-                    return key.open(tree.get(request.variables))[i]
-                except (BadCursor, IndexError):
-                    raise BadInput("not a cursor of this list", path) from None
-
-            return bind
-
-        return p.Keyset(tuple(None if null else self._add(value(i)) for i, null in enumerate(nulls)))
-
 
 def _applies(t: ObjectType, condition: str) -> bool:
     return condition in (t.name, concrete_name(t), "Node", "FabricObject") or condition in t.ancestors

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NewType
 
 import strawberry
-from graphql import GraphQLError, GraphQLScalarType
+from graphql import GraphQLError, GraphQLScalarType, ValueNode, value_from_ast_untyped
 
 from fabric.kinds import Kind, KindError, canonical
 from fabric.labels import Label as LabelValue
@@ -28,6 +28,16 @@ def _reads(kind: Kind) -> Callable[[Any], Any]:
     return parse
 
 
+def _reads_literal(read: Callable[[Any], Any]) -> Callable[..., Any]:
+    def parse(node: ValueNode, variables: dict[str, Any] | None = None) -> Any:
+        try:
+            return read(value_from_ast_untyped(node, variables))
+        except GraphQLError as error:
+            raise GraphQLError(error.message, node) from None  # so that the caller is told where it stands
+
+    return parse
+
+
 def _read_label(value: Any) -> str:
     try:
         return str(LabelValue.of(value))
@@ -38,15 +48,20 @@ def _read_label(value: Any) -> str:
 _TIME = "A point in time, RFC 3339; output in UTC with microseconds."
 _LABEL = "A security label: `LEVEL` or `LEVEL/COMPARTMENT,…`, such as `SECRET/ALPHA`."
 
+def _strawberry(name: str, description: str, read: Callable[[Any], Any]) -> Any:
+    return strawberry.scalar(name=name, description=description, parse_value=read, parse_literal=_reads_literal(read))
+
+
 SCALAR_MAP: Mapping[object, Any] = {
-    DateTime: strawberry.scalar(name="DateTime", description=_TIME, parse_value=_reads(Kind.DATETIME)),
-    Json: strawberry.scalar(name="JSON", description="Any JSON value.", parse_value=_reads(Kind.JSON)),
-    Label: strawberry.scalar(name="Label", description=_LABEL, parse_value=_read_label),
+    DateTime: _strawberry("DateTime", _TIME, _reads(Kind.DATETIME)),
+    Json: _strawberry("JSON", "Any JSON value.", _reads(Kind.JSON)),
+    Label: _strawberry("Label", _LABEL, _read_label),
 }
 
 
 def _scalar(name: str, kind: Kind, description: str) -> GraphQLScalarType:
-    return GraphQLScalarType(name, parse_value=_reads(kind), description=description)
+    read = _reads(kind)
+    return GraphQLScalarType(name, parse_value=read, parse_literal=_reads_literal(read), description=description)
 
 
 GENERATED = (

@@ -136,9 +136,11 @@ def subscription_source() -> Iterator[Source]:
 
 async def _stream(prepared: Prepared, context: Context) -> AsyncGenerator[bytes, None]:
     """The payloads of one of ours, as graphql-core makes them."""
+    operation = prepared.operation
     source = subscribe(
         prepared.compiler.surface.schema,
-        prepared.operation.document,
+        operation.document,
+        operation_name=operation.node.name.value if operation.node.name else None,
         context_value=context,
         variable_values=dict(prepared.given),
         hide_suggestions=True,

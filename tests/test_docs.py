@@ -26,10 +26,12 @@ from fabric.definitions import _FIELD_KEYS as FIELD_KEYS
 from fabric.definitions import _LINK_KEYS as LINK_KEYS
 from fabric.definitions import _TYPE_KEYS as TYPE_KEYS
 from fabric.definitions import RESERVED_FIELDS, read_document
+from fabric.kinds import Kind
 from fabric.names import RESERVED_NAMES
 from fabric.policy import PERMISSIONS
 from fabric.settings import Settings, variable
 from graphql_api.cli import COMMANDS
+from graphql_api.inputs import operators_of
 from graphql_api.streams import CloseCode
 
 ROOT = Path(__file__).parent.parent
@@ -296,6 +298,18 @@ def test_every_reserved_name_is_documented() -> None:
 
 def reserved(group: str) -> set[str]:
     return {name for each, _, name in (n.partition(":") for n in RESERVED_NAMES) if each == group}
+
+
+def test_every_operator_is_documented_and_no_other() -> None:
+    text = (ROOT / "docs" / "kinds.md").read_text("utf-8")
+    group_of = dict(re.findall(r"(?m)^\| `(\w+)` \|.*\| \[(\w+)\]\(#operators\) \|$", text))
+    listed = re.findall(r"(?m)^\| (\w+) \| ([^|]*) \| (`eq`[^|]*) \|$", text.split("## Operators\n")[1])
+    operators = {group: set(re.findall(r"`(\w+)`", said)) for group, _, said in listed}
+    kinds = {group: re.findall(r"`(\w+)`", said) for group, said, _ in listed}
+    for kind in Kind:
+        assert operators[group_of[kind]] == set(operators_of(kind)), kind
+        assert operators["list"] == set(operators_of(kind, many=True)), kind
+        assert kind in kinds[group_of[kind]]
 
 
 def test_every_close_code_is_documented_and_no_other() -> None:

@@ -16,7 +16,7 @@ PATH = "/graphql/console"
 ASSETS = Path(__file__).parent / "assets"
 
 _STYLES = ("graphiql.min.css",)
-_SCRIPTS = ("react.production.min.js", "react-dom.production.min.js", "graphiql.min.js", "start.js")
+_SCRIPTS = ("react.production.min.js", "react-dom.production.min.js", "graphiql.min.js", "subscribe.js", "start.js")
 
 # The editor sets styles on its elements; everything else comes from here or not at all.
 _POLICY = (

@@ -20,6 +20,7 @@ from fabric.demo import ORGANIZATION
 from fabric.labels import Label
 from fabric.secrets import token_secret
 from fabric.tokens import EXPIRED, issue_token
+from graphql_api import graphiql
 
 COUNTED = [{"data": {"count": number}} for number in (1, 2, 3)]
 
@@ -106,6 +107,24 @@ def test_a_client_for_events(workshop: Workshop, demo: Tenant) -> None:
     assert told["ended"] == ["UNAUTHENTICATED"]
     assert [status for status, _ in told["answers"]] == [200] * 6 + [401, 200]
     assert {media for status, media in told["answers"] if status == 200} == {"text/event-stream; charset=utf-8"}
+
+
+@client("the console")
+@pytest.mark.usefixtures("publishing")
+def test_the_console(workshop: Workshop, demo: Tenant) -> None:
+    """What its files hand to GraphiQL, in Node."""
+    told = workshop.ask("console.mjs", {"tokens": tokens(demo), "assets": str(graphiql.ASSETS)})
+    assert told["counted"] == COUNTED
+    assert told["chosen"] == [COUNTED[:1], {"plain": ["/graphql", "Q"]}]
+    assert told["unfinished"] == {"plain": ["/graphql", None]}
+    assert told["refused"] == {
+        "invalid": ["BAD_USER_INPUT"], "forbidden": ["FORBIDDEN"], "stranger": ["UNAUTHENTICATED"],
+        "expired": ["UNAUTHENTICATED"],
+    }  # fmt: skip
+    assert told["first"] == {"done": False, "value": {"data": {"published": "enough"}}}
+    assert told["left"] == {"last": {"done": True}, "aborted": True}
+    assert [status for status, _ in told["answers"]] == [200] * 4 + [401, 200, 200]
+    assert told["asked"] == [["POST", "/graphql"]] * 7
 
 
 @pytest.mark.anyio

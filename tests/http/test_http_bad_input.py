@@ -290,6 +290,23 @@ def test_a_ui_schema_holds_numbers_that_json_can_hold(organization: Tenant, numb
     ).refused()
 
 
+@pytest.mark.parametrize(
+    ("field", "literal"),
+    [
+        ("day", '"2025-02-30"'), ("installedAt", '"2025-01-01T00:00:00"'), ("span", '"P1Y"'), ("uid", '"1"'),
+        ("site", '"/there"'), ("price", "0.1"), ("total", "9223372036854775808"), ("extra", '[1, "\\u0000"]'),
+        ("status", "OKK"), ("rating", '"1"'), ("count", "2147483648"), ("active", "1"), ("name", "5"),
+    ],
+)  # fmt: skip
+def test_a_bad_value_in_the_document_is_told_with_its_place(assets: Tenant, field: str, literal: str) -> None:
+    query = f"{{ assets(where: {{{field}: {{eq: {literal}}}}}) {{ totalCount }} }}"
+    refused = assets.ask(query).refused(status=400)
+    assert refused.error["locations"] == [{"line": 1, "column": query.index(literal) + 1}]
+    mutation = f"mutation {{ createAsset(input: {{{field}: {literal}}}) {{ changed }} }}"
+    told = [e.get("locations") for e in assets.ask(mutation).refused(status=400).errors]
+    assert [{"line": 1, "column": mutation.index(literal) + 1}] in told
+
+
 # Cursors
 
 

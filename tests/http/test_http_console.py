@@ -24,7 +24,7 @@ def test_a_browser_gets_the_console_without_a_token(page: httpx.Response) -> Non
 def test_all_of_the_console_comes_from_this_server(server: Server, page: httpx.Response) -> None:
     addresses = re.findall(r'(?:src|href)="([^"]*)"', page.text)
     files = [address for address in addresses if address != "data:,"]
-    assert len(files) == 5
+    assert len(files) == 6
     for address in files:
         assert address.startswith(f"{graphiql.PATH}/")
         answer = server.client.get(address)

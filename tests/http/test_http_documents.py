@@ -8,6 +8,8 @@ import orjson
 import pytest
 from http_exports import items
 from http_server import TYPES, Answer, MakeServer, Server, Tenant, answer, serving
+from sse_client import events
+from websocket_client import opened
 
 NAMES = "query Names { assets { nodes { name } } }"
 REGISTER = "mutation ($t: [String!]!) { registerDocuments(texts: $t) { documentIds changed } }"
@@ -79,6 +81,29 @@ def test_a_mutation_does_not_come_by_get(named: Tenant) -> None:
     register(named, text)
     named.get({"documentId": id_of(text)}).refused(status=405)
     assert ask(named, documentId=id_of(text)).data == {"createAsset": {"changed": True}}
+
+
+def test_over_a_websocket_and_as_events_too(named: Tenant) -> None:
+    told = "subscription Told { events { kind } }"
+    register(named, told)
+    with opened(named.server) as socket:
+        socket.initialise(named.authorization())
+        socket.send(type="subscribe", id="1", payload={"documentId": id_of(NAMES)})
+        assert socket.results() == [{"data": FOUND}]
+        socket.send(type="subscribe", id="1", payload={"extensions": apollo(NAMES)})
+        assert socket.results() == [{"data": FOUND}]
+        socket.send(type="subscribe", id="1", payload={"documentId": id_of(told)})
+        assert socket.receive()["payload"] == {"data": {"events": {"kind": "READY"}}}
+        socket.send(type="subscribe", id="2", payload={"documentId": id_of("{ x }")})
+        assert socket.error("2")["extensions"]["code"] == NOT_FOUND
+    assert as_events(named, documentId=id_of(NAMES)) == {"data": FOUND}
+
+
+def as_events(tenant: Tenant, **content: Any) -> Any:
+    """The first response in a stream of events."""
+    sent = tenant.authorization() | {"accept": "text/event-stream"}
+    with tenant.server.client.stream("POST", "/graphql", json=content, headers=sent) as response:
+        return next(payload for name, payload in events(response) if name == "next")
 
 
 def test_exports_take_ids(named: Tenant) -> None:
@@ -273,6 +298,20 @@ def test_no_other_text_runs(strict: Tenant, text: str) -> None:
     assert len({refused.plain for refused in refusals}) == 1
     ask(strict, query=text, documentId=id_of(NAMES)).refused(status=400)
     ask(strict, documentId=id_of(text)).refused(NOT_FOUND)  # nothing was left behind
+
+
+@pytest.mark.parametrize("text", ["{ __typename }", "subscription { events { kind } }", NAMES + " "])
+def test_no_other_text_runs_over_a_websocket_or_as_events(strict: Tenant, text: str) -> None:
+    told = ask(strict, query=text).refused(NOT_REGISTERED).errors
+    with opened(strict.server) as socket:
+        socket.initialise(strict.authorization())
+        for payload in ({"query": text}, {"query": text, "documentId": id_of(text)}):
+            socket.send(type="subscribe", id="1", payload=payload)
+            assert socket.receive() == {"id": "1", "type": "error", "payload": told}
+        socket.subscribe(NAMES)
+        assert socket.results() == [{"data": EMPTY}]
+    assert as_events(strict, query=text) == {"errors": told}
+    assert as_events(strict, query=NAMES) == {"data": EMPTY}
 
 
 def test_a_text_registered_above_is_as_one_that_never_was(strict: Tenant) -> None:

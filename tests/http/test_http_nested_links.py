@@ -112,12 +112,14 @@ def test_all_faults_are_told_each_with_its_place_and_nothing_is_done(assets: Ten
         {},
         {"id": sensor, "byKey": {"name": "dial"}},
         {"id": sensor, "validFrom": "2024-01-02T00:00:00Z", "validTo": "2024-01-01T00:00:00Z"},
+        {"id": sensor, "key": "\0"},
+        {"id": sensor, "key": "k" * 10_001},
     ]
     query = "mutation ($i: [AssetCreateInput!]!) { createAssets(inputs: $i) { assets { id } } }"
     first = assets.ask(query, {"i": [{"name": "a"}, {"name": "b", "link": {"sensors": sensors}}]})
     at = ["inputs", 1, "link", "sensors"]
     assert sorted(e["extensions"]["inputPath"] for e in first.errors) == [[*at, 2], [*at, 3]]
-    sensors = [sensors[0], sensors[1], sensors[4]]
+    sensors = [sensors[0], sensors[1], *sensors[4:]]
     second = assets.ask(query, {"i": [{"name": "a"}, {"name": "b", "link": {"sensors": sensors}}]})
     found = sorted((e["extensions"]["inputPath"], e["extensions"]["code"]) for e in second.errors)
     assert found == [
@@ -125,6 +127,8 @@ def test_all_faults_are_told_each_with_its_place_and_nothing_is_done(assets: Ten
         ([*at, 0, "properties", "nope"], "BAD_USER_INPUT"),
         ([*at, 1, "id"], "NOT_FOUND"),
         ([*at, 2, "validTo"], "BAD_USER_INPUT"),
+        ([*at, 3, "key"], "BAD_USER_INPUT"),
+        ([*at, 4, "key"], "BAD_USER_INPUT"),
     ]
     assert assets.data("{ assets { totalCount } }") == {"assets": {"totalCount": 0}}
 

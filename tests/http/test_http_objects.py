@@ -237,12 +237,14 @@ def test_many_are_changed_each_with_its_revision(assets: Tenant) -> None:
         {"id": ids[1], "set": {"rating": 1}, "expectedRevision": 2},
         {"id": str(uuid4()), "set": {"rating": 1}},
         {"id": ids[2], "set": {"name": "z"}},
+        {"id": "no id", "set": {"rating": 1}},
     ]
-    refused = assets.ask(UPDATE_MANY, {"i": mixed}).refused_with("CONFLICT", "NOT_FOUND", "BAD_USER_INPUT")
+    refused = assets.ask(UPDATE_MANY, {"i": mixed}).refused_with("CONFLICT", "NOT_FOUND", "BAD_USER_INPUT", "NOT_FOUND")
     assert [(e["extensions"]["code"], e["extensions"]["inputPath"]) for e in refused.errors] == [
         ("CONFLICT", ["inputs", 1, "expectedRevision"]),
         ("NOT_FOUND", ["inputs", 2, "id"]),
         ("BAD_USER_INPUT", ["inputs", 3, "set", "name"]),
+        ("NOT_FOUND", ["inputs", 4, "id"]),
     ]
     changed = assets.data(UPDATE_MANY, {"i": [{"id": id, "set": {"rating": i}} for i, id in enumerate(ids)]})
     assert [(n["rating"], n["revision"]) for n in changed["updateAssets"]["assets"]] == [(0.0, 1), (1.0, 2), (2.0, 2)]
@@ -263,10 +265,29 @@ def test_many_are_deleted_all_or_none(assets: Tenant) -> None:
     ids = [create(assets, name=n) for n in "abc"]
     query = "mutation ($i: [ID!]!) { deleteAssets(ids: $i) { deletedIds } }"
     refused = assets.ask(query, {"i": [ids[0], str(uuid4()), ids[1], "x"]}).refused("NOT_FOUND")
-    assert refused.errors[0]["extensions"]["inputPath"] in (["ids", 1], ["ids", 3])
+    assert [e["extensions"]["inputPath"] for e in refused.errors] == [["ids", 1], ["ids", 3]]
     assert names(assets) == ["a", "b", "c"]
     assert assets.data(query, {"i": ids[:2]}) == {"deleteAssets": {"deletedIds": ids[:2]}}
     assert names(assets) == ["c"]
+
+
+def test_each_id_that_is_none_is_told(assets: Tenant) -> None:
+    for action in ("create", "upsert"):
+        query = f"mutation ($i: [Plant{action.title()}Input!]!) {{ {action}Plants(inputs: $i) {{ position }} }}"
+        refused = assets.ask(query, {"i": [{"id": "x"}, {"id": str(uuid4())}, {"id": ""}]}).refused()
+        assert [e["extensions"]["inputPath"] for e in refused.errors] == [["inputs", 0, "id"], ["inputs", 2, "id"]]
+    assert assets.data("{ plants { totalCount } }")["plants"]["totalCount"] == 0
+
+
+def test_what_is_no_id_names_no_object_not_even_that_of_zeros(assets: Tenant) -> None:
+    zeros = "00000000-0000-0000-0000-000000000000"
+    assets.data("mutation ($i: ID!) { createPlant(input: {id: $i}) { changed } }", {"i": zeros})
+    query = """query ($i: ID!) { plant(id: $i) { id } events(where: {entityId: $i}) { nodes { topic } }
+      objectAsOf(id: $i, time: "9999-01-01T00:00:00Z") { type } }"""
+    found = assets.data(query, {"i": zeros})
+    assert found["plant"] == {"id": zeros}
+    assert found["objectAsOf"] == {"type": "Plant"}
+    assert assets.data(query, {"i": "zero"}) == {"plant": None, "events": {"nodes": []}, "objectAsOf": None}
 
 
 def test_a_thousand_are_made_in_time(assets: Tenant) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import orjson
 import pytest
-from http_server import INSIDE, MakeServer, Server, Tenant, eventually
+from http_server import INSIDE, MakeServer, Server, Tenant, eventually, nested
 from subscription_source import Source, subscription_source
 from websocket_client import Socket, opened
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -230,6 +230,42 @@ def test_errors_are_those_of_http(socket: Socket, organization: Tenant) -> None:
         assert socket.receive() == {"id": "1", "type": "error", "payload": told}
     socket.subscribe("query ($n: [String!]) { typeDefinitions(names: $n) { typeName } }", variables={"n": 5})
     assert socket.error()["extensions"]["code"] == "BAD_USER_INPUT"
+
+
+@pytest.mark.parametrize(
+    ("code", "query"),
+    [
+        ("BAD_USER_INPUT", "{ viewr { subject } }"),
+        ("BAD_USER_INPUT", "{ viewer { subjct } }"),
+        ("BAD_USER_INPUT", "{ typeDefinitions(name: 1) { typeName } }"),
+        ("BAD_USER_INPUT", "{ links(where: {relation: 1}) { totalCount } }"),
+        ("BAD_USER_INPUT", "{ links(where: {direction: BOT}) { totalCount } }"),
+        ("BAD_USER_INPUT", "query ($w: LinkWhere) { links(where: $w) { totalCount } }"),
+        ("BAD_USER_INPUT", "fragment F on Viewr { subject } { viewer { ...F } }"),
+        ("BAD_USER_INPUT", "{ __typename @skp(if: true) }"),
+        ("BAD_USER_INPUT", "subscription { event { kind } }"),
+        ("QUERY_TOO_COMPLEX", "{ a(x: [" + "$a" * 5_000 + "]) }"),
+        ("QUERY_TOO_COMPLEX", nested("{ ... ", "}", 101, "{ __typename }")),
+        ("QUERY_TOO_COMPLEX", "{ __typename " + "@skip(if: false) " * 51 + "}"),
+        ("QUERY_TOO_COMPLEX", "{ ...A } fragment A on Query{" + "".join(f"a{i}:__typename " for i in range(101)) + "}"),
+        ("QUERY_TOO_COMPLEX", "{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }"),
+        ("BAD_USER_INPUT", "{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }"),
+    ],
+)
+def test_limits_are_those_of_http_and_nothing_is_suggested(
+    socket: Socket, organization: Tenant, code: str, query: str
+) -> None:
+    told = organization.ask(query).refused(code).errors
+    socket.subscribe(query)
+    assert socket.receive() == {"id": "1", "type": "error", "payload": told}
+
+
+def test_values_of_variables_are_suggested_no_more_than_over_http(socket: Socket, organization: Tenant) -> None:
+    query = "query ($w: LinksWhere) { links(where: $w) { totalCount } }"
+    for where in ({"relation": ["a"]}, {"direction": "BOT"}, {"objectID": "1"}, {"validAtt": None}):
+        told = organization.ask(query, {"w": where}).refused().errors
+        socket.subscribe(query, variables={"w": where})
+        assert socket.receive() == {"id": "1", "type": "error", "payload": told}
 
 
 def test_errors_of_fields_come_with_the_result(socket: Socket) -> None:

@@ -29,7 +29,7 @@ console_.textContent = "";
 document.body.style.margin = "0";
 ReactDOM.createRoot(console_).render(
   React.createElement(GraphiQL, {
-    fetcher: GraphiQL.createFetcher({ url: window.location.pathname }),
+    fetcher: withSubscriptions(GraphiQL.createFetcher({ url: window.location.pathname })),
     defaultQuery: QUERY,
     defaultHeaders: JSON.stringify({ Authorization: "Bearer " }, null, 2),
     defaultEditorToolsVisibility: "headers",

@@ -2,17 +2,14 @@
 
 import asyncio
 import json
-import os
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from command_line import Run
 from databases import run_sql
 from sealed import HIGH, LOW
-from typer.testing import CliRunner
 
 from fabric import checkpoints
 from fabric.db import Database
@@ -21,36 +18,12 @@ from fabric.organizations import Directory, Organization, establish
 from fabric.seal_keys import FILE, sealing_key, trusted_keys
 from fabric.sealing import Sealer, seal
 from fabric.subject import Session
-from graphql_api.cli import app
-
-
-@dataclass(frozen=True)
-class Outcome:
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Outcome]
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, untouched_log: None, server_url: str, admin_url: str, tmp_path: Path) -> Run:
-    for name in [name for name in os.environ if name.startswith("FABRIC_")]:
-        monkeypatch.delenv(name)
-    tmp_path.chmod(0o700)
-    monkeypatch.setenv("FABRIC_DATA_DIR", str(tmp_path))
-    monkeypatch.setenv("FABRIC_DATABASE_URL", server_url)
-    monkeypatch.setenv("FABRIC_ADMIN_DATABASE_URL", admin_url)
+def run(run: Run, admin_url: str) -> Run:
     asyncio.run(establish(admin_url, "acme", ("ALPHA",)))
-
-    def call(*arguments: str) -> Outcome:
-        result = CliRunner().invoke(app, list(arguments))
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return Outcome(result.exit_code, result.stdout, result.stderr)
-
-    return call
+    return run
 
 
 def written(url: str, data_dir: Path, *labels: int, sealing: bool = True) -> Organization:
