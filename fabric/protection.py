@@ -61,7 +61,7 @@ def read_protection(value: Mapping[str, Any], kind: Kind, many: bool, fault: Add
         fault("purpose is 1 to 30 lower-case letters, digits and single hyphens, such as pii", "purpose")
         purpose = DEFAULT_PURPOSE
     hint = value.get("hint", "none")
-    if hint not in Hint._value2member_map_:
+    if not isinstance(hint, str) or hint not in Hint._value2member_map_:
         fault(f"hint is one of {', '.join(Hint)}", "hint")
         hint = Hint.NONE
     blind_index = value.get("blindIndex", False)
@@ -83,7 +83,7 @@ def _read_unlock(value: object, fault: AddFault) -> Unlock:
         fault('unlock is an object: {"permission": "field:decrypt", "ttlSeconds": 15, "approvals": 0}', "unlock")
         return usual
     permission = value.get("permission", usual.permission)
-    if permission not in PERMISSIONS:
+    if not isinstance(permission, str) or permission not in PERMISSIONS:
         fault("no such permission", "unlock", "permission")
     seconds = value.get("ttlSeconds", usual.ttl_seconds)
     if type(seconds) is not int or not 1 <= seconds <= MOST_SECONDS:

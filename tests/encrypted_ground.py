@@ -9,6 +9,7 @@ from steered_vault import SteeredVault
 from fabric import ciphertexts
 from fabric.db import Database
 from fabric.encryption import Encryption
+from fabric.errors import FabricError, Several
 from fabric.objects import Change, Objects, Written
 from fabric.organizations import Organization
 from fabric.types import Types
@@ -74,3 +75,7 @@ class Ground:
 
     async def rows(self, sql: str, *args: Any) -> list[Any]:
         return await run_sql(self.admin_url, sql, *args)
+
+
+def faults(error: FabricError) -> dict[tuple[str | int, ...], str]:
+    return {e.path: e.message for e in (error.errors if isinstance(error, Several) else [error])}

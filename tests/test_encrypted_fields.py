@@ -11,13 +11,13 @@ from uuid import uuid4
 
 import pytest
 from databases import MakeSubject
-from encrypted_ground import PERSON, SERIAL, Ground
+from encrypted_ground import PERSON, SERIAL, Ground, faults
 from steered_vault import software
 
 from fabric import ciphertexts
 from fabric.db import Database
 from fabric.encryption import Encryption
-from fabric.errors import Conflict, FabricError, Several, VaultUnavailable
+from fabric.errors import Conflict, FabricError, VaultUnavailable
 from fabric.objects import Change
 from fabric.organizations import Directory, Organization, establish
 from fabric.places import Place
@@ -34,10 +34,6 @@ async def ground(
         ground = Ground(admin_url, database, organization, subject, vault)
         await ground.define(PERSON)
         yield ground
-
-
-def faults(error: FabricError) -> dict[tuple[str | int, ...], str]:
-    return {e.path: e.message for e in (error.errors if isinstance(error, Several) else [error])}
 
 
 async def test_a_value_is_stored_encrypted_and_its_data_has_a_marker_of_constant_shape(ground: Ground) -> None:
