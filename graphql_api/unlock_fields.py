@@ -20,6 +20,7 @@ from graphql import (
 )
 
 from fabric.errors import BadInput
+from fabric.ids import read_id
 from fabric.unlock_attempts import Attempt
 from fabric.unlock_requests import Request, State
 from fabric.unlocking import Unlocked
@@ -85,7 +86,7 @@ async def _unlock_fields(_: Any, info: Info, **given: Any) -> Any:
 
 async def _unlocked(context: Context, given: dict[str, Any], fields: list[str]) -> list[dict[str, Any]]:
     attempt = _attempt(context, given)
-    object_id = context.read_id(given["objectId"], "objectId")
+    object_id = read_id(given["objectId"])
     found = await context.services.unlocking.unlock(context.subject, context.organization, object_id, fields, attempt)
     return [_told_value(context, each) for each in found]
 
@@ -93,7 +94,7 @@ async def _unlocked(context: Context, given: dict[str, Any], fields: list[str]) 
 async def _request(_: Any, info: Info, **given: Any) -> Any:
     context = info.context
     attempt = _attempt(context, given)
-    object_id = context.read_id(given["objectId"], "objectId")
+    object_id = read_id(given["objectId"])
     made = await context.services.unlock_requests.request(
         context.subject, context.organization, object_id, given["field"], attempt
     )
@@ -102,7 +103,7 @@ async def _request(_: Any, info: Info, **given: Any) -> Any:
 
 async def _approve(_: Any, info: Info, **given: Any) -> Any:
     context = info.context
-    unlock_id = context.read_id(given["unlockId"], "unlockId")
+    unlock_id = read_id(given["unlockId"])
     approved = await context.services.unlock_requests.approve(
         context.subject, context.organization, unlock_id, given.get("requestId")
     )
@@ -111,7 +112,7 @@ async def _approve(_: Any, info: Info, **given: Any) -> Any:
 
 async def _collect(_: Any, info: Info, **given: Any) -> Any:
     context = info.context
-    unlock_id = context.read_id(given["unlockId"], "unlockId")
+    unlock_id = read_id(given["unlockId"])
     unlocked = await context.services.unlock_requests.collect(
         context.subject, context.organization, unlock_id, given.get("requestId")
     )

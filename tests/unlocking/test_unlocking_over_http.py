@@ -158,8 +158,10 @@ def test_whatever_is_not_there_for_somebody_looks_alike(organization: Tenant, se
 
 
 def test_what_is_no_id_is_not_found(organization: Tenant) -> None:
-    for id in ("", "x", "1"):
-        organization.ask(UNLOCK, {"id": id, "f": "serial"}, roles=OFFICER).refused("NOT_FOUND")
+    answers = {organization.ask(UNLOCK, {"id": id, "f": "serial"}, roles=OFFICER).refused("NOT_FOUND").plain
+               for id in ("", "x", "1", "0b0e7a52-6a4e-4b0e-9a53-0d6cf19cf7a4")}  # fmt: skip
+    assert len(answers) == 1
+    assert log(organization) == [("ann", "denied")] * 4
 
 
 @pytest.mark.parametrize(
