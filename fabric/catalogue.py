@@ -6,7 +6,7 @@ cannot see (a parent, a link's target) is left out the same way.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -54,7 +54,7 @@ class ObjectType:
     domain: str
     description: str | None
     plural: str
-    parent: str | None
+    parents: tuple[str, ...]
     natural_key: tuple[str, ...]
     key_type: str
     """The type whose key space the natural key belongs to: the ancestor that declares it."""
@@ -69,7 +69,8 @@ class ObjectType:
     family: tuple[str, ...] = ()
     """Itself and all its descendants: the names that objects of this type are stored under."""
     ancestors: tuple[str, ...] = ()
-    """Nearest first."""
+    """Each before those that it descends from itself."""
+    iri: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,8 @@ class Steps:
     groups: Mapping[str, tuple[Fragment, ...]] = field(default_factory=dict)
     digests: Mapping[str, bytes] = field(default_factory=dict)
     merged: Mapping[str, ObjectType] = field(default_factory=dict)
+    present: Mapping[str, ObjectType] = field(default_factory=dict)
+    """Those of the merged that are not omitted, without members that clash in a common descendant."""
     resolved: Mapping[str, ObjectType] = field(default_factory=dict)
 
 
@@ -166,6 +169,7 @@ def read_field(stored: Mapping[str, Any], label: int) -> Field:
         label=label,
         key=stored.get("key", stored["name"]),
         non_null=stored.get("nonNull", False),
+        iri=stored.get("iri"),
     )
 
 
@@ -179,6 +183,7 @@ def read_link(stored: Mapping[str, Any], label: int) -> LinkField:
         properties={p["name"]: read_field(p, label) for p in stored.get("properties", ())},
         description=stored.get("description"),
         label=label,
+        iri=stored.get("iri"),
     )
 
 
@@ -196,8 +201,19 @@ def field_json(member: Field) -> dict[str, Any]:
         "description": member.description,
         "key": member.key if member.key != member.name else None,
         "nonNull": member.non_null,
+        "iri": member.iri,
     }
     return {k: v for k, v in stored.items() if v}
+
+
+def read_parents(schema: Mapping[str, Any]) -> tuple[str, ...]:
+    """The parents' names from a fragment's schema, where a single one stands without a list."""
+    stored = schema.get("extends") or ()
+    return (stored,) if isinstance(stored, str) else tuple(stored)
+
+
+def parents_json(parents: Sequence[str]) -> str | list[str] | None:
+    return list(parents) if len(parents) > 1 else next(iter(parents), None)
 
 
 def link_json(member: LinkField) -> dict[str, Any]:
@@ -209,6 +225,7 @@ def link_json(member: LinkField) -> dict[str, Any]:
         "cardinality": None if member.many else "one",
         "properties": [field_json(p) for p in member.properties.values()],
         "description": member.description,
+        "iri": member.iri,
     }
     return {k: v for k, v in stored.items() if v}
 

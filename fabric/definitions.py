@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fabric.errors import BadInput, FabricError, raise_any
-from fabric.kinds import Kind
+from fabric.kinds import Kind, KindError, canonical
 from fabric.labels import Label
 from fabric.names import GRAPHQL_NAME
 
@@ -18,15 +18,17 @@ RESERVED_FIELDS = frozenset("id label revision createdAt updatedAt history simil
 
 MAX_FIELDS = 500
 MAX_INDEXES = 20
+MAX_PARENTS = 20
 MAX_DESCRIPTION = 10_000
 
 _TYPE_KEYS = frozenset(
-    "typeName domain description label extends plural fields links naturalKey indexes embedding uiSchema".split()
+    "typeName domain description label extends plural fields links naturalKey indexes embedding uiSchema iri".split()
 )
 _FIELD_KEYS = frozenset(
-    "type list required values indexed searchable description label encrypted purpose hint unlock blindIndex".split()
+    "type list required values indexed searchable description label iri "
+    "encrypted purpose hint unlock blindIndex".split()
 )
-_LINK_KEYS = frozenset("relation target direction cardinality properties description label".split())
+_LINK_KEYS = frozenset("relation target direction cardinality properties description label iri".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class Field:
     label: int = 0
     key: str = ""
     non_null: bool = False
+    iri: str | None = None
+    """What RDF calls the property."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,7 @@ class LinkField:
     properties: Mapping[str, Field] = field(default_factory=dict)
     description: str | None = None
     label: int = 0
+    iri: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +77,14 @@ class Document:
     name: str
     domain: str = "object"
     description: str | None = None
-    extends: str | None = None
+    extends: tuple[str, ...] = ()
     plural: str | None = None
     natural_key: tuple[str, ...] = ()
     indexes: tuple[tuple[str, ...], ...] = ()
     embedding: tuple[str, ...] = ()
     ui_schema: Mapping[str, Any] | None = None
+    iri: str | None = None
+    """What RDF calls the class."""
     fields: Mapping[str, Field] = field(default_factory=dict)
     links: Mapping[str, LinkField] = field(default_factory=dict)
     labels: Mapping[str, Label] = field(default_factory=dict)
@@ -124,12 +131,13 @@ def read_document(value: object) -> Document:
         name=str(name),
         domain=_choice(value, "domain", ("object", "event"), "object", faults),
         description=_text(value, "description", faults),
-        extends=_name(value, "extends", faults),
+        extends=_read_parents(value, faults),
         plural=_name(value, "plural", faults),
         natural_key=_names(value, "naturalKey", faults),
         indexes=_read_indexes(value, faults),
         embedding=_read_embedding(value, faults),
         ui_schema=_read_ui_schema(value, faults),
+        iri=_iri(value, faults),
         fields=fields,
         links=links,
         labels=labels,
@@ -164,6 +172,7 @@ def _read_field(
         searchable=_flag(value, "searchable", faults, path),
         description=_text(value, "description", faults, *path),
         key=name,
+        iri=_iri(value, faults, *path),
     )
     if result.indexed and (many or kind == Kind.JSON):
         faults.add("a list or json field cannot be indexed", *path, "indexed")
@@ -209,6 +218,7 @@ def _read_link(
         many=_choice(value, "cardinality", ("many", "one"), "many", faults, *path) == "many",
         properties=properties,
         description=_text(value, "description", faults, *path),
+        iri=_iri(value, faults, *path),
     )
 
 
@@ -248,6 +258,17 @@ def _check_natural_key(document: Document, faults: Faults) -> None:
             faults.add("a natural key is made of the type's own fields", "naturalKey", i)
         elif not member.required or member.many or member.kind in (Kind.JSON, Kind.FLOAT):
             faults.add("a field of the natural key is required, single, and neither json nor float", "naturalKey", i)
+
+
+def _read_parents(value: Mapping[str, Any], faults: Faults) -> tuple[str, ...]:
+    """One parent's name, or the names of several in a list."""
+    if not isinstance(value.get("extends"), list):
+        name = _name(value, "extends", faults)
+        return () if name is None else (name,)
+    names = _names(value, "extends", faults)
+    if len(names) > MAX_PARENTS:
+        faults.add(f"a type has at most {MAX_PARENTS} parents", "extends")
+    return names[:MAX_PARENTS]
 
 
 def _read_indexes(value: Mapping[str, Any], faults: Faults) -> tuple[tuple[str, ...], ...]:
@@ -318,6 +339,17 @@ def _text(value: Mapping[str, Any], key: str, faults: Faults, *path: str) -> str
         faults.add(f"{key} is a text of at most {MAX_DESCRIPTION:,} characters", *path, key)
         return None
     return text
+
+
+def _iri(value: Mapping[str, Any], faults: Faults, *path: str) -> str | None:
+    given = value.get("iri")
+    if given is None:
+        return None
+    try:
+        return str(canonical(Kind.URI, given))
+    except KindError as error:
+        faults.add(str(error), *path, "iri")
+        return None
 
 
 def _name(value: Mapping[str, Any], key: str, faults: Faults) -> str | None:

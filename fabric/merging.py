@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import orjson
 
-from fabric.catalogue import Catalogue, Fragment, ObjectType, Steps, read_field, read_link
+from fabric.catalogue import Catalogue, Fragment, ObjectType, Steps, read_field, read_link, read_parents
 from fabric.definitions import Field, LinkField
 from fabric.kinds import Kind
 from fabric.labels import rank
@@ -32,10 +32,10 @@ def build(fragments: Iterable[Fragment], revision: int = 0, before: Catalogue = 
         if made is not None:
             merged[name] = made
     names, omitted = _claimed(merged, before)
-    present = {name: merged[name] for name in sorted(merged.keys() - dict(omitted).keys())}
+    present = _without_clashes({name: merged[name] for name in sorted(merged.keys() - dict(omitted).keys())})
     resolved = _resolved(present, was)
     types = _with_families(resolved, before)
-    return Catalogue(types, kept, tuple(omitted), revision, names, Steps(groups, digests, merged, resolved))
+    return Catalogue(types, kept, tuple(omitted), revision, names, Steps(groups, digests, merged, present, resolved))
 
 
 def _grouped(fragments: Iterable[Fragment]) -> dict[str, tuple[Fragment, ...]]:
@@ -74,12 +74,13 @@ def _merge(name: str, group: Collection[Fragment]) -> ObjectType | None:
         domain=bases[-1].domain,
         description=top.get("description"),
         plural=plural_name,
-        parent=top.get("extends"),
+        parents=read_parents(top),
         natural_key=tuple(top.get("naturalKey", ())),
         key_type=name,
         indexes=tuple(tuple(names) for names in top.get("indexes", ())),
         embedding=tuple(top.get("embedding", ())),
         ui_schema=bases[-1].ui_schema,
+        iri=top.get("iri"),
         own_fields=fields,
         own_links={n: link for n, link in links.items() if n not in fields},
         fields={},
@@ -148,9 +149,38 @@ def _names(object_type: ObjectType) -> set[str]:
     return generated_names(object_type.name, object_type.plural, enums, object_type.own_links)
 
 
+def _without_clashes(present: dict[str, ObjectType]) -> dict[str, ObjectType]:
+    """Of members by which parents of one type would clash in it, that of the higher-ranking label stays.
+
+    Where one definer sees both this is refused; here are only those between labels (see `_claimed`).
+    """
+    for name in [name for name, t in present.items() if len(t.parents) > 1]:
+        owners: dict[str, str] = {}
+        for each in reversed((name, *_ancestors(name, present))):
+            for member in sorted(present[each].own_fields.keys() | present[each].own_links.keys()):
+                other = owners.setdefault(member, each)
+                if other != each and other not in _ancestors(each, present):
+                    loser = min(other, each, key=lambda n: (rank(_member(present[n], member).label), n))
+                    present[loser] = _without(present[loser], member)
+                    owners[member] = each if loser == other else other
+    return present
+
+
+def _member(object_type: ObjectType, name: str) -> Field | LinkField:
+    return object_type.own_fields.get(name) or object_type.own_links[name]
+
+
+def _without(object_type: ObjectType, member: str) -> ObjectType:
+    return replace(
+        object_type,
+        own_fields={n: f for n, f in object_type.own_fields.items() if n != member},
+        own_links={n: k for n, k in object_type.own_links.items() if n != member},
+    )
+
+
 def _resolved(present: Mapping[str, ObjectType], was: Steps) -> dict[str, ObjectType]:
     """The types with what their ancestors give them, anew where they or what they refer to has changed."""
-    changed = {name for name, t in present.items() if was.merged.get(name) is not t}
+    changed = {name for name, t in present.items() if was.present.get(name) is not t}
     moved = {name for name, _ in _domains(present).items() ^ _domains(was.resolved).items()}
     found: dict[str, ObjectType] = {}
     for name in present:
@@ -170,13 +200,20 @@ def _domains(types: Mapping[str, ObjectType]) -> dict[str, str]:
 
 
 def _ancestors(name: str, present: Mapping[str, ObjectType]) -> tuple[str, ...]:
-    """Nearest first, as far as they are there."""
-    ancestors: list[str] = []
-    parent = present[name].parent
-    while parent is not None and parent in present and parent not in (name, *ancestors):
-        ancestors.append(parent)
-        parent = present[parent].parent
-    return tuple(ancestors)
+    """As far as they are there, each before those that it descends from itself."""
+    ended: list[str] = []
+    begun = {name}
+    path = [(name, reversed(present[name].parents))]
+    while path:
+        each, parents = path[-1]
+        parent = next(parents, None)
+        if parent is None:
+            path.pop()
+            ended.append(each)
+        elif parent in present and parent not in begun:
+            begun.add(parent)
+            path.append((parent, reversed(present[parent].parents)))
+    return tuple(reversed(ended[:-1]))
 
 
 def _resolve(name: str, ancestors: tuple[str, ...], present: Mapping[str, ObjectType]) -> ObjectType:
@@ -192,7 +229,7 @@ def _resolve(name: str, ancestors: tuple[str, ...], present: Mapping[str, Object
     key_type = next((a for a in reversed([name, *ancestors]) if present[a].natural_key), name)
     return replace(
         own,
-        parent=ancestors[0] if ancestors else None,
+        parents=tuple(p for p in own.parents if p in ancestors),
         natural_key=tuple(k for k in present[key_type].natural_key if k in fields),
         key_type=key_type,
         embedding=tuple(n for n in own.embedding if n in fields),

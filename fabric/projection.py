@@ -4,7 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fabric.catalogue import Catalogue, Fragment, ObjectType, field_json, link_json, read_field
+from fabric.catalogue import (
+    Catalogue,
+    Fragment,
+    ObjectType,
+    field_json,
+    link_json,
+    parents_json,
+    read_field,
+    read_parents,
+)
 from fabric.definitions import Document, Faults, Field, LinkField
 from fabric.evolution import keeps_values
 from fabric.kinds import Kind
@@ -57,9 +66,9 @@ def _fragments_of(document: Document, catalogue: Catalogue, definer: Definer, fa
     fields = {name: replace(field, label=labels.of("fields", name)) for name, field in document.fields.items()}
     links = {name: replace(link, label=labels.of("links", name)) for name, link in document.links.items()}
     base = stored.get(labels.base)
-    if base is not None and base.schema.get("base") and base.schema.get("extends") != document.extends:
+    if base is not None and base.schema.get("base") and read_parents(base.schema) != document.extends:
         # Objects that the definer does not see may be there, without what a new parent makes non-null.
-        faults.add("a type keeps its parent, or that it has none, from its first definition on", "extends")
+        faults.add("a type keeps its parents, or that it has none, from its first definition on", "extends")
     members: list[Field | LinkField] = [*fields.values(), *links.values()]
     said = {labels.base, *stored, *(m.label for m in members)}
     return [
@@ -113,11 +122,12 @@ def _fragment(
     if base:
         schema |= {
             "description": document.description,
-            "extends": document.extends,
+            "extends": parents_json(document.extends),
             "plural": document.plural,
             "naturalKey": list(document.natural_key),
             "indexes": [list(names) for names in document.indexes],
             "embedding": list(document.embedding),
+            "iri": document.iri,
         }
     old = {f["name"]: f for f in stored.schema.get("fields", ())} if stored else {}
     generations = dict(stored.schema.get("generations", {})) if stored else {}
@@ -195,9 +205,10 @@ def _check_document(document: Document, after: Catalogue, faults: Faults) -> Non
     for i, name in enumerate(document.natural_key):
         if name in new.own_fields and new.own_fields[name].label != new.label:
             faults.add("a field of the natural key has its type's label", "naturalKey", i)
-    _check_parent(document, after, faults)
-    for descendant in (after.types[name] for name in new.family[1:]):
-        _check_apart(document, descendant.name, {**descendant.own_fields, **descendant.own_links}, faults)
+    for parent in document.extends:
+        _check_parent(document, parent, after, faults)
+    _check_key(document, after, faults)
+    _check_relatives(document, after, faults)
     _check_aggregates(document, after, faults)
     for link in document.links.values():
         target = after.types.get(link.target)
@@ -210,27 +221,53 @@ def _check_document(document: Document, after: Catalogue, faults: Faults) -> Non
             faults.add("no such field", "embedding", "fields", i)
 
 
-def _check_parent(document: Document, after: Catalogue, faults: Faults) -> None:
-    if document.extends is None:
-        return
-    new, parent = after.types[document.name], after.types.get(document.extends)
+def _check_parent(document: Document, name: str, after: Catalogue, faults: Faults) -> None:
+    new, parent = after.types[document.name], after.types.get(name)
     if parent is None or parent.domain != new.domain:
         faults.add("no such type", "extends")
-    elif document.name in parent.ancestors or document.name == document.extends:
+    elif document.name in parent.ancestors or document.name == name:
         faults.add("a type cannot descend from itself", "extends")
     elif not dominates(new.label, parent.label):
         faults.add("a type's label dominates its parent's", "label")
-    else:
-        _check_apart(document, parent.name, {**parent.fields, **parent.links}, faults)
-        if document.natural_key and parent.natural_key:
-            faults.add(f"the natural key is declared by {parent.key_type}", "naturalKey")
 
 
-def _check_apart(document: Document, relative: str, members: Mapping[str, Field | LinkField], faults: Faults) -> None:
-    """A type and what it descends from have no member of one name."""
-    for group, own in (("fields", document.fields), ("links", document.links)):
-        for name in own.keys() & members.keys():
-            faults.add(f"{relative} has a member of this name already", group, name)
+def _check_key(document: Document, after: Catalogue, faults: Faults) -> None:
+    """What has a natural key, or descends from what has one, gets no other."""
+    for name in after.types[document.name].family:
+        lineage = (name, *after.types[name].ancestors)
+        declared = [n for n in lineage if n != document.name and after.steps.merged[n].natural_key]
+        if document.natural_key and declared:
+            faults.add(f"the natural key is declared by {declared[-1]}", "naturalKey")
+            return
+        if name == document.name and len(declared) > 1:
+            faults.add(f"{' and '.join(declared)} each have a natural key", "extends")
+
+
+def _check_relatives(document: Document, after: Catalogue, faults: Faults) -> None:
+    """No two types that an object's type is or descends from have a member of one name.
+
+    What is at fault is the member, where the document has it, and the parents otherwise.
+    """
+    told: set[str] = set()
+    for name in after.types[document.name].family:
+        owners: dict[str, str] = {}
+        for each in (name, *after.types[name].ancestors):
+            for member in _members_of(after.steps.merged[each]):
+                other = owners.setdefault(member, each)
+                if other == each or member in told:
+                    continue
+                if document.name in (other, each):
+                    relative = other if each == document.name else each
+                    group = "fields" if member in document.fields else "links"
+                    faults.add(f"{relative} has a member of this name already", group, member)
+                    told.add(member)
+                elif name == document.name:
+                    faults.add(f"{other} and {each} both have a member {member}", "extends")
+                    told.add(member)
+
+
+def _members_of(object_type: ObjectType) -> list[str]:
+    return [*object_type.own_fields, *object_type.own_links]
 
 
 def _check_aggregates(document: Document, after: Catalogue, faults: Faults) -> None:

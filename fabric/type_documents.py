@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from fabric.catalogue import ObjectType, field_json, link_json
+from fabric.catalogue import ObjectType, field_json, link_json, parents_json
 from fabric.definitions import Field, LinkField
 from fabric.labels import Label
 from fabric.names import plural
@@ -19,12 +19,13 @@ def as_document(object_type: ObjectType, decode: Callable[[int], Label]) -> dict
         "domain": object_type.domain if object_type.domain != "object" else None,
         "description": object_type.description,
         "label": str(decode(object_type.label)),
-        "extends": object_type.parent,
+        "extends": parents_json(object_type.parents),
         "plural": object_type.plural if object_type.plural != plural(object_type.name) else None,
         "naturalKey": list(object_type.natural_key) if object_type.key_type == object_type.name else None,
         "indexes": [list(names) for names in object_type.indexes],
         "embedding": {"fields": list(object_type.embedding)} if object_type.embedding else None,
         "uiSchema": object_type.ui_schema,
+        "iri": object_type.iri,
         "fields": fields,
         "links": links,
     }

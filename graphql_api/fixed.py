@@ -40,7 +40,8 @@ class TypeDefinition:
     label: Label
     domain: str
     description: str | None
-    extends: str | None
+    extends: str | None = strawberry.field(description="Its parent; of several the first.")
+    parents: list[str]
     natural_key: list[str]
     field_schema: Json = strawberry.field(description="The definition as a document that `defineType` takes.")
     ui_schema: Json | None = strawberry.field(description="What form builders keep about the type.")
@@ -284,7 +285,8 @@ def _described(info: Asked, catalogue: Catalogue, names: Collection[str]) -> lis
             label=Label(str(decode(t.label))),
             domain=t.domain,
             description=t.description,
-            extends=t.parent,
+            extends=next(iter(t.parents), None),
+            parents=list(t.parents),
             natural_key=list(t.natural_key),
             field_schema=Json(as_document(t, decode)),
             ui_schema=Json(t.ui_schema) if t.ui_schema is not None else None,

@@ -347,6 +347,74 @@ def test_a_child_and_its_ancestors_share_no_member_name(world: World, mine: str,
     world.define(with_x("A", theirs))
 
 
+# Several parents
+
+
+def diamond(**given: Any) -> list[dict[str, Any]]:
+    return [
+        thing("Root", fields={"code": {"type": "string", "required": True}}, naturalKey=["code"]),
+        thing("Left", extends="Root", fields={"left": STRING}),
+        thing("Right", extends="Root", fields={"right": STRING}, links={"to": {"relation": "r", "target": "Left"}}),
+        thing("Both", extends=["Left", "Right"], fields={"both": STRING}, **given),
+    ]
+
+
+def test_of_several_parents_a_type_has_all_they_have(world: World) -> None:
+    world.define(*diamond(), thing("Low", extends="Both"))
+    types = world.seen().types
+    assert list(types["Both"].fields) == ["code", "right", "left", "both"]
+    assert list(types["Low"].links) == ["to"]
+    assert types["Both"].parents == ("Left", "Right")
+    assert types["Low"].ancestors == ("Both", "Left", "Right", "Root")
+    assert (types["Both"].natural_key, types["Both"].key_type) == (("code",), "Root")
+    for name in ("Root", "Left", "Right"):
+        assert {"Both", "Low"} <= set(types[name].family)
+    assert as_document(types["Both"], LATTICE.decode)["extends"] == ["Left", "Right"]
+
+
+@pytest.mark.parametrize("mine", ["fields", "links"])
+@pytest.mark.parametrize("theirs", ["fields", "links"])
+def test_parents_of_one_type_share_no_member_name(world: World, mine: str, theirs: str) -> None:
+    def with_x(name: str, group: str) -> dict[str, Any]:
+        return thing(name, **{group: {"x": STRING if group == "fields" else {"relation": "r", "target": "A"}}})
+
+    world.define(with_x("A", theirs), with_x("B", mine))
+    assert list(refused_in(world, thing("C", extends=["A", "B"]))) == [(0, "extends")]
+    world.define(thing("B"), thing("C", extends=["A", "B"]))
+    assert list(refused_in(world, with_x("B", mine))) == [(0, mine, "x")]
+
+
+def test_parents_of_one_type_have_one_natural_key(world: World) -> None:
+    keyed = {"fields": {"code": {"type": "string", "required": True}}, "naturalKey": ["code"]}
+    other = {"fields": {"tag": {"type": "string", "required": True}}, "naturalKey": ["tag"]}
+    world.define(thing("A", **keyed), thing("B", **other))
+    assert list(refused_in(world, thing("C", extends=["A", "B"]))) == [(0, "extends")]
+    world.define(thing("D"), thing("C", extends=["A", "D"]))
+    assert list(refused_in(world, thing("D", **other))) == [(0, "naturalKey")]
+
+
+def test_where_labels_make_parents_clash_the_higher_has_the_name(world: World) -> None:
+    """A definer at the bottom cannot know of the field above; whoever sees both gets a schema that holds."""
+    world.define(thing("A"), thing("B"), thing("C", extends=["A", "B"]))
+    world.define(thing("A", fields={"x": {"type": "integer"}}), at="SECRET")
+    world.define(thing("B", fields={"x": STRING}))
+    low, high = world.seen().types, world.seen("SECRET").types
+    assert [low[name].fields["x"].kind for name in ("B", "C")] == [Kind.STRING, Kind.STRING]
+    assert "x" not in high["B"].fields
+    assert [high[name].fields["x"].kind for name in ("A", "C")] == [Kind.INTEGER, Kind.INTEGER]
+
+
+def test_an_iri_is_kept_for_types_and_members(world: World) -> None:
+    iri = "http://example.org/vocabulary#"
+    document = thing(
+        iri=iri + "Thing", fields={"a": STRING | {"iri": iri + "a"}},
+        links={"x": {"relation": "r", "target": "Thing", "iri": iri + "x", "properties": {"p": STRING | {"iri": iri}}}},
+    )  # fmt: skip
+    world.define(document)
+    assert as_document(world.seen().types["Thing"], LATTICE.decode) == document | {"label": "UNCLASSIFIED"}
+    assert list(refused(thing(iri="no iri", fields={"a": STRING | {"iri": 1}}))) == [("fields", "a", "iri"), ("iri",)]
+
+
 def test_the_natural_key_is_declared_once_in_a_line(world: World) -> None:
     key = {"fields": {"code": {"type": "string", "required": True}}, "naturalKey": ["code"]}
     other = {"fields": {"other": {"type": "string", "required": True}}, "naturalKey": ["other"]}
@@ -467,7 +535,7 @@ def test_what_leads_to_an_omitted_type_is_left_out_with_it(world: World) -> None
         thing("Pump", extends="Asset", links={"of": {"relation": "r", "target": "Asset"}}),
     )
     pump = world.seen("SECRET").types["Pump"]
-    assert (pump.ancestors, pump.parent, list(pump.fields), list(pump.links)) == ((), None, [], [])
+    assert (pump.ancestors, pump.parents, list(pump.fields), list(pump.links)) == ((), (), [], [])
 
 
 def test_members_that_clash_between_labels_leave_the_higher_its_names(world: World) -> None:

@@ -40,7 +40,7 @@ def _schemas(draw: st.DrawFn) -> dict[str, Any]:
     return {
         "base": draw(st.booleans()),
         "retired": draw(st.sampled_from([False, False, True])),
-        "extends": draw(st.sampled_from([None, None, *NAMES])),
+        "extends": draw(st.sampled_from([None, None, *NAMES, [*NAMES], [*reversed(NAMES)]])),
         "naturalKey": draw(st.sampled_from([[], [], ["name"]])),
         "fields": draw(_fields),
         "links": draw(_links),

@@ -241,7 +241,7 @@ def test_a_definition_is_what_was_defined(organization: Tenant) -> None:
     """`fieldSchema` is a document that `defineType` takes, and changes nothing."""
     ui = {"order": ["name"], "widgets": {"note": {"rows": 4, "hidden": False, "nothing": None}}}
     organization.define(*TYPES[:1], {**TYPES[1], "uiSchema": ui, "description": "What stands somewhere."}, TYPES[2])
-    query = "{ typeDefinitions { typeName label domain description extends naturalKey fieldSchema uiSchema } }"
+    query = "{ typeDefinitions { typeName label domain description extends parents naturalKey fieldSchema uiSchema } }"
     found = organization.data(query)["typeDefinitions"]
     assert [d["typeName"] for d in found] == ["Asset", "Plant", "Sensor"]
     asset = found[0]
