@@ -124,7 +124,8 @@ class Loader:
         documents = [record.body["define"] for record in by_name.values()]
         subject = self._operator.lowered(join(map(self._reach, documents)))
         known = (await self._types.catalogue(subject.session)).types
-        labelled = [_with_labels(document, known.get(name)) for name, document in zip(by_name, documents, strict=True)]
+        named = zip(by_name, documents, strict=True)
+        labelled = [explicitly_labelled(document, known.get(name)) for name, document in named]
         try:
             self.summary.types = await self._types.define(subject, self._organization.lattice, labelled)
         except Forbidden:
@@ -281,7 +282,7 @@ def _labelled_parts(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
             yield from (member for member in members.values() if isinstance(member, Mapping))
 
 
-def _with_labels(document: Mapping[str, Any], known: ObjectType | None) -> dict[str, Any]:
+def explicitly_labelled(document: Mapping[str, Any], known: ObjectType | None) -> dict[str, Any]:
     """The document with the labels that a file means by none: a type is UNCLASSIFIED, what is new in it has its label.
 
     What is there already keeps the label it has: none falls by being left out.

@@ -1,0 +1,105 @@
+"""A graph of triples, asked for what ontologies and data are made of; its answers do not depend on the file's order."""
+
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
+
+from pyoxigraph import BlankNode, Literal, NamedNode, Quad, Store
+
+from fabric.errors import BadInput
+from ontology.vocabulary import RDF, RDFS
+
+Node: TypeAlias = NamedNode | BlankNode
+Term: TypeAlias = NamedNode | BlankNode | Literal
+
+MAX_ITEMS = 100_000
+"""Of a list."""
+MAX_PROPERTIES = 100_000
+"""Statements about one node that are looked at together."""
+
+
+class Graph:
+    """What a store holds in its default graph."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def quads(self, s: Node | None = None, p: NamedNode | None = None, o: Term | None = None) -> Iterator[Quad]:
+        return self.store.quads_for_pattern(s, p, o, None)
+
+    def objects(self, subject: Node, *predicates: NamedNode) -> list[Term]:
+        """What the predicates say of the subject, each once."""
+        found = {q.object for p in predicates for q in self._few(self.quads(subject, p))}
+        return sorted((o for o in found if isinstance(o, NamedNode | BlankNode | Literal)), key=order)
+
+    def value(self, subject: Node, *predicates: NamedNode) -> Term | None:
+        return next(iter(self.objects(subject, *predicates)), None)
+
+    def nodes(self, subject: Node, *predicates: NamedNode) -> list[Node]:
+        return [o for o in self.objects(subject, *predicates) if not isinstance(o, Literal)]
+
+    def iris(self, subject: Node, *predicates: NamedNode) -> list[str]:
+        return [o.value for o in self.objects(subject, *predicates) if isinstance(o, NamedNode)]
+
+    def subjects(self, predicate: NamedNode, object: Term) -> Iterator[Node]:
+        for quad in self.quads(None, predicate, object):
+            if isinstance(quad.subject, NamedNode | BlankNode):
+                yield quad.subject
+
+    def subjects_with(self, predicate: NamedNode) -> Iterator[Node]:
+        """Once for each statement."""
+        for quad in self.quads(None, predicate):
+            if isinstance(quad.subject, NamedNode | BlankNode):
+                yield quad.subject
+
+    def about(self, subject: Node) -> dict[NamedNode, list[Term]]:
+        """All that is said of the subject, by predicate. BadInput for more than MAX_PROPERTIES statements."""
+        found: dict[NamedNode, list[Term]] = {}
+        for quad in self._few(self.quads(subject)):
+            if isinstance(quad.object, NamedNode | BlankNode | Literal):
+                found.setdefault(quad.predicate, []).append(quad.object)
+        return {p: sorted(found[p], key=order) for p in sorted(found, key=lambda p: p.value)}
+
+    def is_a(self, subject: Node, *classes: NamedNode) -> bool:
+        return any(True for each in classes for _ in self.quads(subject, RDF.type, each))
+
+    def items(self, head: Term) -> list[Term]:
+        """The members of a list. BadInput for one without an end."""
+        found: list[Term] = []
+        while head != RDF.nil:
+            if isinstance(head, Literal) or len(found) == MAX_ITEMS:
+                raise BadInput(f"a list is no list, has no end, or has more than {MAX_ITEMS:,} members")
+            first, rest = self.value(head, RDF.first), self.value(head, RDF.rest)
+            if first is None or rest is None:
+                raise BadInput("a list ends without rdf:nil")
+            found.append(first)
+            head = rest
+        return found
+
+    def text(self, subject: Node, *predicates: NamedNode) -> str | None:
+        """A literal of the first predicate that has any: in English, in no language, or in whichever there is."""
+        for predicate in predicates:
+            found = [o for o in self.objects(subject, predicate) if isinstance(o, Literal) and o.value.strip()]
+            if found:
+                return min(found, key=_preferred).value.strip()
+        return None
+
+    def label(self, subject: Node) -> str | None:
+        return self.text(subject, RDFS.label)
+
+    def _few(self, quads: Iterable[Quad]) -> Iterator[Quad]:
+        for number, quad in enumerate(quads):
+            if number == MAX_PROPERTIES:
+                raise BadInput(f"more than {MAX_PROPERTIES:,} statements about one node")
+            yield quad
+
+
+def _preferred(literal: Literal) -> tuple[int, str]:
+    language = (literal.language or "").lower()
+    return (0 if language.partition("-")[0] == "en" else 1 if not language else 2), language
+
+
+def order(term: Term) -> tuple[int, str, str]:
+    """Of any two terms the same one comes first, blank nodes apart, whose names mean nothing."""
+    if isinstance(term, Literal):
+        return 2, term.value, f"{term.language or ''} {term.datatype.value}"
+    return (0 if isinstance(term, NamedNode) else 1), term.value, ""

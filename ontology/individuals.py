@@ -1,0 +1,278 @@
+"""Individuals as objects and links: import records for what a graph says of members of classes that types stand for."""
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from pyoxigraph import BlankNode, Literal, NamedNode
+
+from fabric.catalogue import ObjectType
+from fabric.definitions import Field
+from fabric.errors import BadInput
+from fabric.kinds import JSONValue, KindError
+from fabric.records import Problem, Record
+from ontology.blank import Genids
+from ontology.graph import Graph, Node, Term
+from ontology.iris import IDS, Iris
+from ontology.terms import is_built_in
+from ontology.values import value_of
+from ontology.vocabulary import FABRIC, ITSELF, LABEL, LINK_VALUES, ORDER, RDF
+
+_UUIDS = "urn:uuid:"
+_NAMES_KEPT = 100_000
+"""Objects whose names as ends of links are kept."""
+
+
+class Individuals:
+    """Reads a graph by a catalogue in which all its classes have types. `label` is that of records that give none."""
+
+    def __init__(self, graph: Graph, iris: Iris, label: str | None = None) -> None:
+        self._graph, self._iris, self._label = graph, iris, label
+        self._genids = Genids(graph)
+        self._members: dict[str, dict[str, Field]] = {}
+        self.end = lru_cache(maxsize=_NAMES_KEPT)(self._end)
+
+    def objects(self) -> Iterator[Record | Problem]:
+        """Each individual once, with the values of its fields, and what of them cannot be taken."""
+        for node, object_type in self._individuals():
+            try:
+                yield from self._object(node, object_type)
+            except BadInput as error:
+                yield Problem(self.iri(node), error.message)
+
+    def links(self) -> Iterator[Record | Problem]:
+        """What leads from an individual to another, then what is said of links themselves."""
+        described = self._described()
+        for node, _ in self._individuals():
+            for predicate, terms in self._graph.about(node).items():
+                known = self._iris.links.get(predicate.value)
+                if known is None:
+                    continue
+                for target in self._targets(terms):
+                    if (node, predicate, target) not in described:
+                        yield from self._link(node, known, target)
+        for statement in self._graph.subjects(RDF.type, RDF.Statement):
+            yield from self._statement(statement)
+
+    def iri(self, node: Node) -> str:
+        """The node's IRI; one that is made of what is said of it, if it has none."""
+        return node.value if isinstance(node, NamedNode) else self._genids.iri(node)
+
+    def _individuals(self) -> Iterator[tuple[Node, ObjectType]]:
+        for quad in self._graph.quads(None, RDF.type):
+            if isinstance(quad.subject, NamedNode | BlankNode) and isinstance(quad.object, NamedNode):
+                object_type = self._type_of(quad.subject)
+                # One that is of several classes comes with the statement of the one that it becomes an object of.
+                if object_type is not None and self._class_of(quad.subject, object_type) == quad.object.value:
+                    yield quad.subject, object_type
+
+    def _types_of(self, node: Node) -> dict[str, ObjectType]:
+        """The types of the node's classes, by class, each that no other one descends from."""
+        found = {iri: self._iris.types[iri] for iri in self._graph.iris(node, RDF.type) if iri in self._iris.types}
+        names = {t.name for t in found.values()}
+        return {iri: t for iri, t in found.items() if names.isdisjoint(set(t.family) - {t.name})}
+
+    def _type_of(self, node: Node) -> ObjectType | None:
+        return next(iter(self._types_of(node).values()), None)
+
+    def _class_of(self, node: Node, object_type: ObjectType) -> str:
+        return next(iri for iri, t in self._types_of(node).items() if t is object_type)
+
+    def _object(self, node: Node, object_type: ObjectType) -> Iterator[Record | Problem]:
+        where = self.iri(node)
+        for other in list(self._types_of(node))[1:]:
+            yield Problem(where, f"is of the class {other} too; an object has one type, {object_type.name}")
+        about = self._graph.about(node)
+        members, faults = self._of(object_type), list[str]()
+        data = self._data(about, members, faults)
+        for iri in [p.value for p in about if p.value not in members and self._is_lost(p)]:
+            faults.append(f"{iri}: {object_type.name} has no such field or link")
+        named = self._named(where, object_type, data)
+        yield from (Problem(where, fault) for fault in faults)
+        body: dict[str, Any] = {"type": object_type.name, **named, "data": data}
+        yield Record(where, body | self._labelled(about.get(LABEL)))
+
+    def _is_lost(self, predicate: NamedNode) -> bool:
+        return predicate.value not in self._iris.links and not is_built_in(predicate.value)
+
+    def _of(self, object_type: ObjectType) -> dict[str, Field]:
+        found = self._members.get(object_type.name)
+        if found is None:
+            found = self._members[object_type.name] = self._iris.members(object_type)
+        return found
+
+    def _data(
+        self, about: Mapping[NamedNode, list[Term]], members: Mapping[str, Field], faults: list[str]
+    ) -> dict[str, JSONValue]:
+        """Values by field; those that a field cannot hold are faults."""
+        data: dict[str, JSONValue] = {}
+        for predicate, terms in about.items():
+            field = members.get(predicate.value)
+            if field is None or field.iri == ITSELF:
+                continue
+            values = self._values(field, predicate, terms, faults)
+            if field.many and values:
+                data[field.name] = values
+            elif len(values) == 1:
+                data[field.name] = values[0]
+            elif values:
+                faults.append(f"{predicate.value}: has {len(values)} values, and {field.name} holds one")
+        return data | self._ordered(about, members)
+
+    def _values(
+        self, field: Field, predicate: NamedNode, terms: list[Term], faults: list[str]
+    ) -> list[JSONValue]:
+        linked = predicate.value in self._iris.links
+        values: list[JSONValue] = []
+        for term in self._flat(terms):
+            if linked and not isinstance(term, Literal):
+                continue
+            try:
+                value = value_of(field, term)
+            except KindError as error:
+                faults.append(f"{predicate.value}: {error}")
+            else:
+                if value not in values:
+                    values.append(value)
+        return values
+
+    def _flat(self, terms: list[Term]) -> Iterator[Term]:
+        """The terms, and of a list its members."""
+        for term in terms:
+            if isinstance(term, BlankNode) and self._graph.value(term, RDF.first) is not None:
+                yield from self._graph.items(term)
+            else:
+                yield term
+
+    def _ordered(self, about: Mapping[NamedNode, list[Term]], members: Mapping[str, Field]) -> dict[str, JSONValue]:
+        """The lists that the fabric wrote beside their values, since these alone have no order."""
+        found: dict[str, JSONValue] = {}
+        lists = {f.name for f in members.values() if f.many}
+        for term in about.get(ORDER, ()):
+            try:
+                written = json.loads(term.value)
+            except (json.JSONDecodeError, RecursionError):
+                written = None
+            if not isinstance(written, dict) or not written.keys() <= lists:
+                raise BadInput("fabric:order is a JSON object of lists, by field")
+            found |= written
+        return found
+
+    def _targets(self, terms: list[Term]) -> Iterator[Node]:
+        return (term for term in self._flat(terms) if not isinstance(term, Literal))
+
+    def _link(self, source: Node, known: tuple[str, bool], target: Node) -> Iterator[Record | Problem]:
+        relation, outgoing = known
+        ends = (source, target) if outgoing else (target, source)
+        where = f"{self.iri(source)} {relation}"
+        try:
+            named = {side: self.end(end) for side, end in zip(("from", "to"), ends, strict=True)}
+        except BadInput as error:
+            yield Problem(where, error.message)
+        else:
+            yield Record(where, {"link": relation, **named} | self._labelled(None))
+
+    def _described(self) -> "_Described":
+        return _Described(self._graph)
+
+    def _statement(self, node: Node) -> Iterator[Record | Problem]:
+        """A link with what is said of it: a statement about a statement."""
+        about = self._graph.about(node)
+        subject, predicate, target = (
+            next(iter(about.get(part, ())), None) for part in (RDF.subject, RDF.predicate, RDF.object)
+        )
+        if not isinstance(subject, NamedNode | BlankNode) or not isinstance(predicate, NamedNode):
+            return
+        known = self._iris.links.get(predicate.value)
+        body = {name: term.value for name, p in LINK_VALUES.items() for term in about.get(p, ())[:1]}
+        relation, outgoing = (body.get("link"), True) if "link" in body else known or (None, True)
+        if relation is None or not isinstance(target, NamedNode | BlankNode):
+            if FABRIC.key in about or known is not None:
+                yield Problem(self.iri(subject), f"a statement with {predicate.value} is no link that can be told")
+            return
+        where, faults = f"{self.iri(subject)} {relation}", list[str]()
+        declared = self._iris.catalogue.relations.get(relation)
+        properties = self._data(about, self._iris.properties(declared), faults) if declared else {}
+        try:
+            ends = (subject, target) if outgoing else (target, subject)
+            sides = {side: self.end(end) for side, end in zip(("from", "to"), ends, strict=True)}
+            record = {**body, "link": relation, **sides, **self._weight(body)}
+        except (BadInput, KindError) as error:
+            yield Problem(where, str(error))
+            return
+        yield from (Problem(where, fault) for fault in faults)
+        record |= {"properties": properties} if properties else {}
+        yield Record(where, record | self._labelled(about.get(LABEL)))
+
+    def _weight(self, body: Mapping[str, str]) -> dict[str, float]:
+        if "weight" not in body:
+            return {}
+        try:
+            return {"weight": float(body["weight"])}
+        except ValueError:
+            raise BadInput("fabric:weight is a number") from None
+
+    def _labelled(self, given: list[Term] | None) -> dict[str, str]:
+        label = given[0].value if given else self._label
+        return {"label": label} if label is not None else {}
+
+    def _named(self, iri: str, object_type: ObjectType, data: dict[str, JSONValue]) -> dict[str, Any]:
+        """What a record names the object by; the values of a natural key are taken out of the data."""
+        if object_type.key_type == self._iris.itself:
+            return {"key": {object_type.natural_key[0]: iri}}
+        if object_type.natural_key:
+            key = {name: data.pop(name) for name in object_type.natural_key if name in data}
+            if len(key) < len(object_type.natural_key):
+                raise BadInput(f"lacks a value of its natural key, {', '.join(object_type.natural_key)}")
+            return {"key": key}
+        return {"id": id_of(iri)}
+
+    def _end(self, node: Node) -> dict[str, Any]:
+        """An object as a link's record names it. BadInput for what is none."""
+        iri, object_type = self.iri(node), self._type_of(node)
+        if object_type is None:
+            if iri.startswith(IDS):
+                return {"id": id_of(iri)}
+            if self._iris.itself is None:
+                raise BadInput(f"{iri}: is of no class that is a type")
+            return self._by_iri(self._iris.itself, iri)
+        if object_type.key_type == self._iris.itself:
+            return self._by_iri(object_type.name, iri)
+        named = self._named(iri, object_type, self._data(self._graph.about(node), self._of(object_type), []))
+        return {"type": object_type.name, **named} if "key" in named else named
+
+    def _by_iri(self, name: str, iri: str) -> dict[str, Any]:
+        return {"type": name, "key": {self._iris.catalogue.types[name].natural_key[0]: iri}}
+
+
+class _Described:
+    """Which triples have a statement that says of them what a link's record says."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._any = next(graph.subjects(RDF.type, RDF.Statement), None) is not None
+
+    def __contains__(self, triple: tuple[Node, NamedNode, Node]) -> bool:
+        if not self._any:
+            return False
+        subject, predicate, object = triple
+        return any(
+            self._graph.value(statement, RDF.predicate) == predicate
+            and self._graph.value(statement, RDF.object) == object
+            for statement in self._graph.subjects(RDF.subject, subject)
+        )
+
+
+def id_of(iri: str) -> str:
+    """The UUID in the IRI, or one that is made of it."""
+    text = iri.removeprefix(IDS).removeprefix(_UUIDS)
+    if text != iri:
+        try:
+            return str(UUID(text))
+        except ValueError:
+            pass
+    return str(uuid5(NAMESPACE_URL, iri))
+
+

@@ -1,0 +1,150 @@
+"""The IRIs of what a catalogue holds: those that definitions give, and for the rest some that are made of names.
+
+A given IRI counts only where it means one thing, and where every format can write it: RDF/XML makes element names of
+properties.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+from urllib.parse import quote
+
+from pyoxigraph import NamedNode
+
+from fabric.catalogue import Catalogue, ObjectType, Relation
+from fabric.definitions import Field
+from ontology.terms import ROOTS
+from ontology.vocabulary import BASE, ITSELF, ROOT
+
+IDS = BASE + "id:"
+_ELEMENT = re.compile(r"[A-Za-z_][A-Za-z0-9._-]*\Z")
+
+
+def node(iri: str) -> NamedNode | None:
+    """None for what is no IRI, whatever else it is."""
+    try:
+        return NamedNode(iri)
+    except ValueError:
+        return None
+
+
+def as_element(name: str) -> str:
+    """A name that XML can have as an element's, another one for each name."""
+    first, rest = name[:1], name[1:]
+    start = first if first.isascii() and first.isalpha() else "_" + _coded(first)
+    return start + "".join(c if c.isascii() and (c.isalnum() or c in "_-") else _coded(c) for c in rest)
+
+
+def _coded(character: str) -> str:
+    return "".join(f".{byte:02X}." for byte in character.encode())
+
+
+def names_property(iri: str | None) -> bool:
+    return iri is not None and _ELEMENT.search(iri) is not None and node(iri) is not None
+
+
+class Iris:
+    """From the names of one catalogue to IRIs, and back."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+
+    @cached_property
+    def classes(self) -> Mapping[str, str]:
+        """By type."""
+        given = Counter(t.iri for t in self.catalogue.types.values())
+        return {
+            t.name: t.iri if t.iri and given[t.iri] == 1 and node(t.iri) else f"{BASE}type#{t.name}"
+            for t in self.catalogue.types.values()
+        }
+
+    @cached_property
+    def types(self) -> Mapping[str, ObjectType]:
+        """By the IRI of the class. What everything is stands for the type that has that IRI."""
+        found = {iri: self.catalogue.types[name] for name, iri in self.classes.items()}
+        return dict.fromkeys(ROOTS, found[ROOT]) | found if ROOT in found else found
+
+    @cached_property
+    def fields(self) -> Mapping[tuple[str, str], str]:
+        """By (type, name) of each type's own fields."""
+        unclear: set[tuple[str, str]] = set()
+        for t in self.catalogue.types.values():
+            shared = Counter(f.iri for f in t.fields.values())
+            unclear |= {(self.owner(t, f.name), f.name) for f in t.fields.values() if shared[f.iri] > 1}
+        return {
+            (t.name, f.name): self._property(f.iri, (t.name, f.name) in unclear, f"type:{t.name}#{as_element(f.name)}")
+            for t in self.catalogue.types.values()
+            for f in t.own_fields.values()
+        }
+
+    @cached_property
+    def relations(self) -> Mapping[str, str]:
+        """By relation."""
+        given: dict[str, set[str | None]] = {name: set() for name in self.catalogue.relations}
+        for t in self.catalogue.types.values():
+            for link in t.own_links.values():
+                if link.outgoing:
+                    given[link.relation].add(link.iri)
+        only = {name: next(iter(iris)) for name, iris in given.items() if len(iris) == 1}
+        times = Counter(only.values())
+        return {
+            name: self._property(only.get(name), times[only.get(name)] > 1, f"relation#{as_element(name)}")
+            for name in given
+        }
+
+    @cached_property
+    def links(self) -> Mapping[str, tuple[str, bool]]:
+        """By the IRI of a property: the relation, and whether links lead from its subject."""
+        found = {
+            link.iri: (link.relation, False)
+            for t in self.catalogue.types.values()
+            for link in t.own_links.values()
+            if link.iri and not link.outgoing
+        }
+        return found | {iri: (name, True) for name, iri in self.relations.items()}
+
+    def members(self, object_type: ObjectType) -> dict[str, Field]:
+        """The type's fields, inherited ones too, by the IRIs of their properties."""
+        return {self.field(object_type, f): f for f in object_type.fields.values()}
+
+    def field(self, object_type: ObjectType, field: Field) -> str:
+        return self.fields[self.owner(object_type, field.name), field.name]
+
+    def properties(self, relation: Relation) -> dict[str, Field]:
+        """The fields of the relation's links, by the IRIs of their properties."""
+        shared = Counter(f.iri for f in relation.properties.values())
+        made = f"relation:{as_element(relation.name)}#"
+        return {
+            self._property(f.iri, shared[f.iri] > 1, made + as_element(f.name)): f for f in relation.properties.values()
+        }
+
+    def owner(self, object_type: ObjectType, field: str) -> str:
+        """Which of the type and its ancestors declares the field."""
+        lineage = (object_type.name, *object_type.ancestors)
+        return next(n for n in reversed(lineage) if field in self.catalogue.types[n].own_fields)
+
+    @cached_property
+    def itself(self) -> str | None:
+        """The type whose objects, and those of its descendants, have their own IRI as natural key."""
+        keyed = (t for t in self.catalogue.types.values() if t.key_type == t.name and self._is_itself(t))
+        return next((t.name for t in keyed), None)
+
+    def object(self, named: Mapping[str, Any]) -> NamedNode:
+        """The node of an object, as an import record names it: by its type and natural key, or by its id."""
+        if "key" not in named:
+            return NamedNode(IDS + named["id"])
+        key_type = self.catalogue.types[named["type"]].key_type
+        values = [str(value) for value in named["key"].values()]
+        if key_type == self.itself and not values[0].startswith(BASE) and (own := node(values[0])) is not None:
+            return own
+        return NamedNode(":".join([f"{BASE}object", key_type, *(quote(value, safe="") for value in values)]))
+
+    def _is_itself(self, t: ObjectType) -> bool:
+        return len(t.natural_key) == 1 and t.fields[t.natural_key[0]].iri == ITSELF
+
+    def _property(self, iri: str | None, unclear: bool, made: str) -> str:
+        return iri if iri is not None and not unclear and iri != ITSELF and names_property(iri) else BASE + made
+
+

@@ -1,0 +1,238 @@
+"""From an ontology to type definitions: which there will be, and what of the ontology has no counterpart in them."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fabric.catalogue import Catalogue
+from fabric.definitions import MAX_FIELDS, MAX_PARENTS
+from fabric.kinds import Kind
+from fabric.labels import Label
+from fabric.type_documents import as_document
+from ontology.hierarchy import Hierarchy
+from ontology.iris import Iris
+from ontology.naming import Names
+from ontology.terms import ROOTS, Ontology, PropertyTerm
+from ontology.vocabulary import ITSELF, RDFS_NS, ROOT, kind_of
+
+LINKS = "Links"
+"""What is added to the name of a link whose property has values too."""
+
+RESOURCE: Mapping[str, Any] = {
+    "description": "Whatever has an IRI.",
+    "iri": ROOT,
+    "fields": {
+        "iri": {"type": "uri", "required": True, "iri": ITSELF},
+        "labels": {"type": "text", "list": True, "searchable": True, "iri": RDFS_NS + "label"},
+        "comments": {"type": "text", "list": True, "iri": RDFS_NS + "comment"},
+        "seeAlso": {"type": "text", "list": True, "iri": RDFS_NS + "seeAlso"},
+    },
+    "naturalKey": ["iri"],
+}
+
+
+@dataclass(slots=True)
+class _Member:
+    """One field or link, and the classes that declare it."""
+
+    group: str
+    name: str
+    owners: list[str]
+    document: dict[str, Any] = field(default_factory=dict)
+
+
+class Planner:
+    """`plan` gives the definitions; what they leave out is told to the ontology's notices.
+
+    Types that there are already for a class stay as they are, and get members that they do not have.
+    """
+
+    def __init__(
+        self, ontology: Ontology, catalogue: Catalogue, decode: Callable[[int], Label], prefixes: Mapping[str, str],
+        *, single: bool = False,
+    ) -> None:  # fmt: skip
+        """`decode` makes labels of codes. With `single` a field is no list where the ontology says nothing of it."""
+        self._ontology, self._catalogue, self._decode, self._single = ontology, catalogue, decode, single
+        self._there = {iri: t.name for iri, t in Iris(catalogue).types.items() if t.iri == iri}
+        self._hierarchy = Hierarchy(ontology, self._there, catalogue)
+        self._names = Names(prefixes, [*ontology.classes, *ontology.properties])
+        members = (name for t in catalogue.types.values() for name in (*t.fields, *t.links))
+        resource = () if ROOT in self._there else RESOURCE["fields"]
+        self._names.reserve(catalogue.names, [*members, *resource])
+        self._types: dict[str, str] = dict(self._there)
+        self._declared = _declared(catalogue)
+        self._links = Iris(catalogue).links
+        self._link_names: dict[str, str] = {}
+
+    def plan(self) -> list[tuple[str, dict[str, Any]]]:
+        """Each definition with the IRI of its class, in the order of their names."""
+        if not self._ontology.classes and not self._ontology.properties:
+            return []
+        self._name_types()
+        documents = {iri: self._document(iri) for iri in {ROOT, *self._ontology.classes}}
+        ordered = self._names.in_order(self._ontology.properties)
+        for iri in sorted(ordered, key=lambda iri: self._ontology.properties[iri].inverse is not None):
+            for member in self._members(self._ontology.properties[iri]):
+                for owner in member.owners:
+                    self._add(documents, owner, member, iri)
+        return sorted(documents.items(), key=lambda planned: str(planned[1]["typeName"]))
+
+    def _name_types(self) -> None:
+        for iri in self._names.in_order({ROOT, *self._ontology.classes}):
+            if iri not in self._types:
+                name = self._types[iri] = self._names.type(iri)
+                if not self._names.is_plain(iri, name):
+                    self._ontology.notice(iri, f"becomes the type {name}, since its own name is taken or is none")
+
+    def _document(self, iri: str) -> dict[str, Any]:
+        if iri in self._there:
+            document = as_document(self._catalogue.types[self._there[iri]], self._decode)
+            self._compare_parents(iri)
+            return document | {"fields": dict(document.get("fields", {})), "links": dict(document.get("links", {}))}
+        if iri == ROOT:
+            return {"typeName": self._types[iri], **RESOURCE, "fields": dict(RESOURCE["fields"]), "links": {}}
+        term = self._ontology.classes[iri]
+        parents = list(dict.fromkeys(self._types[p] for p in term.parents or [ROOT]))
+        for parent in term.parents[MAX_PARENTS:]:
+            self._ontology.notice(iri, f"descends from {parent} besides {MAX_PARENTS} others; this is left out")
+        document = {"typeName": self._types[iri], "description": term.description, "iri": iri}
+        document["extends"] = parents[:MAX_PARENTS] if len(parents) > 1 else parents[0]
+        return {name: value for name, value in document.items() if value} | {"fields": {}, "links": {}}
+
+    def _compare_parents(self, iri: str) -> None:
+        term = self._ontology.classes.get(iri)
+        for parent in term.parents if term else ():
+            if parent not in self._hierarchy.lineage(iri):
+                self._ontology.notice(iri, f"descends from {parent}, but a type keeps its parents; this is left out")
+
+    def _members(self, term: PropertyTerm) -> list[_Member]:
+        """The field and the link that a property becomes, or the one of them."""
+        found = []
+        if term.inverse is not None:
+            canonical = self._ontology.properties[term.inverse]
+            domains, classes = term.domains or canonical.classes, term.classes
+            if classes <= ROOTS:
+                classes = canonical.domains or classes
+        else:
+            domains, classes = term.domains, term.classes
+        owners = self._hierarchy.owners(domains)
+        self._tell_of_owners(term, domains, owners)
+        if term.datatypes:
+            found.append(self._field(term, owners))
+        if classes:
+            found.append(self._link(term, owners, classes))
+        for owner in sorted(term.required_in):
+            if not term.datatypes or owner not in owners:
+                self._ontology.notice(owner, f"requires {term.iri}; this is left out, since it is no field of its own")
+        return found
+
+    def _tell_of_owners(self, term: PropertyTerm, domains: Iterable[str], owners: list[str]) -> None:
+        named = {ROOT if d in ROOTS else d for d in domains} & self._hierarchy.parents.keys()
+        for owner in owners:
+            lower = sorted(d for d in named if d != owner and owner in self._hierarchy.lineage(d))
+            if owner not in named and lower:
+                told = ", ".join(lower[:5]) + (", …" if len(lower) > 5 else "")
+                self._ontology.notice(
+                    term.iri, f"is of {told}, from which others descend together; {self._types[owner]} has it for all"
+                )
+
+    def _field(self, term: PropertyTerm, owners: list[str]) -> _Member:
+        member = _Member("fields", self._name(term, owners, "fields"), owners)
+        kind = kind_of(frozenset(term.datatypes))
+        if len(term.datatypes) > 1 and kind in (Kind.TEXT, Kind.STRING):
+            self._ontology.notice(term.iri, f"has values of several datatypes; {member.name} is text")
+        member.document = {"type": str(kind), "description": term.description, "iri": term.iri}
+        return member
+
+    def _link(self, term: PropertyTerm, owners: list[str], classes: set[str]) -> _Member:
+        member = _Member("links", self._name(term, owners, "links"), owners)
+        target = ROOT if classes & ROOTS else self._hierarchy.common(classes)
+        if target not in classes | ROOTS:
+            leads = ", ".join(sorted(classes)[:5]) + (", …" if len(classes) > 5 else "")
+            self._ontology.notice(term.iri, f"leads to {leads}; {member.name} leads to {self._types[target]}")
+        if term.inverse_functional and not any(p.inverse == term.iri for p in self._ontology.properties.values()):
+            self._ontology.notice(term.iri, "is inverse functional, and has no inverse to say so; this is left out")
+        canonical = term.inverse or term.iri
+        member.document = {
+            "relation": self._relation(canonical),
+            "target": self._types[target],
+            "direction": "in" if term.inverse else "out",
+            "description": term.description,
+            "iri": term.iri,
+        }
+        return member
+
+    def _relation(self, iri: str) -> str:
+        """The name that its link field has, if no other relation has it; the IRI otherwise."""
+        known = self._links.get(iri)
+        if known is not None:
+            return known[0]
+        name = self._link_names.get(iri, iri)
+        return name if name not in self._catalogue.relations else iri
+
+    def _name(self, term: PropertyTerm, owners: list[str], group: str) -> str:
+        known = self._declared.get((group, term.iri))
+        if known is not None:
+            return known
+        types = [self._types[o] for o in owners]
+        name = self._names.member(term.iri, types, LINKS if group == "links" else "")
+        if group == "links":
+            self._link_names[term.iri] = name
+        if not self._names.is_plain(term.iri, name):
+            self._ontology.notice(term.iri, f"becomes {name}, since its own name is taken or is none")
+        return name
+
+    def _add(self, documents: dict[str, dict[str, Any]], owner: str, member: _Member, iri: str) -> None:
+        """Adds a member to a type, unless the type has it already."""
+        if owner not in documents:
+            documents[owner] = self._document(owner)
+        document = documents[owner]
+        group = document[member.group]
+        if member.name in group or self._is_inherited(owner, member):
+            return
+        if len(group) == MAX_FIELDS:
+            self._ontology.notice(iri, f"is the type {document['typeName']}'s {MAX_FIELDS + 1}th; it is left out")
+            return
+        term = self._ontology.properties[iri]
+        said = {name: value for name, value in member.document.items() if value}
+        if member.group == "fields":
+            said |= self._of_field(term, owner)
+        elif term.functional or owner in term.single_in:
+            said["cardinality"] = "one"
+        group[member.name] = said
+        for told in sorted((term.single_in | term.values_in.keys()) - {owner, *member.owners}):
+            self._ontology.notice(told, f"restricts {iri}, which {document['typeName']} declares; this is left out")
+
+    def _of_field(self, term: PropertyTerm, owner: str) -> dict[str, Any]:
+        said: dict[str, Any] = {}
+        if not (term.functional or owner in term.single_in or self._single):
+            said["list"] = True
+        if owner in term.required_in:
+            said["required"] = True
+        if owner in term.values_in:
+            said |= {"type": str(Kind.ENUM), "values": list(term.values_in[owner])}
+        return said
+
+    def _is_inherited(self, owner: str, member: _Member) -> bool:
+        """Whether the member is there for the owner, or was declared by something that would clash with it."""
+        there = {
+            iri
+            for iri, name in self._there.items()
+            for t in (self._catalogue.types[name],)
+            if member.name in (t.own_fields if member.group == "fields" else t.own_links)
+        }
+        covered = there & self._hierarchy.lineage(owner)
+        clashing = {iri for iri in there - covered if self._hierarchy.clash(iri, owner)}
+        for iri in sorted(clashing):
+            self._ontology.notice(owner, f"does not get {member.name}, which {iri} has already")
+        return bool(covered or clashing)
+
+
+def _declared(catalogue: Catalogue) -> dict[tuple[str, str], str]:
+    """Names that properties have already, by group and IRI."""
+    found: dict[tuple[str, str], str] = {}
+    for t in catalogue.types.values():
+        found |= {("fields", f.iri): f.name for f in t.own_fields.values() if f.iri}
+        found |= {("links", k.iri): k.name for k in t.own_links.values() if k.iri}
+    return found
+

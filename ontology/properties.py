@@ -1,0 +1,144 @@
+"""The properties of an ontology, declared or used: what they lead from and to, and how many values they have."""
+
+from collections.abc import Set
+
+from pyoxigraph import BlankNode, Literal, NamedNode
+
+from fabric.errors import BadInput
+from ontology.classes import describe, members
+from ontology.graph import Graph, Node
+from ontology.terms import ROOTS, Ontology, PropertyTerm, is_built_in
+from ontology.vocabulary import KINDS, OWL, OWL_NS, RDF, RDFS, SCHEMA_ORG, XSD_NS
+
+MAX_PROPERTIES = 50_000
+_COUNTS = (
+    OWL.maxCardinality, OWL.cardinality, OWL.maxQualifiedCardinality, OWL.qualifiedCardinality,
+)  # fmt: skip
+
+PROPERTY_CLASSES = (
+    RDF.Property, OWL.DatatypeProperty, OWL.ObjectProperty, OWL.FunctionalProperty, OWL.InverseFunctionalProperty,
+    OWL.SymmetricProperty, OWL.TransitiveProperty, OWL.AsymmetricProperty, OWL.ReflexiveProperty,
+    OWL.IrreflexiveProperty,
+)  # fmt: skip
+_NOT_INFERRED = {
+    OWL.SymmetricProperty: "is symmetric",
+    OWL.TransitiveProperty: "is transitive",
+    OWL.AsymmetricProperty: "is asymmetric",
+    OWL.ReflexiveProperty: "is reflexive",
+    OWL.IrreflexiveProperty: "is irreflexive",
+}
+_DOMAINS = (RDFS.domain, *(NamedNode(s + "domainIncludes") for s in SCHEMA_ORG))
+_RANGES = (RDFS.range, *(NamedNode(s + "rangeIncludes") for s in SCHEMA_ORG))
+_INVERSES = (OWL.inverseOf, *(NamedNode(s + "inverseOf") for s in SCHEMA_ORG))
+
+
+def read_properties(graph: Graph, ontology: Ontology, datatypes: dict[str, str], defined: Set[str]) -> None:
+    """Adds the properties that are declared, but for those whose domains all have definitions of their own."""
+    declared = {n.value for c in PROPERTY_CLASSES for n in graph.subjects(RDF.type, c) if isinstance(n, NamedNode)}
+    for iri in sorted(declared):
+        if is_built_in(iri):
+            continue
+        node = NamedNode(iri)
+        domains = set(members(graph, graph.objects(node, *_DOMAINS)))
+        if domains and domains <= defined:
+            continue
+        ontology.properties[iri] = _read(graph, ontology, node, domains, datatypes)
+        if len(ontology.properties) > MAX_PROPERTIES:
+            raise BadInput(f"more than {MAX_PROPERTIES:,} properties")
+    _pair_inverses(graph, ontology)
+    _read_restrictions(graph, ontology)
+
+
+def _read(
+    graph: Graph, ontology: Ontology, node: NamedNode, domains: set[str], datatypes: dict[str, str]
+) -> PropertyTerm:
+    term = PropertyTerm(node.value, describe(graph, node))
+    if len(graph.objects(node, RDFS.domain)) > 1:
+        ontology.notice(node.value, "has several domains; any of them is taken for one, in place of all")
+    if domains.isdisjoint(ROOTS):
+        term.domains = {d for d in domains if d in ontology.classes}
+        for other in sorted(domains - term.domains):
+            ontology.notice(node.value, f"has the domain {other}, which no type stands for; this is left out")
+    sort_ranges(term, set(members(graph, graph.objects(node, *_RANGES))), ontology, datatypes)
+    if not term.datatypes and not term.classes:
+        _guess_range(graph, ontology, term, node)
+    term.functional = graph.is_a(node, OWL.FunctionalProperty)
+    term.inverse_functional = graph.is_a(node, OWL.InverseFunctionalProperty)
+    for kind, words in _NOT_INFERRED.items():
+        if graph.is_a(node, kind):
+            ontology.notice(node.value, f"{words}; what follows from that is not inferred")
+    return term
+
+
+def sort_ranges(term: PropertyTerm, ranges: set[str], ontology: Ontology, datatypes: dict[str, str]) -> None:
+    """Puts each range among the term's datatypes or classes."""
+    for iri in ranges:
+        if iri in datatypes or iri in KINDS or iri.startswith(XSD_NS):
+            term.datatypes.add(datatypes.get(iri, iri))
+        elif iri in ontology.classes:
+            term.classes.add(iri)
+        elif iri in ROOTS:
+            term.classes |= ROOTS
+        else:
+            ontology.notice(term.iri, f"has the range {iri}, which no type stands for; this is left out")
+
+
+def _guess_range(graph: Graph, ontology: Ontology, term: PropertyTerm, node: NamedNode) -> None:
+    """By what kind of property it is, or else by the values it has."""
+    if graph.is_a(node, OWL.ObjectProperty):
+        term.classes |= ROOTS
+    elif graph.is_a(node, OWL.DatatypeProperty):
+        term.datatypes.add(str(RDFS.Literal.value))
+    else:
+        for quad in graph.quads(None, node):
+            if isinstance(quad.object, Literal):
+                term.datatypes.add(quad.object.datatype.value)
+            else:
+                term.classes |= ROOTS
+        if not term.datatypes and not term.classes:
+            term.datatypes.add(str(RDFS.Literal.value))
+            ontology.notice(term.iri, "has no range and no values; it is taken for text")
+
+
+def _pair_inverses(graph: Graph, ontology: Ontology) -> None:
+    """Of two inverse properties one is the relation, and the other its links seen from their other end."""
+    paired: set[str] = set()
+    for iri, term in sorted(ontology.properties.items()):
+        others = graph.iris(NamedNode(iri), *_INVERSES)
+        others += [n.value for p in _INVERSES for n in graph.subjects(p, NamedNode(iri)) if isinstance(n, NamedNode)]
+        for other in sorted(set(others)):
+            inverse = ontology.properties.get(other)
+            if other == iri:
+                ontology.notice(iri, "is its own inverse; links lead both ways only where both are given")
+            elif inverse is None:
+                ontology.notice(iri, f"is the inverse of {other}, which is no property here; this is left out")
+            elif not paired & {iri, other} and term.classes and inverse.classes:
+                inverse.inverse = iri
+                paired |= {iri, other}
+                term.inverse_functional |= inverse.functional
+                inverse.functional |= term.inverse_functional
+            elif inverse.inverse != iri and term.inverse != other:
+                ontology.notice(iri, f"is the inverse of {other} besides another; this is left out")
+
+
+def _read_restrictions(graph: Graph, ontology: Ontology) -> None:
+    """Restrictions to at most one value; others are told of."""
+    for quad in graph.quads(None, RDFS.subClassOf):
+        node = quad.object
+        if isinstance(node, BlankNode) and isinstance(quad.subject, NamedNode) and graph.is_a(node, OWL.Restriction):
+            _read_restriction(graph, ontology, quad.subject.value, node)
+
+
+def _read_restriction(graph: Graph, ontology: Ontology, iri: str, node: Node) -> None:
+    on = next(iter(graph.iris(node, OWL.onProperty)), "an anonymous property")
+    for predicate, values in graph.about(node).items():
+        if predicate in (RDF.type, OWL.onProperty, OWL.onClass, OWL.onDataRange):
+            continue
+        term = ontology.properties.get(on)
+        qualified = predicate in (OWL.maxQualifiedCardinality, OWL.qualifiedCardinality)
+        whole = not qualified or set(graph.iris(node, OWL.onClass)) >= (term.classes if term else set())
+        if term and predicate in _COUNTS and whole and any(isinstance(v, Literal) and v.value == "1" for v in values):
+            term.single_in.add(iri)
+        else:
+            name = predicate.value.removeprefix(OWL_NS)
+            ontology.notice(iri, f"restricts {on} by {name}; this is left out")

@@ -1,0 +1,185 @@
+"""RDF files, plain or gzip, read into a graph in a folder of its own: memory does not grow with them.
+
+Nothing is ever fetched: a JSON-LD file that leaves its context to another address is refused, and what `owl:imports`
+names has to be given as a file.
+"""
+
+import gzip
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO, cast
+
+from pyoxigraph import DefaultGraph, NamedNode, Quad, RdfFormat, Store, Triple, parse
+
+from fabric.errors import BadInput
+from ontology.graph import Graph
+from ontology.guards import Source, Watched, check_json, check_xml
+
+MAX_BYTES = 8 * 2**30
+"""Of one file, decompressed."""
+MAX_BUFFERED = 128 * 2**20
+"""Of JSON-LD, which has to be in memory as a whole: its context may come last."""
+MAX_GRAPHS = 1_000
+"""Names of graphs that are told of."""
+
+FORMATS = {
+    "turtle": RdfFormat.TURTLE,
+    "trig": RdfFormat.TRIG,
+    "ntriples": RdfFormat.N_TRIPLES,
+    "nquads": RdfFormat.N_QUADS,
+    "rdfxml": RdfFormat.RDF_XML,
+    "jsonld": RdfFormat.JSON_LD,
+}
+_ENDINGS = {
+    "ttl": "turtle",
+    "turtle": "turtle",
+    "trig": "trig",
+    "nt": "ntriples",
+    "nq": "nquads",
+    "rdf": "rdfxml",
+    "owl": "rdfxml",
+    "xml": "rdfxml",
+    "jsonld": "jsonld",
+    "json": "jsonld",
+}
+_GZIP = b"\x1f\x8b"
+
+Progress = Callable[[int, int], None]
+"""Called with how many bytes of all files have been read, and how many there are."""
+
+
+@dataclass(slots=True)
+class Read:
+    """What files held. `prefixes` are those they declare, by namespace."""
+
+    graph: Graph
+    prefixes: dict[str, str] = field(default_factory=dict)
+    names: set[str] = field(default_factory=set)
+    """Of graphs other than the default one, the first MAX_GRAPHS."""
+
+
+@contextmanager
+def reading(
+    paths: Sequence[Path],
+    format: str | None = None,
+    *,
+    base: str | None = None,
+    progress: Progress | None = None,
+    max_bytes: int = MAX_BYTES,
+) -> Iterator[Read]:
+    """The graph of all files together, until the context ends.
+
+    `format` is one of FORMATS, by default what the name's ending tells; `base` is what relative IRIs start from.
+    BadInput for a file that cannot be parsed, is damaged, or is larger or deeper than it may be; OSError for one that
+    cannot be read.
+    """
+    formats = [_format_of(path, format) for path in paths]
+    with TemporaryDirectory(prefix="semantic-fabric-rdf-") as folder:
+        store = Store(folder)
+        read = Read(Graph(store))
+        total = sum(path.stat().st_size for path in paths)
+        done = 0
+        for path, each in zip(paths, formats, strict=True):
+            _File(path, each, base, max_bytes, partial(_advance, progress, done, total)).into(read)
+            done += path.stat().st_size
+        yield read
+
+
+def _advance(progress: Progress | None, before: int, total: int, done: int) -> None:
+    if progress is not None:
+        progress(before + done, total)
+
+
+def _format_of(path: Path, given: str | None) -> RdfFormat:
+    if not path.is_file():
+        raise BadInput(f"{path.name}: is not a regular file; it may be read more than once")
+    endings = [ending[1:].lower() for ending in path.suffixes]
+    named = given or next((_ENDINGS[e] for e in reversed(endings) if e in _ENDINGS), None)
+    if named not in FORMATS:
+        raise BadInput(f"{path.name}: its name does not tell the format, one of {', '.join(FORMATS)}")
+    return FORMATS[named]
+
+
+class _File:
+    def __init__(
+        self, path: Path, format: RdfFormat, base: str | None, max_bytes: int, progress: Callable[[int], None]
+    ) -> None:
+        self._path, self._format, self._base = path, format, base
+        self._max_bytes, self._progress = max_bytes, progress
+
+    def into(self, read: Read) -> None:
+        try:
+            self._into(read)
+        except (EOFError, zlib.error, gzip.BadGzipFile):
+            raise BadInput(f"{self._path.name}: the gzip file is truncated or damaged") from None
+        except UnicodeDecodeError:
+            raise BadInput(f"{self._path.name}: is not UTF-8") from None
+        except (SyntaxError, ValueError) as error:
+            raise BadInput(f"{self._path.name}: {self._told(error)}") from None
+        except BadInput as error:
+            raise BadInput(f"{self._path.name}: {error.message}") from None
+
+    def _told(self, error: Exception) -> str:
+        text = str(error)
+        if "LoadDocumentCallback" in text:
+            return "its context is at another address, which is not fetched; put the context into the file"
+        return f"cannot be read as {self._format.name}: {text[:500]}"
+
+    def _into(self, read: Read) -> None:
+        if self._format == RdfFormat.RDF_XML:
+            with self._opened() as source:
+                check_xml(source, self._max_bytes)
+        with self._opened() as source:
+            if self._format == RdfFormat.JSON_LD:
+                text = source.read(MAX_BUFFERED + 1)
+                if len(text) > MAX_BUFFERED:
+                    raise BadInput(f"JSON-LD of more than {MAX_BUFFERED:,} bytes; convert it to N-Quads")
+                check_json(text)
+                source = BytesIO(text)
+            watched = Watched(source)
+            parser = parse(cast("IO[bytes]", watched), self._format, base_iri=self._base, rename_blank_nodes=True)
+            read.graph.store.bulk_extend(self._quads(parser, watched, read.names))
+            for prefix, namespace in parser.prefixes.items():
+                read.prefixes.setdefault(namespace, prefix)
+
+    def _quads(self, parser: Iterator[Quad], watched: Watched, names: set[str]) -> Iterator[Quad]:
+        for quad in parser:
+            watched.statement()
+            if isinstance(quad.object, Triple) or isinstance(quad.subject, Triple):
+                raise BadInput("has triple terms (RDF 1.2), which are not read; use rdf:Statement")
+            if not isinstance(quad.graph_name, DefaultGraph):
+                if isinstance(quad.graph_name, NamedNode) and len(names) < MAX_GRAPHS:
+                    names.add(quad.graph_name.value)
+                quad = Quad(quad.subject, quad.predicate, quad.object)
+            yield quad
+
+    @contextmanager
+    def _opened(self) -> Iterator[Source]:
+        with self._path.open("rb") as file:
+            packed = file.read(len(_GZIP)) == _GZIP
+            file.seek(0)
+            yield _Counted(gzip.GzipFile(fileobj=file) if packed else file, file, self._max_bytes, self._progress)
+
+
+class _Counted:
+    """A file's bytes, as far as there may be."""
+
+    def __init__(
+        self, source: "IO[bytes] | gzip.GzipFile", file: IO[bytes], most: int, progress: Callable[[int], None]
+    ) -> None:
+        self._source, self._file, self._most, self._progress = source, file, most, progress
+        self._count = 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        chunk = self._source.read(size)
+        self._count += len(chunk)
+        if self._count > self._most:
+            raise BadInput(f"has more than {self._most:,} bytes")
+        self._progress(self._file.tell())
+        return chunk

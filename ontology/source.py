@@ -1,0 +1,78 @@
+"""RDF files as import records: the definitions that an ontology becomes, then objects and links (see docs/rdf.md)."""
+
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from typing import Any
+
+from pyoxigraph import NamedNode, RdfFormat
+
+from fabric.catalogue import Catalogue
+from fabric.definitions import read_document
+from fabric.labels import Label, Lattice
+from fabric.loader import explicitly_labelled
+from fabric.projection import Definer, plan
+from fabric.records import Problem, Record
+from ontology.individuals import Individuals
+from ontology.iris import Iris
+from ontology.plan import Planner
+from ontology.reading import Read
+from ontology.survey import definitions, survey
+from ontology.terms import Notice
+from ontology.vocabulary import RDF, SKOS_NS
+
+_SKOS = files("ontology").joinpath("skos.ttl")
+_SKOS_CLASSES = ("Concept", "ConceptScheme", "Collection", "OrderedCollection")
+
+
+class RdfSource:
+    """What was read, as records for an organization whose definitions are `before`.
+
+    `label` is that of objects and links that give none. With `single` fields are no lists where the ontology says
+    nothing of how many values they have. BadInput or Several for definitions that would be refused.
+    """
+
+    def __init__(
+        self, read: Read, before: Catalogue, lattice: Lattice, *, label: Label | None = None, single: bool = False
+    ) -> None:
+        self._read, self._lattice, self._label = read, lattice, label
+        _add_skos(read)
+        own = definitions(read.graph)
+        known = self._defined(before, [document for _, document in own])
+        ontology = survey(read, Iris(known))
+        planned = Planner(ontology, known, lattice.decode, read.prefixes, single=single).plan()
+        self.notices: Sequence[Notice] = sorted(set(ontology.notices))
+        self._definitions = [*own, *((iri, _without_empty(document)) for iri, document in planned)]
+        self.catalogue = self._defined(known, [document for _, document in planned])
+        """The definitions that there will be."""
+
+    def definitions(self) -> list[Record]:
+        return [Record(iri, {"define": document}) for iri, document in self._definitions]
+
+    def objects(self) -> Iterator[Record | Problem]:
+        return self._individuals().objects()
+
+    def links(self) -> Iterator[Record | Problem]:
+        return self._individuals().links()
+
+    def _individuals(self) -> Individuals:
+        label = str(self._label) if self._label is not None else None
+        return Individuals(self._read.graph, Iris(self.catalogue), label)
+
+    def _defined(self, before: Catalogue, documents: Sequence[dict[str, Any]]) -> Catalogue:
+        top = (1 << 62) - 1
+        labelled = [explicitly_labelled(d, before.types.get(str(d.get("typeName")))) for d in documents]
+        return plan(before, [read_document(d) for d in labelled], Definer(top, self._lattice))
+
+
+def _without_empty(document: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in document.items() if value not in ({}, None)}
+
+
+def _add_skos(read: Read) -> None:
+    """What SKOS says of its own terms, where they are used: its files are rarely beside those that use it."""
+    used = any(
+        True for name in _SKOS_CLASSES for _ in read.graph.subjects(RDF.type, NamedNode(SKOS_NS + name))
+    )
+    if used:
+        read.graph.store.load(_SKOS.read_bytes(), RdfFormat.TURTLE)
+        read.prefixes.setdefault(SKOS_NS, "skos")

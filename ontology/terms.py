@@ -1,0 +1,59 @@
+"""What an ontology says of classes and properties, as far as definitions are made of it."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from ontology.vocabulary import BASE, OWL_NS, RDF_NS, RDFS_NS, SHACL_NS, XSD_NS
+
+BUILT_IN = (RDF_NS, RDFS_NS, OWL_NS, XSD_NS, SHACL_NS, BASE)
+ROOTS = frozenset({RDFS_NS + "Resource", OWL_NS + "Thing"})
+"""What everything is a member of."""
+
+
+class Notice(NamedTuple):
+    """What of the ontology has no counterpart, or became something else than it says."""
+
+    iri: str
+    message: str
+
+
+@dataclass(slots=True)
+class ClassTerm:
+    iri: str
+    description: str | None = None
+    parents: list[str] = field(default_factory=list)
+    """Without those that everything has; cycles are broken."""
+
+
+@dataclass(slots=True)
+class PropertyTerm:
+    """`…_in` are the classes of which it is said; the empty set of domains means all."""
+
+    iri: str
+    description: str | None = None
+    domains: set[str] = field(default_factory=set)
+    datatypes: set[str] = field(default_factory=set)
+    classes: set[str] = field(default_factory=set)
+    functional: bool = False
+    single_in: set[str] = field(default_factory=set)
+    required_in: set[str] = field(default_factory=set)
+    values_in: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    inverse: str | None = None
+    """The property that says the same from the other end, if that is the one declared by this."""
+    inverse_functional: bool = False
+
+
+@dataclass(slots=True)
+class Ontology:
+    classes: dict[str, ClassTerm] = field(default_factory=dict)
+    properties: dict[str, PropertyTerm] = field(default_factory=dict)
+    definitions: list[tuple[str, dict[str, object]]] = field(default_factory=list)
+    """Those that the fabric wrote itself, with the IRIs of their classes."""
+    notices: list[Notice] = field(default_factory=list)
+
+    def notice(self, iri: str, message: str) -> None:
+        self.notices.append(Notice(iri, message))
+
+
+def is_built_in(iri: str) -> bool:
+    return iri.startswith(BUILT_IN)

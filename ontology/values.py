@@ -1,0 +1,66 @@
+"""Values of fields as literals, and back."""
+
+import json
+import re
+
+import orjson
+from pyoxigraph import Literal, NamedNode
+
+from fabric.definitions import Field
+from fabric.kinds import JSONValue, Kind, KindError, canonical
+from ontology.graph import Term
+from ontology.vocabulary import DATATYPES, ESCAPED
+
+_INTEGER = re.compile(r"[+-]?[0-9]{1,4000}")
+_FLOAT = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+
+
+def literal(kind: Kind, value: JSONValue) -> Literal:
+    """A canonical value as text of its datatype."""
+    return Literal(lexical(kind, value), datatype=DATATYPES[kind])
+
+
+def lexical(kind: Kind, value: JSONValue) -> str:
+    if kind is Kind.JSON:
+        return orjson.dumps(value).decode()
+    if kind is Kind.BOOLEAN:
+        return "true" if value else "false"
+    return repr(value) if kind is Kind.FLOAT else str(value)
+
+
+def value_of(field: Field, term: Term) -> JSONValue:
+    """What the term says, in the canonical form of the field's kind. KindError for what has none."""
+    text = term.value
+    if isinstance(term, Literal) and term.datatype == ESCAPED:
+        text = _unescaped(text)
+    elif isinstance(term, NamedNode) and field.kind not in (Kind.URI, Kind.STRING, Kind.TEXT):
+        raise KindError("expected a literal, got an IRI")
+    return canonical(field.kind, _decoded(field.kind, text), values=field.values)
+
+
+def _unescaped(text: str) -> str:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        value = None
+    if not isinstance(value, str):
+        raise KindError("expected a text that is escaped as JSON")
+    return value
+
+
+def _decoded(kind: Kind, text: str) -> JSONValue:
+    """The JSON value that a text stands for, if it has the form; the text itself otherwise."""
+    if kind in (Kind.INTEGER, Kind.BIGINT) and _INTEGER.fullmatch(text.strip()):
+        return int(text)
+    if kind is Kind.FLOAT and _FLOAT.fullmatch(text.strip()):
+        return float(text)
+    if kind is Kind.BOOLEAN:
+        return _BOOLEANS.get(text.strip(), text)
+    if kind is Kind.JSON:
+        try:
+            value: JSONValue = json.loads(text)
+        except (json.JSONDecodeError, RecursionError):
+            raise KindError("expected JSON") from None
+        return value
+    return text
