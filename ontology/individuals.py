@@ -11,7 +11,7 @@ from pyoxigraph import BlankNode, Literal, NamedNode
 from fabric.catalogue import ObjectType
 from fabric.definitions import Field
 from fabric.errors import BadInput
-from fabric.kinds import JSONValue, KindError
+from fabric.kinds import JSONValue, Kind, KindError
 from fabric.records import Problem, Record
 from ontology.blank import Genids
 from ontology.graph import Graph, Node, Term
@@ -45,12 +45,15 @@ class Individuals:
     def links(self) -> Iterator[Record | Problem]:
         """What leads from an individual to another, then what is said of links themselves."""
         described = self._described()
-        for node, _ in self._individuals():
+        for node, object_type in self._individuals():
             for predicate, terms in self._graph.about(node).items():
                 known = self._iris.links.get(predicate.value)
                 if known is None:
                     continue
-                for target in self._targets(terms):
+                field = self._of(object_type).get(predicate.value)
+                for target in self._flat(terms):
+                    if isinstance(target, Literal) or (field and self._is_value(field, target)):
+                        continue
                     if (node, predicate, target) not in described:
                         yield from self._link(node, known, target)
         for statement in self._graph.subjects(RDF.type, RDF.Statement):
@@ -121,13 +124,11 @@ class Individuals:
                 faults.append(f"{predicate.value}: has {len(values)} values, and {field.name} holds one")
         return data | self._ordered(about, members)
 
-    def _values(
-        self, field: Field, predicate: NamedNode, terms: list[Term], faults: list[str]
-    ) -> list[JSONValue]:
+    def _values(self, field: Field, predicate: NamedNode, terms: list[Term], faults: list[str]) -> list[JSONValue]:
         linked = predicate.value in self._iris.links
         values: list[JSONValue] = []
         for term in self._flat(terms):
-            if linked and not isinstance(term, Literal):
+            if linked and not self._is_value(field, term):
                 continue
             try:
                 value = value_of(field, term)
@@ -137,6 +138,13 @@ class Individuals:
                 if value not in values:
                     values.append(value)
         return values
+
+    def _is_value(self, field: Field, term: Term) -> bool:
+        """Of a property that has values and links, an IRI that is of no class is a value."""
+        texts = (Kind.URI, Kind.STRING, Kind.TEXT)
+        return isinstance(term, Literal) or (
+            isinstance(term, NamedNode) and field.kind in texts and self._type_of(term) is None
+        )
 
     def _flat(self, terms: list[Term]) -> Iterator[Term]:
         """The terms, and of a list its members."""
@@ -160,13 +168,10 @@ class Individuals:
             found |= written
         return found
 
-    def _targets(self, terms: list[Term]) -> Iterator[Node]:
-        return (term for term in self._flat(terms) if not isinstance(term, Literal))
-
     def _link(self, source: Node, known: tuple[str, bool], target: Node) -> Iterator[Record | Problem]:
         relation, outgoing = known
         ends = (source, target) if outgoing else (target, source)
-        where = f"{self.iri(source)} {relation}"
+        where = f"{self.iri(source)} {relation} {self.iri(target)}"
         try:
             named = {side: self.end(end) for side, end in zip(("from", "to"), ends, strict=True)}
         except BadInput as error:
@@ -192,7 +197,7 @@ class Individuals:
             if FABRIC.key in about or known is not None:
                 yield Problem(self.iri(subject), f"a statement with {predicate.value} is no link that can be told")
             return
-        where, faults = f"{self.iri(subject)} {relation}", list[str]()
+        where, faults = f"{self.iri(subject)} {relation} {self.iri(target)}", list[str]()
         declared = self._iris.catalogue.relations.get(relation)
         properties = self._data(about, self._iris.properties(declared), faults) if declared else {}
         try:
@@ -274,5 +279,3 @@ def id_of(iri: str) -> str:
         except ValueError:
             pass
     return str(uuid5(NAMESPACE_URL, iri))
-
-

@@ -146,5 +146,3 @@ class Iris:
 
     def _property(self, iri: str | None, unclear: bool, made: str) -> str:
         return iri if iri is not None and not unclear and iri != ITSELF and names_property(iri) else BASE + made
-
-

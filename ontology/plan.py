@@ -235,4 +235,3 @@ def _declared(catalogue: Catalogue) -> dict[tuple[str, str], str]:
         found |= {("fields", f.iri): f.name for f in t.own_fields.values() if f.iri}
         found |= {("links", k.iri): k.name for k in t.own_links.values() if k.iri}
     return found
-

@@ -6,9 +6,9 @@ from pyoxigraph import BlankNode, Literal, NamedNode
 
 from fabric.errors import BadInput
 from ontology.classes import describe, members
-from ontology.graph import Graph, Node
+from ontology.graph import Graph, Node, Term
 from ontology.terms import ROOTS, Ontology, PropertyTerm, is_built_in
-from ontology.vocabulary import KINDS, OWL, OWL_NS, RDF, RDFS, SCHEMA_ORG, XSD_NS
+from ontology.vocabulary import KINDS, OWL, OWL_NS, RDF, RDFS, SCHEMA_ORG, XSD, XSD_NS
 
 MAX_PROPERTIES = 50_000
 _COUNTS = (
@@ -42,7 +42,11 @@ def read_properties(graph: Graph, ontology: Ontology, datatypes: dict[str, str],
         domains = set(members(graph, graph.objects(node, *_DOMAINS)))
         if domains and domains <= defined:
             continue
-        ontology.properties[iri] = _read(graph, ontology, node, domains, datatypes)
+        term = _read(graph, ontology, node, domains, datatypes)
+        if term.datatypes or term.classes:
+            ontology.properties[iri] = term
+        else:
+            ontology.notice(iri, "has no domain, no range and no values; it is left out")
         if len(ontology.properties) > MAX_PROPERTIES:
             raise BadInput(f"more than {MAX_PROPERTIES:,} properties")
     _pair_inverses(graph, ontology)
@@ -83,20 +87,31 @@ def sort_ranges(term: PropertyTerm, ranges: set[str], ontology: Ontology, dataty
             ontology.notice(term.iri, f"has the range {iri}, which no type stands for; this is left out")
 
 
+def add_range(graph: Graph, term: PropertyTerm, value: Term) -> None:
+    """Makes room for one more value. An IRI that is of no class is a value, what is of one is linked."""
+    if isinstance(value, Literal):
+        term.datatypes.add(value.datatype.value)
+    elif isinstance(value, BlankNode) and graph.value(value, RDF.first) is not None:
+        for item in graph.items(value):
+            add_range(graph, term, item)
+    elif isinstance(value, NamedNode) and graph.value(value, RDF.type) is None:
+        term.datatypes.add(XSD.anyURI.value)
+    else:
+        term.classes |= ROOTS
+
+
 def _guess_range(graph: Graph, ontology: Ontology, term: PropertyTerm, node: NamedNode) -> None:
     """By what kind of property it is, or else by the values it has."""
     if graph.is_a(node, OWL.ObjectProperty):
         term.classes |= ROOTS
     elif graph.is_a(node, OWL.DatatypeProperty):
-        term.datatypes.add(str(RDFS.Literal.value))
+        term.datatypes.add(RDFS.Literal.value)
     else:
         for quad in graph.quads(None, node):
-            if isinstance(quad.object, Literal):
-                term.datatypes.add(quad.object.datatype.value)
-            else:
-                term.classes |= ROOTS
-        if not term.datatypes and not term.classes:
-            term.datatypes.add(str(RDFS.Literal.value))
+            if isinstance(quad.object, NamedNode | BlankNode | Literal):
+                add_range(graph, term, quad.object)
+        if not term.datatypes and not term.classes and term.domains:
+            term.datatypes.add(RDFS.Literal.value)
             ontology.notice(term.iri, "has no range and no values; it is taken for text")
 
 

@@ -37,9 +37,7 @@ def targets_of(graph: Graph, shape: Node) -> list[str]:
     return [*itself, *graph.iris(shape, SHACL.targetClass)]
 
 
-def _read_property(
-    graph: Graph, ontology: Ontology, datatypes: dict[str, str], targets: list[str], node: Node
-) -> None:
+def _read_property(graph: Graph, ontology: Ontology, datatypes: dict[str, str], targets: list[str], node: Node) -> None:
     path = graph.value(node, SHACL.path)
     if not isinstance(path, NamedNode) or is_built_in(path.value):
         ontology.notice(targets[0], "has a shape for a path that is no property of its own; this is left out")

@@ -1,15 +1,16 @@
 """RDF files as import records: the definitions that an ontology becomes, then objects and links (see docs/rdf.md)."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from importlib.resources import files
 from typing import Any
 
-from pyoxigraph import NamedNode, RdfFormat
+from pyoxigraph import Literal, NamedNode, RdfFormat
 
 from fabric.catalogue import Catalogue
 from fabric.definitions import read_document
 from fabric.labels import Label, Lattice
-from fabric.loader import explicitly_labelled
+from fabric.loader import explicitly_labelled, needed_compartments
 from fabric.projection import Definer, plan
 from fabric.records import Problem, Record
 from ontology.individuals import Individuals
@@ -18,7 +19,10 @@ from ontology.plan import Planner
 from ontology.reading import Read
 from ontology.survey import definitions, survey
 from ontology.terms import Notice
-from ontology.vocabulary import RDF, SKOS_NS
+from ontology.vocabulary import LABEL, RDF, SKOS_NS
+
+MAX_LABELS = 10_000
+"""Different ones that are looked at for their compartments."""
 
 _SKOS = files("ontology").joinpath("skos.ttl")
 _SKOS_CLASSES = ("Concept", "ConceptScheme", "Collection", "OrderedCollection")
@@ -64,15 +68,25 @@ class RdfSource:
         return plan(before, [read_document(d) for d in labelled], Definer(top, self._lattice))
 
 
+def compartments(read: Read) -> list[str]:
+    """The compartments that labels in the files name, sorted: what an organization must have to take them all."""
+    needed = set(needed_compartments(Record(iri, {"define": body}) for iri, body in definitions(read.graph)))
+    seen: set[str] = set()
+    for quad in read.graph.quads(None, LABEL):
+        if isinstance(quad.object, Literal) and quad.object.value not in seen and len(seen) < MAX_LABELS:
+            seen.add(quad.object.value)
+            with suppress(ValueError):
+                needed |= Label.parse(quad.object.value).compartments
+    return sorted(needed)
+
+
 def _without_empty(document: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in document.items() if value not in ({}, None)}
 
 
 def _add_skos(read: Read) -> None:
     """What SKOS says of its own terms, where they are used: its files are rarely beside those that use it."""
-    used = any(
-        True for name in _SKOS_CLASSES for _ in read.graph.subjects(RDF.type, NamedNode(SKOS_NS + name))
-    )
+    used = any(True for name in _SKOS_CLASSES for _ in read.graph.subjects(RDF.type, NamedNode(SKOS_NS + name)))
     if used:
         read.graph.store.load(_SKOS.read_bytes(), RdfFormat.TURTLE)
         read.prefixes.setdefault(SKOS_NS, "skos")

@@ -7,8 +7,8 @@ from pyoxigraph import BlankNode, Literal, NamedNode
 
 from fabric.errors import BadInput
 from ontology.graph import Graph, Node
-from ontology.properties import MAX_PROPERTIES
-from ontology.terms import ROOTS, Ontology, PropertyTerm, is_built_in
+from ontology.properties import MAX_PROPERTIES, add_range
+from ontology.terms import Ontology, PropertyTerm, is_built_in
 from ontology.vocabulary import RDF, RDF_NS
 
 
@@ -24,12 +24,7 @@ def read_usage(graph: Graph, ontology: Ontology, known_classes: Set[str], known_
                 continue
             term = found.setdefault(iri, PropertyTerm(iri))
             term.domains |= classes
-            if isinstance(object, Literal):
-                term.datatypes.add(object.datatype.value)
-            elif isinstance(object, NamedNode) or not graph.value(object, RDF.first):
-                term.classes |= ROOTS
-            else:
-                term.datatypes |= {i.datatype.value for i in graph.items(object) if isinstance(i, Literal)}
+            add_range(graph, term, object)
             if len(found) > MAX_PROPERTIES:
                 raise BadInput(f"more than {MAX_PROPERTIES:,} properties")
     for iri, term in sorted(found.items()):
@@ -40,8 +35,12 @@ def read_usage(graph: Graph, ontology: Ontology, known_classes: Set[str], known_
 def _individuals(graph: Graph) -> Iterator[tuple[Node, list[tuple[NamedNode, NamedNode | BlankNode | Literal]]]]:
     for subject, quads in groupby(graph.quads(), key=lambda quad: quad.subject):
         if isinstance(subject, NamedNode | BlankNode):
-            yield subject, [
-                (q.predicate, q.object)
-                for q in quads
-                if isinstance(q.object, NamedNode | BlankNode | Literal) and not q.predicate.value.startswith(RDF_NS)
-            ]
+            yield (
+                subject,
+                [
+                    (q.predicate, q.object)
+                    for q in quads
+                    if isinstance(q.object, NamedNode | BlankNode | Literal)
+                    and not q.predicate.value.startswith(RDF_NS)
+                ],
+            )

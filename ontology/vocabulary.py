@@ -33,9 +33,7 @@ class _Namespace:
         return NamedNode(self._base + name.rstrip("_"))
 
 
-RDF, RDFS, OWL, XSD, SHACL, SKOS, FABRIC = map(
-    _Namespace, (RDF_NS, RDFS_NS, OWL_NS, XSD_NS, SHACL_NS, SKOS_NS, OWN)
-)
+RDF, RDFS, OWL, XSD, SHACL, SKOS, FABRIC = map(_Namespace, (RDF_NS, RDFS_NS, OWL_NS, XSD_NS, SHACL_NS, SKOS_NS, OWN))
 
 LABEL = FABRIC.label
 """Of an object or a link: its label, as text."""

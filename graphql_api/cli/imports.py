@@ -35,6 +35,7 @@ from graphql_api.cli.options import (
     settings_of,
 )
 from graphql_api.cli.organization import ensured
+from graphql_api.cli.rdf_import import rdf
 from graphql_api.cli.readiness import analyze, prepare
 from graphql_api.cli.summaries import show
 
@@ -191,6 +192,9 @@ def _told(collection: Collection, removed: int) -> str:
         f"left out, of no form that is read: {skipped}" if skipped else "",
     ]
     return "\n".join(filter(None, told))
+
+
+app.command()(rdf)
 
 
 def _import(

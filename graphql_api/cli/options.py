@@ -29,7 +29,7 @@ def setting(name: str, metavar: str) -> Any:
     )  # fmt: skip
 
 
-def _label(text: str) -> Label:
+def label_of(text: str) -> Label:
     try:
         return Label.parse(text)
     except ValueError as error:
@@ -55,7 +55,7 @@ def labelled(text: str) -> Labelled:
     name, equals, label = text.partition("=")
     if not name or not equals:
         raise typer.BadParameter("write NAME=LABEL, such as campaign=SECRET/ALPHA")
-    return Labelled(name, _label(label))
+    return Labelled(name, label_of(label))
 
 
 DataDir = Annotated[Path | None, setting("data_dir", "FOLDER")]
@@ -65,11 +65,13 @@ Host = Annotated[str | None, setting("host", "ADDRESS")]
 Port = Annotated[int | None, setting("port", "NUMBER")]
 Organization = Annotated[str, typer.Option("--organization", metavar="NAME", help="the organization")]
 Clearance = Annotated[
-    Label, typer.Option("--clearance", parser=_label, metavar="LABEL", help="such as SECRET/ALPHA,BRAVO")
+    Label, typer.Option("--clearance", parser=label_of, metavar="LABEL", help="such as SECRET/ALPHA,BRAVO")
 ]
 SomeClearance = Annotated[
     Label | None,
-    typer.Option("--clearance", parser=_label, metavar="LABEL", help="such as SECRET/ALPHA,BRAVO; all labels if none"),
+    typer.Option(
+        "--clearance", parser=label_of, metavar="LABEL", help="such as SECRET/ALPHA,BRAVO; all labels if none"
+    ),
 ]
 LabelOf = Annotated[
     Label | None,

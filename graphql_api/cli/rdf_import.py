@@ -1,0 +1,197 @@
+"""`semantic-fabric import rdf`: ontologies and data, with a look at what they become before it is done."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from fabric import log
+from fabric.catalogue import Catalogue
+from fabric.labels import Label, Lattice, Level
+from fabric.loader import Summary
+from fabric.merging import EMPTY
+from fabric.organizations import Directory, Organization
+from fabric.records import Problem
+from fabric.settings import Settings
+from fabric.types import Types
+from graphql_api.cli import options
+from graphql_api.cli.console import printable, progress_bars
+from graphql_api.cli.database import Place, opened, operator, place_of
+from graphql_api.cli.failures import refusing
+from graphql_api.cli.loading import load
+from graphql_api.cli.options import AdminDatabaseUrl, DatabaseUrl, DataDir, settings_of
+from graphql_api.cli.organization import ensured
+from graphql_api.cli.readiness import analyze, prepare
+from graphql_api.cli.summaries import show
+from ontology.reading import FORMATS, Read, reading
+from ontology.source import RdfSource, compartments
+from ontology.terms import Notice
+
+NOTICES_SHOWN = 20
+
+_Report = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="write notices and problems as JSON lines", dir_okay=False, writable=True),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    label: Label | None
+    single: bool
+    strict: bool
+    dry_run: bool
+
+
+@dataclass(slots=True)
+class _Outcome:
+    notices: Sequence[Notice]
+    problems: Sequence[Problem]
+    problem_count: int
+
+
+def rdf(
+    context: typer.Context,
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE…", help="RDF, plain or gzip", exists=True, dir_okay=False)
+    ],
+    organization: options.Organization,
+    format: Annotated[
+        str | None,
+        typer.Option(metavar="FORMAT", help=f"{', '.join(FORMATS)}; by the names' endings if none", show_default=False),
+    ] = None,
+    base: Annotated[str | None, typer.Option(metavar="IRI", help="what relative IRIs start from")] = None,
+    label: Annotated[
+        Label | None,
+        typer.Option(parser=options.label_of, metavar="LABEL", help="of objects and links that say none"),
+    ] = None,
+    single: Annotated[
+        bool, typer.Option("--single", help="fields hold one value where the ontology does not say how many")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="show what would become of it, and write nothing")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="end at the first problem")] = False,
+    report: _Report = None,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    admin_database_url: AdminDatabaseUrl = None,
+) -> None:
+    """Import ontologies (RDFS, OWL, SHACL, SKOS) and data in RDF.
+
+    Classes become types, individuals objects. What has no counterpart is told of, with its IRI. The organization, and
+    compartments that labels name, are made if they are not there.
+    """
+    settings = settings_of(context, data_dir=data_dir, database_url=database_url, admin_database_url=admin_database_url)
+    log.configure(settings.log_format, "warning")
+    wanted = _Wanted(label, single, strict, dry_run)
+    with refusing(OSError), _read(files, format, base) as read, place_of(settings) as place:
+        outcome = asyncio.run(_import(settings, place, organization, read, wanted))
+    if report is not None:
+        with refusing(OSError):
+            report.write_bytes(b"".join(_lines(outcome)))
+    if outcome.problem_count:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _read(files: Sequence[Path], format: str | None, base: str | None) -> Iterator[Read]:
+    with ExitStack() as stack:
+        with progress_bars() as bars:
+            task = bars.add_task("reading", total=None)
+
+            def progress(done: int, total: int) -> None:
+                bars.update(task, completed=done, total=total)
+
+            read = stack.enter_context(reading(files, format, base=base, progress=progress))
+        yield read
+
+
+async def _import(settings: Settings, place: Place, name: str, read: Read, wanted: _Wanted) -> _Outcome:
+    await prepare(place)
+    async with opened(settings, place) as database:
+        needed = sorted({*compartments(read), *(wanted.label.compartments if wanted.label else ())})
+        if wanted.dry_run:
+            found = await Directory(database).find(name)
+            before = await _catalogue(Types(database), found) if found else EMPTY
+            held = tuple(found.lattice.compartments) if found else ()
+            lattice = Lattice((*held, *(each for each in needed if each not in held)))
+            source = _source(read, before, lattice, wanted)
+            return _plan(source, before)
+        organization, news = await ensured(database, place, name, needed)
+        source = _source(read, await _catalogue(Types(database), organization), organization.lattice, wanted)
+        summary = await load(
+            database, organization, definitions=source.definitions(), objects=source.objects(), links=source.links(),
+            strict=wanted.strict,
+        )  # fmt: skip
+    await analyze(place)
+    return _done(source, summary, news)
+
+
+async def _catalogue(types: Types, organization: Organization) -> Catalogue:
+    top = Label(Level.TOP_SECRET, frozenset(organization.lattice.compartments))
+    return await types.catalogue(operator(organization, organization.lattice.encode(top)).session)
+
+
+def _source(read: Read, before: Catalogue, lattice: Lattice, wanted: _Wanted) -> RdfSource:
+    return RdfSource(read, before, lattice, label=wanted.label, single=wanted.single)
+
+
+def _done(source: RdfSource, summary: Summary, news: str) -> _Outcome:
+    show(summary, news)
+    _show_notices(source.notices)
+    return _Outcome(source.notices, summary.problems, summary.problem_count)
+
+
+def _plan(source: RdfSource, before: Catalogue) -> _Outcome:
+    """Shows what an import would do, without a database: what is there already is not compared."""
+    documents = [record.body["define"] for record in source.definitions()]
+    changed = [d for d in documents if source.catalogue.types.get(d["typeName"]) != before.types.get(d["typeName"])]
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    table = Table("type", box=None, pad_edge=False)
+    for heading in ("fields", "links", "extends", "IRI"):
+        table.add_column(heading, justify="right" if heading in ("fields", "links") else "left", no_wrap=True)
+    for document in changed:
+        table.add_row(*_row(document))
+    console.print(table)
+    problems: list[Problem] = []
+    counts = {"objects": 0, "links": 0}
+    for phase, records in (("objects", source.objects()), ("links", source.links())):
+        for record in records:
+            if isinstance(record, Problem):
+                problems.append(record)
+            else:
+                counts[phase] += 1
+    console.print(f"{len(changed):,} types new or changed, {counts['objects']:,} objects, {counts['links']:,} links")
+    for problem in problems[:NOTICES_SHOWN]:
+        console.print(printable(f"{problem.where}: {problem.message}"))
+    _show_notices(source.notices)
+    return _Outcome(source.notices, problems, len(problems))
+
+
+def _row(document: dict[str, Any]) -> list[str]:
+    parents = document.get("extends") or []
+    named = parents if isinstance(parents, str) else ", ".join(parents)
+    counts = [str(len(document.get(group) or ())) for group in ("fields", "links")]
+    return [document["typeName"], *counts, named, printable(document.get("iri") or "")]
+
+
+def _show_notices(notices: Sequence[Notice]) -> None:
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    if notices:
+        console.print(f"notices  {len(notices):,}")
+    for notice in notices[:NOTICES_SHOWN]:
+        console.print(printable(f"{notice.iri}: {notice.message}"))
+    if len(notices) > NOTICES_SHOWN:
+        console.print(f"and {len(notices) - NOTICES_SHOWN:,} more; --report writes them all")
+
+
+def _lines(outcome: _Outcome) -> list[bytes]:
+    told = [{"iri": notice.iri, "notice": notice.message} for notice in outcome.notices]
+    told += [{"where": problem.where, "message": problem.message} for problem in outcome.problems]
+    return [orjson.dumps(each, option=orjson.OPT_APPEND_NEWLINE) for each in told]
