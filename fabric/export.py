@@ -1,6 +1,7 @@
 """What a reader sees, written as import records in JSON Lines (see docs/import-export.md)."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -35,7 +36,7 @@ select l.relation, l.link_key, l.label | s.label | t.label as label, l.weight, l
 from fabric.links l join ends s on s.object_id = l.source_id join ends t on t.object_id = l.target_id
 where not l.tombstone and l.relation = any($2)
 order by l.relation collate "C", s.type_name collate "C", s.key::text collate "C", t.type_name collate "C",
-         t.key::text collate "C", l.link_key collate "C" nulls first, s.object_id, t.object_id"""
+         s.object_id, t.key::text collate "C", t.object_id, l.link_key collate "C" nulls first"""
 
 _VALUES = {
     "weight": "weight",
@@ -52,11 +53,9 @@ async def export(database: Database, organization: Organization, subject: Subjec
     Definitions come first, then objects, then links, in an order that the same content has in any organization. Memory
     does not grow with the number of objects and links. Forbidden for a permission to read that the subject lacks.
     """
-    for permission in ("type:read", "object:read", "link:read"):
-        subject.require(permission)
     block = bytearray()
-    async with database.transaction(subject.session, snapshot=True) as transaction:
-        async for body in _bodies(transaction, _View(await read_catalogue(transaction), organization)):
+    async with reading(database, subject) as (transaction, catalogue):
+        async for body in bodies(transaction, catalogue, organization):
             block += orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE)
             if len(block) >= BLOCK_BYTES:
                 yield bytes(block)
@@ -65,12 +64,28 @@ async def export(database: Database, organization: Organization, subject: Subjec
         yield bytes(block)
 
 
-async def _bodies(transaction: Transaction, view: "_View") -> AsyncIterator[dict[str, Any]]:
-    types = view.catalogue.types
+@asynccontextmanager
+async def reading(database: Database, subject: Subject) -> AsyncIterator[tuple[Transaction, Catalogue]]:
+    """One moment, in which `bodies` can be read. Forbidden for a permission to read that the subject lacks."""
+    for permission in ("type:read", "object:read", "link:read"):
+        subject.require(permission)
+    async with database.transaction(subject.session, snapshot=True) as transaction:
+        yield transaction, await read_catalogue(transaction)
+
+
+async def bodies(
+    transaction: Transaction, catalogue: Catalogue, organization: Organization, only: Collection[str] | None = None
+) -> AsyncIterator[dict[str, Any]]:
+    """The bodies of import records. With `only`, names of types, objects of these alone, and the links among them.
+
+    Links of one relation between the same two objects come one after the other.
+    """
+    view, types = _View(catalogue, organization), catalogue.types
     for object_type in types.values():
         yield {"define": view.definition(object_type)}
-    keys_of = {t.name: [t.fields[name].key for name in t.natural_key] for t in types.values()}
-    for object_type in types.values():
+    wanted = [t for t in types.values() if only is None or t.name in only]
+    keys_of = {t.name: [t.fields[name].key for name in t.natural_key] for t in wanted}
+    for object_type in wanted:
         keys = keys_of[object_type.name]
         order = "".join(f'data ->> ${i} collate "C", ' for i in range(2, len(keys) + 2))
         sql = f"""select object_id, label, data from fabric.objects

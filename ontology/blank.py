@@ -9,9 +9,8 @@ from functools import lru_cache
 from pyoxigraph import BlankNode, Literal, NamedNode
 
 from ontology.graph import Graph, Term
-from ontology.vocabulary import BASE
+from ontology.iris import GENIDS
 
-GENIDS = BASE + "genid:"
 MAX_DEPTH = 16
 """Of nodes without IRIs that are part of one another; what is deeper does not tell nodes apart."""
 _KEPT = 100_000

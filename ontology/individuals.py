@@ -1,8 +1,8 @@
 """Individuals as objects and links: import records for what a graph says of members of classes that types stand for."""
 
 import json
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache, partial
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -16,9 +16,10 @@ from fabric.records import Problem, Record
 from ontology.blank import Genids
 from ontology.graph import Graph, Node, Term
 from ontology.iris import IDS, Iris
+from ontology.statements import Described
 from ontology.terms import is_built_in
-from ontology.values import value_of
-from ontology.vocabulary import FABRIC, ITSELF, LABEL, LINK_VALUES, ORDER, RDF
+from ontology.values import lexical, text_of, value_of
+from ontology.vocabulary import BASE, FABRIC, LABEL, LINK_VALUES, ORDER, RDF
 
 _UUIDS = "urn:uuid:"
 _NAMES_KEPT = 100_000
@@ -31,33 +32,40 @@ class Individuals:
     def __init__(self, graph: Graph, iris: Iris, label: str | None = None) -> None:
         self._graph, self._iris, self._label = graph, iris, label
         self._genids = Genids(graph)
+        self._described = Described(graph)
         self._members: dict[str, dict[str, Field]] = {}
         self.end = lru_cache(maxsize=_NAMES_KEPT)(self._end)
 
     def objects(self) -> Iterator[Record | Problem]:
         """Each individual once, with the values of its fields, and what of them cannot be taken."""
         for node, object_type in self._individuals():
-            try:
-                yield from self._object(node, object_type)
-            except BadInput as error:
-                yield Problem(self.iri(node), error.message)
+            yield from self._telling(node, partial(self._object, node, object_type))
 
     def links(self) -> Iterator[Record | Problem]:
         """What leads from an individual to another, then what is said of links themselves."""
-        described = self._described()
         for node, object_type in self._individuals():
-            for predicate, terms in self._graph.about(node).items():
-                known = self._iris.links.get(predicate.value)
-                if known is None:
-                    continue
-                field = self._of(object_type).get(predicate.value)
-                for target in self._flat(terms):
-                    if isinstance(target, Literal) or (field and self._is_value(field, target)):
-                        continue
-                    if (node, predicate, target) not in described:
-                        yield from self._link(node, known, target)
+            yield from self._telling(node, partial(self._links_of, node, object_type))
         for statement in self._graph.subjects(RDF.type, RDF.Statement):
-            yield from self._statement(statement)
+            yield from self._telling(statement, partial(self._statement, statement))
+
+    def _telling(self, node: Node, read: Callable[[], Iterator[Record | Problem]]) -> Iterator[Record | Problem]:
+        """What is read of the node, and at its end what else of it cannot be read."""
+        try:
+            yield from read()
+        except (BadInput, KindError) as error:
+            yield Problem(self.iri(node), str(error))
+
+    def _links_of(self, node: Node, object_type: ObjectType) -> Iterator[Record | Problem]:
+        for predicate, terms in self._graph.about(node).items():
+            known = self._iris.links.get(predicate.value)
+            if known is None:
+                continue
+            field = self._of(object_type).get(predicate.value)
+            for target in self._flat(terms):
+                if isinstance(target, Literal) or (field and self._is_value(field, target)):
+                    continue
+                if (node, predicate, target) not in self._described:
+                    yield from self._link(node, known, target)
 
     def iri(self, node: Node) -> str:
         """The node's IRI; one that is made of what is said of it, if it has none."""
@@ -90,15 +98,17 @@ class Individuals:
         about = self._graph.about(node)
         members, faults = self._of(object_type), list[str]()
         data = self._data(about, members, faults)
-        for iri in [p.value for p in about if p.value not in members and self._is_lost(p)]:
-            faults.append(f"{iri}: {object_type.name} has no such field or link")
+        for predicate, terms in about.items():
+            if predicate.value not in members and self._is_lost(node, predicate, terms):
+                faults.append(f"{predicate.value}: {object_type.name} has no such field or link")
         named = self._named(where, object_type, data)
         yield from (Problem(where, fault) for fault in faults)
         body: dict[str, Any] = {"type": object_type.name, **named, "data": data}
         yield Record(where, body | self._labelled(about.get(LABEL)))
 
-    def _is_lost(self, predicate: NamedNode) -> bool:
-        return predicate.value not in self._iris.links and not is_built_in(predicate.value)
+    def _is_lost(self, node: Node, predicate: NamedNode, terms: list[Term]) -> bool:
+        known = predicate.value in self._iris.links or is_built_in(predicate.value)
+        return not known and any((node, predicate, term) not in self._described for term in terms)
 
     def _of(self, object_type: ObjectType) -> dict[str, Field]:
         found = self._members.get(object_type.name)
@@ -113,7 +123,7 @@ class Individuals:
         data: dict[str, JSONValue] = {}
         for predicate, terms in about.items():
             field = members.get(predicate.value)
-            if field is None or field.iri == ITSELF:
+            if field is None:
                 continue
             values = self._values(field, predicate, terms, faults)
             if field.many and values:
@@ -137,6 +147,8 @@ class Individuals:
             else:
                 if value not in values:
                     values.append(value)
+        if field.many:
+            values.sort(key=partial(lexical, field.kind))
         return values
 
     def _is_value(self, field: Field, term: Term) -> bool:
@@ -160,7 +172,7 @@ class Individuals:
         lists = {f.name for f in members.values() if f.many}
         for term in about.get(ORDER, ()):
             try:
-                written = json.loads(term.value)
+                written = json.loads(text_of(term))
             except (json.JSONDecodeError, RecursionError):
                 written = None
             if not isinstance(written, dict) or not written.keys() <= lists:
@@ -179,9 +191,6 @@ class Individuals:
         else:
             yield Record(where, {"link": relation, **named} | self._labelled(None))
 
-    def _described(self) -> "_Described":
-        return _Described(self._graph)
-
     def _statement(self, node: Node) -> Iterator[Record | Problem]:
         """A link with what is said of it: a statement about a statement."""
         about = self._graph.about(node)
@@ -191,13 +200,16 @@ class Individuals:
         if not isinstance(subject, NamedNode | BlankNode) or not isinstance(predicate, NamedNode):
             return
         known = self._iris.links.get(predicate.value)
-        body = {name: term.value for name, p in LINK_VALUES.items() for term in about.get(p, ())[:1]}
+        body = {name: text_of(term) for name, p in LINK_VALUES.items() for term in about.get(p, ())[:1]}
         relation, outgoing = (body.get("link"), True) if "link" in body else known or (None, True)
         if relation is None or not isinstance(target, NamedNode | BlankNode):
             if FABRIC.key in about or known is not None:
                 yield Problem(self.iri(subject), f"a statement with {predicate.value} is no link that can be told")
             return
         where, faults = f"{self.iri(subject)} {relation} {self.iri(target)}", list[str]()
+        if next(self._graph.quads(subject, predicate, target), None) is None:
+            yield Problem(where, "something is said of this statement, but it is not made itself")
+            return
         declared = self._iris.catalogue.relations.get(relation)
         properties = self._data(about, self._iris.properties(declared), faults) if declared else {}
         try:
@@ -220,13 +232,14 @@ class Individuals:
             raise BadInput("fabric:weight is a number") from None
 
     def _labelled(self, given: list[Term] | None) -> dict[str, str]:
-        label = given[0].value if given else self._label
+        label = text_of(given[0]) if given else self._label
         return {"label": label} if label is not None else {}
 
     def _named(self, iri: str, object_type: ObjectType, data: dict[str, JSONValue]) -> dict[str, Any]:
         """What a record names the object by; the values of a natural key are taken out of the data."""
         if object_type.key_type == self._iris.itself:
-            return {"key": {object_type.natural_key[0]: iri}}
+            (name,) = object_type.natural_key
+            return {"key": {name: data.pop(name, iri)}}
         if object_type.natural_key:
             key = {name: data.pop(name) for name in object_type.natural_key if name in data}
             if len(key) < len(object_type.natural_key):
@@ -243,31 +256,13 @@ class Individuals:
             if self._iris.itself is None:
                 raise BadInput(f"{iri}: is of no class that is a type")
             return self._by_iri(self._iris.itself, iri)
-        if object_type.key_type == self._iris.itself:
+        if object_type.key_type == self._iris.itself and not iri.startswith(BASE):
             return self._by_iri(object_type.name, iri)
         named = self._named(iri, object_type, self._data(self._graph.about(node), self._of(object_type), []))
         return {"type": object_type.name, **named} if "key" in named else named
 
     def _by_iri(self, name: str, iri: str) -> dict[str, Any]:
         return {"type": name, "key": {self._iris.catalogue.types[name].natural_key[0]: iri}}
-
-
-class _Described:
-    """Which triples have a statement that says of them what a link's record says."""
-
-    def __init__(self, graph: Graph) -> None:
-        self._graph = graph
-        self._any = next(graph.subjects(RDF.type, RDF.Statement), None) is not None
-
-    def __contains__(self, triple: tuple[Node, NamedNode, Node]) -> bool:
-        if not self._any:
-            return False
-        subject, predicate, object = triple
-        return any(
-            self._graph.value(statement, RDF.predicate) == predicate
-            and self._graph.value(statement, RDF.object) == object
-            for statement in self._graph.subjects(RDF.subject, subject)
-        )
 
 
 def id_of(iri: str) -> str:

@@ -19,6 +19,8 @@ from ontology.terms import ROOTS
 from ontology.vocabulary import BASE, ITSELF, ROOT
 
 IDS = BASE + "id:"
+GENIDS = BASE + "genid:"
+"""Of nodes without IRIs of their own: see `ontology.blank`."""
 _ELEMENT = re.compile(r"[A-Za-z_][A-Za-z0-9._-]*\Z")
 
 
@@ -135,11 +137,19 @@ class Iris:
         """The node of an object, as an import record names it: by its type and natural key, or by its id."""
         if "key" not in named:
             return NamedNode(IDS + named["id"])
-        key_type = self.catalogue.types[named["type"]].key_type
-        values = [str(value) for value in named["key"].values()]
-        if key_type == self.itself and not values[0].startswith(BASE) and (own := node(values[0])) is not None:
+        own = self.own_iri(named)
+        if own is not None:
             return own
-        return NamedNode(":".join([f"{BASE}object", key_type, *(quote(value, safe="") for value in values)]))
+        key_type = self.catalogue.types[named["type"]].key_type
+        values = [quote(str(value), safe="") for value in named["key"].values()]
+        return NamedNode(":".join([f"{BASE}object", key_type, *values]))
+
+    def own_iri(self, named: Mapping[str, Any]) -> NamedNode | None:
+        """The natural key itself, where it is an IRI that is the object's own and can be written as one."""
+        if "key" not in named or self.catalogue.types[named["type"]].key_type != self.itself:
+            return None
+        (value,) = named["key"].values()
+        return None if value.startswith(BASE) and not value.startswith(GENIDS) else node(value)
 
     def _is_itself(self, t: ObjectType) -> bool:
         return len(t.natural_key) == 1 and t.fields[t.natural_key[0]].iri == ITSELF

@@ -7,6 +7,7 @@ import orjson
 from pyoxigraph import Literal, NamedNode
 
 from fabric.errors import BadInput
+from fabric.kinds import KindError
 from ontology.classes import DESCRIPTIONS, datatypes, read_classes
 from ontology.graph import Graph, order
 from ontology.iris import Iris
@@ -15,6 +16,7 @@ from ontology.reading import Read
 from ontology.shapes import read_shapes
 from ontology.terms import Ontology
 from ontology.usage import read_usage
+from ontology.values import text_of
 from ontology.vocabulary import (
     BASE,
     DEFINITION,
@@ -40,8 +42,8 @@ def definitions(graph: Graph) -> list[tuple[str, dict[str, Any]]]:
     found: list[tuple[str, dict[str, Any]]] = []
     for quad in graph.quads(None, DEFINITION):
         try:
-            document = orjson.loads(quad.object.value) if isinstance(quad.object, Literal) else None
-        except orjson.JSONDecodeError:
+            document = orjson.loads(text_of(quad.object)) if isinstance(quad.object, Literal) else None
+        except (orjson.JSONDecodeError, KindError):
             document = None
         if not isinstance(document, dict) or not isinstance(quad.subject, NamedNode):
             raise BadInput("a fabric:definition is a type definition in JSON, of a class with an IRI")

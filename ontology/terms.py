@@ -5,7 +5,9 @@ from typing import NamedTuple
 
 from ontology.vocabulary import BASE, OWL_NS, RDF_NS, RDFS_NS, SHACL_NS, XSD_NS
 
-BUILT_IN = (RDF_NS, RDFS_NS, OWL_NS, XSD_NS, SHACL_NS, BASE)
+NOT_OURS = (RDF_NS, RDFS_NS, OWL_NS, XSD_NS, SHACL_NS)
+"""What says of itself what it means."""
+BUILT_IN = (*NOT_OURS, BASE)
 ROOTS = frozenset({RDFS_NS + "Resource", OWL_NS + "Thing"})
 """What everything is a member of."""
 

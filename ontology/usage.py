@@ -6,33 +6,60 @@ from itertools import groupby
 from pyoxigraph import BlankNode, Literal, NamedNode
 
 from fabric.errors import BadInput
-from ontology.graph import Graph, Node
+from ontology.graph import Graph, Node, Term
 from ontology.properties import MAX_PROPERTIES, add_range
+from ontology.statements import Described
 from ontology.terms import Ontology, PropertyTerm, is_built_in
-from ontology.vocabulary import RDF, RDF_NS
+from ontology.vocabulary import OWL, RDF, RDF_NS
+
+MAX_NOTICES = 100
+"""Nodes without a class that are told of one by one."""
 
 
 def read_usage(graph: Graph, ontology: Ontology, known_classes: Set[str], known_properties: Set[str]) -> None:
     """Adds the properties that individuals have and neither the ontology nor the organization declares."""
     found: dict[str, PropertyTerm] = {}
     types = ontology.classes.keys() | known_classes
-    for subject, predicates in _individuals(graph):
-        classes = {iri for iri in graph.iris(subject, RDF.type) if iri in types}
-        for predicate, object in predicates if classes else ():
+    described = Described(graph)
+    without = 0
+    for subject, said in _described_nodes(graph):
+        named = set(graph.iris(subject, RDF.type))
+        classes = named & types
+        if not classes and isinstance(subject, NamedNode) and not _is_schema(subject, named, ontology):
+            without += 1
+            if without <= MAX_NOTICES:
+                ontology.notice(subject.value, "is of no class; it is left out")
+        for predicate, object in said if classes else ():
             iri = predicate.value
             if is_built_in(iri) or iri in ontology.properties or iri in known_properties:
+                continue
+            if (subject, predicate, object) in described:
                 continue
             term = found.setdefault(iri, PropertyTerm(iri))
             term.domains |= classes
             add_range(graph, term, object)
             if len(found) > MAX_PROPERTIES:
                 raise BadInput(f"more than {MAX_PROPERTIES:,} properties")
+    if without > MAX_NOTICES:
+        ontology.notice(RDF.type.value, f"{without - MAX_NOTICES:,} more nodes are of no class; they are left out")
     for iri, term in sorted(found.items()):
         ontology.properties[iri] = term
         ontology.notice(iri, "is used as a property, and declared nowhere")
 
 
-def _individuals(graph: Graph) -> Iterator[tuple[Node, list[tuple[NamedNode, NamedNode | BlankNode | Literal]]]]:
+def _is_schema(node: NamedNode, classes: Set[str], ontology: Ontology) -> bool:
+    """Whether it is part of an ontology, which is read elsewhere, and no individual."""
+    iri = node.value
+    return (
+        iri in ontology.classes
+        or iri in ontology.properties
+        or is_built_in(iri)
+        or any(is_built_in(each) and each != OWL.NamedIndividual.value for each in classes)
+        or any(each.endswith("/DataType") for each in classes)
+    )
+
+
+def _described_nodes(graph: Graph) -> Iterator[tuple[Node, list[tuple[NamedNode, Term]]]]:
     for subject, quads in groupby(graph.quads(), key=lambda quad: quad.subject):
         if isinstance(subject, NamedNode | BlankNode):
             yield (

@@ -31,12 +31,15 @@ def lexical(kind: Kind, value: JSONValue) -> str:
 
 def value_of(field: Field, term: Term) -> JSONValue:
     """What the term says, in the canonical form of the field's kind. KindError for what has none."""
-    text = term.value
-    if isinstance(term, Literal) and term.datatype == ESCAPED:
-        text = _unescaped(text)
-    elif isinstance(term, NamedNode) and field.kind not in (Kind.URI, Kind.STRING, Kind.TEXT):
+    text = text_of(term)
+    if isinstance(term, NamedNode) and field.kind not in (Kind.URI, Kind.STRING, Kind.TEXT):
         raise KindError("expected a literal, got an IRI")
     return canonical(field.kind, _decoded(field.kind, text), values=field.values)
+
+
+def text_of(term: Term) -> str:
+    """The term's text, even if RDF/XML could not hold it. KindError for one that is escaped wrongly."""
+    return _unescaped(term.value) if isinstance(term, Literal) and term.datatype == ESCAPED else term.value
 
 
 def _unescaped(text: str) -> str:

@@ -1,0 +1,152 @@
+"""What an export holds, as triples: definitions as classes and properties, objects as nodes, links as statements.
+
+The definitions are there twice: in words of RDFS and OWL for others, and as they are for ourselves.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import orjson
+from pyoxigraph import BlankNode, Literal, NamedNode, Triple
+
+from fabric.catalogue import ObjectType
+from fabric.definitions import Field, LinkField
+from fabric.kinds import JSONValue, Kind
+from fabric.labels import Label
+from ontology.iris import Iris, names_property
+from ontology.terms import NOT_OURS
+from ontology.values import lexical, literal
+from ontology.vocabulary import DATATYPES, DEFINITION, LABEL, LINK_VALUES, ORDER, OWL, RDF, RDFS
+
+_SAID_BY_ENDS = frozenset({"link", "from", "to", "label"})
+_OPEN = str(Label())
+
+
+class Triples:
+    """Makes triples of the bodies of import records, by the catalogue that they come from."""
+
+    def __init__(self, iris: Iris) -> None:
+        self._iris = iris
+        self._fields: dict[str, dict[str, tuple[NamedNode, Field]]] = {}
+        self._told: set[str] = set()
+        self._statements = 0
+
+    def definition(self, document: Mapping[str, Any]) -> Iterator[Triple]:
+        object_type = self._iris.catalogue.types[document["typeName"]]
+        node = NamedNode(self._iris.classes[object_type.name])
+        yield Triple(node, RDF.type, OWL.Class)
+        yield Triple(node, RDFS.label, Literal(object_type.name))
+        if object_type.description:
+            yield Triple(node, RDFS.comment, Literal(object_type.description))
+        for parent in object_type.parents:
+            yield Triple(node, RDFS.subClassOf, NamedNode(self._iris.classes[parent]))
+        yield Triple(node, DEFINITION, Literal(orjson.dumps(document).decode(), datatype=RDF.JSON))
+        for field in object_type.own_fields.values():
+            yield from self._field(node, NamedNode(self._iris.fields[object_type.name, field.name]), field)
+        for link in object_type.own_links.values():
+            yield from self._relation(node, object_type, link)
+
+    def _field(self, owner: NamedNode, node: NamedNode, field: Field) -> Iterator[Triple]:
+        if node.value.startswith(NOT_OURS):
+            return
+        yield Triple(node, RDF.type, OWL.DatatypeProperty)
+        yield Triple(node, RDFS.domain, owner)
+        yield Triple(node, RDFS.range, DATATYPES[field.kind])
+        if field.description:
+            yield Triple(node, RDFS.comment, Literal(field.description))
+        yield Triple(node, RDFS.label, Literal(field.name))
+
+    def _relation(self, owner: NamedNode, object_type: ObjectType, link: LinkField) -> Iterator[Triple]:
+        target = NamedNode(self._iris.classes[link.target])
+        node = NamedNode(self._iris.relations[link.relation])
+        source, target = (owner, target) if link.outgoing else (target, owner)
+        yield Triple(node, RDF.type, OWL.ObjectProperty)
+        yield Triple(node, RDFS.domain, source)
+        yield Triple(node, RDFS.range, target)
+        if link.outgoing and link.description:
+            yield Triple(node, RDFS.comment, Literal(link.description))
+        if not link.outgoing and link.iri is not None and names_property(link.iri):
+            inverse = NamedNode(link.iri)
+            yield Triple(inverse, RDF.type, OWL.ObjectProperty)
+            yield Triple(inverse, OWL.inverseOf, node)
+            yield Triple(inverse, RDFS.domain, owner)
+            yield Triple(inverse, RDFS.range, NamedNode(self._iris.classes[link.target]))
+        for iri, field in self._iris.properties(self._iris.catalogue.relations[link.relation]).items():
+            if iri not in self._told:
+                self._told.add(iri)
+                yield from self._field(RDF.Statement, NamedNode(iri), field)
+
+    def object(self, body: Mapping[str, Any]) -> Iterator[Triple]:
+        named = {"type": body["type"], **{name: body[name] for name in ("key", "id") if name in body}}
+        node = self._iris.object(named)
+        yield Triple(node, RDF.type, NamedNode(self._iris.classes[body["type"]]))
+        yield Triple(node, LABEL, Literal(body["label"]))
+        own = self._iris.own_iri(named) is not None
+        data = body["data"] if own else {**body.get("key", {}), **body["data"]}
+        yield from self._values(node, self._members(body["type"]), data)
+
+    def _members(self, name: str) -> dict[str, tuple[NamedNode, Field]]:
+        found = self._fields.get(name)
+        if found is None:
+            members = self._iris.members(self._iris.catalogue.types[name])
+            found = self._fields[name] = {f.name: (NamedNode(iri), f) for iri, f in members.items()}
+        return found
+
+    def _values(
+        self, node: NamedNode | BlankNode, members: Mapping[str, tuple[NamedNode, Field]], data: Mapping[str, JSONValue]
+    ) -> Iterator[Triple]:
+        ordered: dict[str, JSONValue] = {}
+        for name, value in data.items():
+            predicate, field = members[name]
+            values = value if field.many and isinstance(value, list) else [value]
+            for each in values:
+                yield Triple(node, predicate, literal(field.kind, each))
+            if field.many and not _is_set(field.kind, values):
+                ordered[name] = value
+        if ordered:
+            yield Triple(node, ORDER, Literal(orjson.dumps(ordered).decode(), datatype=RDF.JSON))
+
+    def links(self, bodies: Sequence[Mapping[str, Any]]) -> Iterator[Triple]:
+        """All links of one relation between the same two objects."""
+        first = bodies[0]
+        source, target = (self._iris.object(first[side]) for side in ("from", "to"))
+        plain = len(bodies) == 1 and not first.keys() - _SAID_BY_ENDS and first["label"] == _OPEN
+        for body in bodies:
+            predicate = self._predicate(body)
+            yield Triple(source, predicate, target)
+            if not plain:
+                yield from self._statement(source, predicate, target, body)
+
+    def _predicate(self, body: Mapping[str, Any]) -> NamedNode:
+        """What the link itself says it means in RDF, or else its relation."""
+        given = (body.get("semanticNamespace") or "") + (body.get("semanticPredicate") or "")
+        if body.get("semanticPredicate") and names_property(given) and ":" in given:
+            return NamedNode(given)
+        return NamedNode(self._iris.relations[body["link"]])
+
+    def _statement(
+        self, source: NamedNode, predicate: NamedNode, target: NamedNode, body: Mapping[str, Any]
+    ) -> Iterator[Triple]:
+        self._statements += 1
+        node = BlankNode(f"link{self._statements}")
+        yield Triple(node, RDF.type, RDF.Statement)
+        yield Triple(node, RDF.subject, source)
+        yield Triple(node, RDF.predicate, predicate)
+        yield Triple(node, RDF.object, target)
+        for name, said in LINK_VALUES.items():
+            if body.get(name) is not None:
+                kind = _LINK_KINDS.get(name, Kind.STRING)
+                yield Triple(node, said, literal(kind, body[name]))
+        declared = self._iris.catalogue.relations[body["link"]]
+        members = {f.name: (NamedNode(iri), f) for iri, f in self._iris.properties(declared).items()}
+        yield from self._values(node, members, body.get("properties") or {})
+
+
+_LINK_KINDS = {"weight": Kind.FLOAT, "validFrom": Kind.DATETIME, "validTo": Kind.DATETIME}
+
+
+def _is_set(kind: Kind, values: Sequence[JSONValue]) -> bool:
+    """Whether a reader of the values alone, which have no order and no repetitions, makes the same list of them."""
+    texts = [lexical(kind, value) for value in values]
+    return bool(texts) and all(a < b for a, b in pairwise(texts))
