@@ -63,11 +63,13 @@ class Graph:
         return any(True for each in classes for _ in self.quads(subject, RDF.type, each))
 
     def items(self, head: Term) -> list[Term]:
-        """The members of a list. BadInput for one without an end."""
+        """The members of a list. BadInput for one that has no end, or no members where it should."""
         found: list[Term] = []
+        seen: set[Term] = set()
         while head != RDF.nil:
-            if isinstance(head, Literal) or len(found) == MAX_ITEMS:
-                raise BadInput(f"a list is no list, has no end, or has more than {MAX_ITEMS:,} members")
+            if isinstance(head, Literal) or head in seen or len(found) == MAX_ITEMS:
+                raise BadInput(f"a list has no end, or more than {MAX_ITEMS:,} members")
+            seen.add(head)
             first, rest = self.value(head, RDF.first), self.value(head, RDF.rest)
             if first is None or rest is None:
                 raise BadInput("a list ends without rdf:nil")

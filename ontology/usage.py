@@ -37,13 +37,17 @@ def read_usage(graph: Graph, ontology: Ontology, known_classes: Set[str], known_
                 continue
             term = found.setdefault(iri, PropertyTerm(iri))
             term.domains |= classes
-            add_range(graph, term, object)
+            try:
+                add_range(graph, term, object)
+            except BadInput as error:
+                ontology.notice(subject.value, error.message)
             if len(found) > MAX_PROPERTIES:
                 raise BadInput(f"more than {MAX_PROPERTIES:,} properties")
     if without > MAX_NOTICES:
         ontology.notice(RDF.type.value, f"{without - MAX_NOTICES:,} more nodes are of no class; they are left out")
     for iri, term in sorted(found.items()):
-        ontology.properties[iri] = term
+        if term.datatypes or term.classes:
+            ontology.properties[iri] = term
         ontology.notice(iri, "is used as a property, and declared nowhere")
 
 
