@@ -42,3 +42,10 @@ def written(path: Path, value: Any) -> str:
 
 def seen(clearance: str, organization: str = "acme") -> list[str]:
     return ["--organization", organization, "--clearance", clearance]
+
+
+def counts(summary: str) -> dict[str, list[str]]:
+    """The numbers of a summary, by what they are of."""
+    return {
+        words[0]: words[1:] for line in summary.splitlines() if len(words := line.split()) > 1 and words[1].isdigit()
+    }

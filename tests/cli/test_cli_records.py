@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from command_line import THING, Run, seen, written
+from command_line import THING, Run, counts, seen, written
 from databases import run_sql
 from stix_bundles import id_of, item, relationship
 
@@ -38,12 +38,6 @@ def test_a_bundle_is_imported_once_with_the_labels_that_are_given(run: Run, tmp_
     }
     low, high = (run("export", "jsonl", *seen(clearance)).out for clearance in ("UNCLASSIFIED", "SECRET/ALPHA"))
     assert ("Wrench" in low, "Storm" in low, "Storm" in high) == (True, False, True)
-
-
-def counts(summary: str) -> dict[str, list[str]]:
-    return {
-        words[0]: words[1:] for line in summary.splitlines() if len(words := line.split()) > 1 and words[1].isdigit()
-    }
 
 
 def test_a_tlp_marking_means_what_is_said(run: Run, tmp_path: Path) -> None:
@@ -98,7 +92,7 @@ def test_strict_ends_at_the_first_problem(run: Run, tmp_path: Path) -> None:
     assert "stopped" in outcome.out
 
 
-@pytest.mark.parametrize("command", [["import", "jsonl"], ["import", "stix"]])
+@pytest.mark.parametrize("command", [["import", "jsonl"], ["import", "stix"], ["import", "rdf", "--format", "turtle"]])
 def test_a_file_that_cannot_be_imported_makes_nothing(run: Run, tmp_path: Path, command: list[str]) -> None:
     (tmp_path / "cut.gz").write_bytes(b"\x1f\x8b\x08\x00")
     assert run(*command, str(tmp_path / "cut.gz"), "--organization", "acme").refusal

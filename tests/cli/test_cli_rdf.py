@@ -1,0 +1,55 @@
+"""`import rdf` and `export rdf`."""
+
+import json
+import re
+from pathlib import Path
+
+from command_line import THING, Run, counts, seen
+
+EXAMPLE = "http://example.org/"
+RDF = """@prefix ex: <http://example.org/> . @prefix owl: <http://www.w3.org/2002/07/owl#> .
+@prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .
+ex:Bird a owl:Class ; owl:disjointWith ex:Stone . ex:sings a owl:DatatypeProperty ; rdfs:domain ex:Bird .
+ex:near a owl:ObjectProperty ; rdfs:domain ex:Bird ; rdfs:range ex:Bird .
+ex:robin a ex:Bird ; ex:sings "often", "\x1b[31m" ; ex:near ex:nothing . ex:wren a ex:Bird ; ex:near ex:robin .
+"""
+
+
+def test_an_ontology_is_looked_at_first_and_then_imported(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "birds.ttl").write_text(RDF)
+    (tmp_path / "more.nt").write_text("<http://example.org/tit> a <http://example.org/Bird> .\n".replace(
+        " a ", " <http://www.w3.org/1999/02/22-rdf-syntax-ns#type> "
+    ))  # fmt: skip
+    report = tmp_path / "report.jsonl"
+    command = ["import", "rdf", *(str(tmp_path / name) for name in ("birds.ttl", "more.nt")), "--organization", "acme"]
+    plan = run(*command, "--dry-run")
+    assert plan.code == 0
+    assert re.search(r"^Bird +1 +1 +Resource +http://example.org/Bird *$", plan.out, re.MULTILINE)
+    assert "2 types new or changed, 3 objects, 2 links" in plan.out
+    assert "Bird: says owl:disjointWith http://example.org/Stone; this is left out" in plan.out
+    assert run("export", "jsonl", *seen("SECRET")).refusal, "nothing was made"
+
+    done = run(*command, "--report", str(report), "--label", "SECRET/X")
+    assert done.code == 1, "a link leads to nothing"
+    assert "new: organization acme" in done.out
+    assert counts(done.out) == {
+        "objects": ["3", "0", "0"], "links": ["1", "0", "0"], "types": ["2"], "problems": ["1"], "notices": ["1"],
+    }  # fmt: skip
+    told = [json.loads(line) for line in report.read_text().splitlines()]
+    assert {"iri": EXAMPLE + "Bird", "notice": f"says owl:disjointWith {EXAMPLE}Stone; this is left out"} in told
+    assert {"where": f"{EXAMPLE}robin near {EXAMPLE}nothing", "message": "to: not found"} in told
+    assert "robin" not in run("export", "rdf", *seen("SECRET")).out
+    assert "\x1b" not in done.out + plan.out
+
+
+def test_rdf_that_is_exported_is_imported_the_same(run: Run, tmp_path: Path) -> None:
+    records = [{"define": THING}, {"type": "Thing", "key": {"name": "a thing"}, "label": "SECRET/X"}]
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    assert run("import", "jsonl", str(tmp_path / "in.jsonl"), "--organization", "acme").code == 0
+    output = tmp_path / "out.ttl"
+    assert run("export", "rdf", *seen("SECRET/X"), "--type", "Thing", "--output", str(output)).out == ""
+    assert output.stat().st_mode & 0o777 == 0o600
+    assert run("import", "rdf", str(output), "--organization", "other").code == 0
+    assert run("export", "jsonl", *seen("SECRET/X", "other")).out == run("export", "jsonl", *seen("SECRET/X")).out
+    assert run("export", "rdf", *seen("SECRET/X"), "--type", "Nothing").refusal
+    assert "turtle" in run("export", "rdf", *seen("SECRET/X"), "--format", "csv").err
