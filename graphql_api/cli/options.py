@@ -76,7 +76,11 @@ SomeClearance = Annotated[
 LabelOf = Annotated[
     Label | None,
     typer.Option(
-        "--label", parser=label_of, metavar="LABEL", help="the label of all that is written", show_default="UNCLASSIFIED"
+        "--label",
+        parser=label_of,
+        metavar="LABEL",
+        help="the label of all that is written",
+        show_default="UNCLASSIFIED",
     ),
 ]
 Lifetime = Annotated[
