@@ -65,11 +65,13 @@ async def export(database: Database, organization: Organization, subject: Subjec
 
 
 @asynccontextmanager
-async def reading(database: Database, subject: Subject) -> AsyncIterator[tuple[Transaction, Catalogue]]:
+async def reading(
+    database: Database, subject: Subject, patience: tuple[float, float] | None = None
+) -> AsyncIterator[tuple[Transaction, Catalogue]]:
     """One moment, in which `bodies` can be read. Forbidden for a permission to read that the subject lacks."""
     for permission in ("type:read", "object:read", "link:read"):
         subject.require(permission)
-    async with database.transaction(subject.session, snapshot=True) as transaction:
+    async with database.transaction(subject.session, snapshot=True, patience=patience) as transaction:
         yield transaction, await read_catalogue(transaction)
 
 

@@ -47,11 +47,13 @@ from graphql_api.authentication import Gate
 from graphql_api.channels import Channels
 from graphql_api.connections import Connections
 from graphql_api.context import Services
+from graphql_api.downloads import Downloads, Places
 from graphql_api.event_source import LAST_EVENT_ID, EventSource
 from graphql_api.export_http import ExportOverHTTP
 from graphql_api.http import GraphQLOverHTTP
 from graphql_api.metrics import Metrics
 from graphql_api.pipeline import Pipeline
+from graphql_api.rdf_http import RdfOverHTTP
 from graphql_api.responses import format_errors
 from graphql_api.surfaces import Surfaces
 from graphql_api.webhook_notices import Notices
@@ -132,7 +134,9 @@ def create_app(
             app.state.graphql = GraphQLOverHTTP(pipeline, open_connections, measured)
             app.state.websocket = GraphQLOverWebSocket(pipeline, open_connections, measured)
             app.state.events = EventSource(pipeline, open_connections, measured)
-            app.state.export = ExportOverHTTP(pipeline, measured)
+            places = Places(settings.max_exports, measured)
+            app.state.export = ExportOverHTTP(pipeline, measured, places)
+            app.state.rdf = RdfOverHTTP(pipeline, measured, places)
             pace = Schedule(settings.webhook_retry_seconds, settings.webhook_give_up_hours * 3600)
             slots = Slots(settings.webhook_concurrency)
             worker = Worker(
@@ -156,7 +160,8 @@ def create_app(
             Route("/graphql", _graphql, methods=["GET", "POST"]),
             WebSocketRoute("/graphql", _WebSocket()),
             Route("/events", _events),
-            Route("/export", _Export(), methods=["GET", "POST"]),
+            Route("/export", _Download("export"), methods=["GET", "POST"]),
+            Route("/export/rdf", _Download("rdf"), methods=["GET"]),
             *([Mount(graphiql.PATH, graphiql.Assets())] if settings.console else []),
             Route("/healthz", _healthy),
             Route("/readyz", _ready),
@@ -284,11 +289,14 @@ async def _events(request: Request) -> Response:
     return await endpoint(request)
 
 
-class _Export:
+class _Download:
     """The endpoint made at the start. No function: it sends its response itself."""
 
+    def __init__(self, name: str) -> None:
+        self._name = name
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        endpoint: ExportOverHTTP = scope["app"].state.export
+        endpoint: Downloads = getattr(scope["app"].state, self._name)
         await endpoint(scope, receive, send)
 
 

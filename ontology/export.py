@@ -1,6 +1,6 @@
 """What a reader sees, as RDF: streamed, as of one moment, in memory that does not grow with it (see docs/rdf.md)."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
 from pyoxigraph import Triple
@@ -18,13 +18,15 @@ BLOCK_TRIPLES = 1_000
 
 
 async def export(
-    database: Database, organization: Organization, subject: Subject, writer: Writer, type_name: str | None = None
-) -> AsyncIterator[bytes]:
+    database: Database, organization: Organization, subject: Subject, writer: Writer, type_name: str | None = None,
+    patience: tuple[float, float] | None = None,
+) -> AsyncGenerator[bytes]:  # fmt: skip
     """All that the subject's session sees, or the objects of one type and its descendants with the links among them.
 
-    NotFound for a type that it does not see, Forbidden for a permission to read that the subject lacks.
+    NotFound for a type that it does not see, Forbidden for a permission to read that the subject lacks, before anything
+    is given. `patience` is that of `Database.transaction`. The transaction ends with the iterator: close it.
     """
-    async with reading(database, subject) as (transaction, catalogue):
+    async with reading(database, subject, patience) as (transaction, catalogue):
         only = None
         if type_name is not None:
             if type_name not in catalogue.types:
