@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, cast
@@ -25,6 +26,8 @@ MAX_BYTES = 8 * 2**30
 """Of one file, decompressed."""
 MAX_BUFFERED = 128 * 2**20
 """Of JSON-LD, which has to be in memory as a whole: its context may come last."""
+BATCH = 50_000
+"""Statements that are in memory together: the store itself would collect a million."""
 MAX_GRAPHS = 1_000
 """Names of graphs that are told of."""
 
@@ -144,7 +147,9 @@ class _File:
                 source = BytesIO(text)
             watched = Watched(source)
             parser = parse(cast("IO[bytes]", watched), self._format, base_iri=self._base, rename_blank_nodes=True)
-            read.graph.store.bulk_extend(self._quads(parser, watched, read.names))
+            quads = self._quads(parser, watched, read.names)
+            while batch := list(islice(quads, BATCH)):
+                read.graph.store.bulk_extend(batch)
             for prefix, namespace in parser.prefixes.items():
                 read.prefixes.setdefault(namespace, prefix)
 
