@@ -56,15 +56,13 @@ class Individuals:
             yield Problem(self.iri(node), str(error))
 
     def _links_of(self, node: Node, object_type: ObjectType) -> Iterator[Record | Problem]:
-        for predicate, terms in self._graph.about(node).items():
+        for predicate, terms in self._said(node).items():
             known = self._iris.links.get(predicate.value)
             if known is None:
                 continue
             field = self._of(object_type).get(predicate.value)
             for target in self._flat(terms):
-                if isinstance(target, Literal) or (field and self._is_value(field, target)):
-                    continue
-                if (node, predicate, target) not in self._described:
+                if not isinstance(target, Literal) and not (field and self._is_value(field, target)):
                     yield from self._link(node, known, target)
 
     def iri(self, node: Node) -> str:
@@ -95,20 +93,28 @@ class Individuals:
         where = self.iri(node)
         for other in list(self._types_of(node))[1:]:
             yield Problem(where, f"is of the class {other} too; an object has one type, {object_type.name}")
-        about = self._graph.about(node)
+        about = self._said(node)
         members, faults = self._of(object_type), list[str]()
         data = self._data(about, members, faults)
-        for predicate, terms in about.items():
-            if predicate.value not in members and self._is_lost(node, predicate, terms):
+        for predicate in about:
+            if predicate.value not in members and not self._is_known(predicate):
                 faults.append(f"{predicate.value}: {object_type.name} has no such field or link")
         named = self._named(where, object_type, data)
         yield from (Problem(where, fault) for fault in faults)
         body: dict[str, Any] = {"type": object_type.name, **named, "data": data}
         yield Record(where, body | self._labelled(about.get(LABEL)))
 
-    def _is_lost(self, node: Node, predicate: NamedNode, terms: list[Term]) -> bool:
-        known = predicate.value in self._iris.links or is_built_in(predicate.value)
-        return not known and any((node, predicate, term) not in self._described for term in terms)
+    def _said(self, node: Node) -> dict[NamedNode, list[Term]]:
+        """What is said of the node, but for links that have a statement: their predicate can be any."""
+        about = self._graph.about(node)
+        said = {
+            p: [t for t in terms if isinstance(t, Literal) or (node, p, t) not in self._described]
+            for p, terms in about.items()
+        }
+        return {p: terms for p, terms in said.items() if terms}
+
+    def _is_known(self, predicate: NamedNode) -> bool:
+        return predicate.value in self._iris.links or is_built_in(predicate.value)
 
     def _of(self, object_type: ObjectType) -> dict[str, Field]:
         found = self._members.get(object_type.name)
@@ -258,7 +264,7 @@ class Individuals:
             return self._by_iri(self._iris.itself, iri)
         if object_type.key_type == self._iris.itself and not iri.startswith(BASE):
             return self._by_iri(object_type.name, iri)
-        named = self._named(iri, object_type, self._data(self._graph.about(node), self._of(object_type), []))
+        named = self._named(iri, object_type, self._data(self._said(node), self._of(object_type), []))
         return {"type": object_type.name, **named} if "key" in named else named
 
     def _by_iri(self, name: str, iri: str) -> dict[str, Any]:

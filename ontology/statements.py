@@ -1,9 +1,13 @@
 """Statements about statements (`rdf:Statement`): what is said of links themselves."""
 
+from functools import lru_cache
+
 from pyoxigraph import NamedNode
 
 from ontology.graph import Graph, Node, Term
 from ontology.vocabulary import RDF
+
+_KEPT = 64
 
 Stated = tuple[Node, NamedNode, Term]
 
@@ -14,13 +18,15 @@ class Described:
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
         self._any = next(graph.subjects(RDF.type, RDF.Statement), None) is not None
+        # Triples come subject by subject; without this, one with many statements would be looked through for each.
+        self._of = lru_cache(maxsize=_KEPT)(self._about)
 
     def __contains__(self, triple: Stated) -> bool:
-        if not self._any:
-            return False
         subject, predicate, object = triple
-        return any(
-            self._graph.value(statement, RDF.predicate) == predicate
-            and self._graph.value(statement, RDF.object) == object
+        return self._any and (predicate, object) in self._of(subject)
+
+    def _about(self, subject: Node) -> frozenset[tuple[Term | None, Term | None]]:
+        return frozenset(
+            (self._graph.value(statement, RDF.predicate), self._graph.value(statement, RDF.object))
             for statement in self._graph.subjects(RDF.subject, subject)
         )

@@ -43,6 +43,8 @@ LINES = [
      "weight": 0.5, "properties": {"km": 3.0}, "semanticNamespace": "http://example.org/", "semanticPredicate": "near"},
     {"link": "is near", "key": "k", "from": {"type": "Town", "key": {"code": "d"}},
      "to": {"type": "Town", "key": {"code": "a b"}}},
+    {"link": "is near", "from": {"type": "Town", "key": {"code": "d"}}, "to": {"type": "Town", "key": {"code": "d"}},
+     "semanticNamespace": "http://example.org/", "semanticPredicate": "size"},
 ]  # fmt: skip
 
 
@@ -116,7 +118,7 @@ async def test_others_read_the_same_graph_in_every_format(ground: Ground, tmp_pa
     assert len(list(graphs[0].subject_objects(near))) == 1, "the link's own predicate stands for its relation"
     relation = rdflib.URIRef("urn:semantic-fabric:relation#is.20.near")
     assert len(list(graphs[0].subject_objects(relation))) == 2, "parallel links are one triple"
-    assert len(list(graphs[0].subjects(rdflib.RDF.type, rdflib.RDF.Statement))) == 2
+    assert len(list(graphs[0].subjects(rdflib.RDF.type, rdflib.RDF.Statement))) == 3
 
 
 async def test_a_reader_gets_nothing_above_its_label(ground: Ground, tmp_path: Path) -> None:

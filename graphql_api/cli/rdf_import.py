@@ -127,8 +127,7 @@ async def _import(settings: Settings, place: Place, name: str, read: Read, wante
         source = _source(read, await _catalogue(Types(database), organization), organization.lattice, wanted)
         summary = await load(
             settings, database, organization, definitions=source.definitions(), objects=source.objects(),
-            links=source.links(),
-            strict=wanted.strict,
+            links=source.links(), strict=wanted.strict,
         )  # fmt: skip
     await analyze(place)
     return _done(source, summary, news)

@@ -45,7 +45,7 @@ def seen(clearance: str, organization: str = "acme") -> list[str]:
 
 
 def counts(summary: str) -> dict[str, list[str]]:
-    """The rows of an import's summary."""
+    """The numbers of a summary, by what they are of."""
     return {
         words[0]: words[1:] for line in summary.splitlines() if len(words := line.split()) > 1 and words[1].isdigit()
     }

@@ -460,3 +460,29 @@ def test_an_ordering_over_an_interface_goes_on_across_its_types(family: Tenant) 
         found += tags(answer)
         cursor = answer.data["equipments"]["pageInfo"]["endCursor"]
     assert found == ["v", "p", "m", "e"]
+
+
+def test_an_object_of_several_parents_is_found_by_each_of_them(organization: Tenant) -> None:
+    organization.define(
+        {"typeName": "Spot", "fields": {"name": {"type": "string", "required": True}}, "naturalKey": ["name"]},
+        {"typeName": "Firm", "extends": "Spot", "fields": {"staff": {"type": "integer"}}},
+        {"typeName": "Ground", "extends": "Spot", "links": {"near": {"relation": "near", "target": "Ground"}}},
+        {"typeName": "Shop", "extends": ["Firm", "Ground"], "fields": {"sells": {"type": "string"}}},
+    )
+    create = """mutation { createShop(input: {name: "a", staff: 2, sells: "tea"}) { shop { id } }
+        createGround(input: {name: "b", link: {near: [{byKey: {name: "a"}}]}}) { position } }"""
+    organization.data(create)
+    found = organization.data(
+        """{ spots(orderBy: [{name: ASC}]) { nodes { name __typename } } firms { nodes { staff ... on Shop { sells } } }
+             grounds(where: {near: {some: {name: {eq: "a"}}}}) {
+               nodes { near { nodes { name ... on Firm { staff } } } }
+             }
+             shopByKey(name: "a") { name } typeDefinition(typeName: "Shop") { extends parents } }"""
+    )
+    assert found == {
+        "spots": {"nodes": [{"name": "a", "__typename": "Shop"}, {"name": "b", "__typename": "GroundObject"}]},
+        "firms": {"nodes": [{"staff": 2, "sells": "tea"}]},
+        "grounds": {"nodes": [{"near": {"nodes": [{"name": "a", "staff": 2}]}}]},
+        "shopByKey": {"name": "a"},
+        "typeDefinition": {"extends": "Firm", "parents": ["Firm", "Ground"]},
+    }
