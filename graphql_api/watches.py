@@ -12,7 +12,7 @@ from uuid import UUID
 from fabric.catalogue import Catalogue
 from fabric.chronicle import Change, Told, link_changes, object_change, triggered
 from fabric.db import Database
-from fabric.errors import BadInput
+from fabric.errors import BadInput, NotFound
 from fabric.events import Event
 from fabric.history import Version, seen
 from fabric.labels import dominates
@@ -66,7 +66,7 @@ class Watcher:
 
 
 def watch(watcher: Watcher, field: str, arguments: Mapping[str, Any]) -> Watch:
-    """The watch of a field of Subscription. Forbidden, or BadInput for arguments that mean nothing."""
+    """The watch of a field of Subscription. Forbidden; BadInput or NotFound for arguments that mean nothing."""
     match field:
         case "linkEvents":
             watcher.subject.require("link:read")
@@ -86,7 +86,8 @@ class _LinkWatch:
         self._relations = _given(arguments, "relations")
         types = _given(arguments, "types")
         self._types = None if types is None else watcher.family(types)
-        self._object_id = arguments.get("objectId")
+        id = arguments.get("objectId")
+        self._object_id = None if id is None else _stored_id(id)
         self._direction = arguments["direction"]
 
     async def notices(self, told: Sequence[Told]) -> list[list[Notice]]:
@@ -205,6 +206,14 @@ class _ObjectWatch:
         matching = await self._filter.passing(watcher.database, watcher.subject, watcher.organization, states)
         held = {place for n, place in enumerate(places) if n in matching}
         return [((i, 0) in held, (i, 1) in held) for i in range(len(changes))]
+
+
+def _stored_id(text: str) -> str:
+    """As versions have it. NotFound for what is no id, which names nothing."""
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise NotFound("not found", ("objectId",)) from None
 
 
 def _given(arguments: Mapping[str, Any], name: str) -> frozenset[str] | None:

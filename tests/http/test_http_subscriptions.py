@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -147,6 +147,20 @@ def test_only_links_that_are_asked_for_are_told(assets: Tenant, pair: tuple[str,
         assert out.next()["link"]["id"] == first
         none._socket.send(type="ping")
         assert none._socket.connection.recv(5) == '{"type":"pong"}'
+
+
+@pytest.mark.parametrize("written", [str.upper, lambda id: id.replace("-", ""), lambda id: f"{{{id}}}"])
+def test_an_object_is_followed_however_its_id_is_written(
+    assets: Tenant, pair: tuple[str, str], written: Callable[[str], str]
+) -> None:
+    with following(assets, LINKS, id=written(pair[0])) as links:
+        id = link(assets, *pair)
+        assert links.next()["link"]["id"] == id
+
+
+def test_what_is_no_id_cannot_be_followed(assets: Tenant) -> None:
+    error = refusal(assets, LINKS, id="pump")
+    assert error["extensions"] == {"code": "NOT_FOUND", "inputPath": ["objectId"]}
 
 
 def test_deletion_of_an_object_withdraws_its_links(assets: Tenant, pair: tuple[str, str]) -> None:
