@@ -1,9 +1,10 @@
 """An organization's graph read from PostgreSQL: all versions at all labels, streamed as of one moment.
 
 Rows come by COPY in its binary form, every field of one width, so that they become arrays without an object of Python
-for each: millions of links in seconds. Names of types and relations come as numbers.
+for each: millions of links in seconds. Names of types and relations come as numbers. The arrays are made in a thread.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -111,19 +112,22 @@ class _Rows:
         await transaction.copy(sql, self._receive, *arguments)
         if len(self._held) % self._dtype.itemsize != 2:  # the trailer
             raise ValueError("the rows do not have the form that was asked for")
-        self._pass_on()
+        await self._pass_on()
 
     async def _receive(self, data: bytes) -> None:
         self._held += data[self._skip :]
         self._skip = max(0, self._skip - len(data))
         if len(self._held) >= _BLOCK:
-            self._pass_on()
+            await self._pass_on()
 
-    def _pass_on(self) -> None:
-        number = len(self._held) // self._dtype.itemsize
-        if number:
-            rows = np.frombuffer(bytes(self._held[: number * self._dtype.itemsize]), self._dtype)
-            if not all((rows[f"{name} length"] == self._dtype[name].itemsize).all() for name, _ in self._columns):
-                raise ValueError("the rows do not have the form that was asked for")
-            self._take(rows)
-            del self._held[: number * self._dtype.itemsize]
+    async def _pass_on(self) -> None:
+        whole = len(self._held) // self._dtype.itemsize * self._dtype.itemsize
+        if whole:
+            rows = np.frombuffer(bytes(self._held[:whole]), self._dtype)
+            del self._held[:whole]
+            await asyncio.to_thread(self._check_and_take, rows)
+
+    def _check_and_take(self, rows: NDArray[Any]) -> None:
+        if not all((rows[f"{name} length"] == self._dtype[name].itemsize).all() for name, _ in self._columns):
+            raise ValueError("the rows do not have the form that was asked for")
+        self._take(rows)

@@ -17,10 +17,10 @@ from uuid import UUID
 import structlog
 
 from fabric.db import Database
-from fabric.errors import FabricError
+from fabric.errors import FabricError, NoLongerKept
 from fabric.events import BEGINNING, Event
 from fabric.feed import Feed, Tail
-from fabric.graph import Change, LinkGraph, LinkRemoved, LinkVersion, ObjectRemoved, ObjectVersion
+from fabric.graph import Builder, Change, LinkGraph, LinkRemoved, LinkVersion, ObjectRemoved, ObjectVersion, give_back
 from fabric.graph_loading import load
 from fabric.journal import Position
 from fabric.log import Outline
@@ -42,11 +42,17 @@ class _Kept:
     moved: asyncio.Condition = field(default_factory=asyncio.Condition)
     tail: Tail | None = None
     following: asyncio.Task[None] | None = None
+    rows: int = 0
+    """That have come so far, while it loads."""
+    forgotten: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class GraphFigures:
-    """Of all graphs in memory together, for operators. `seconds` is how long the last load took."""
+    """Of all graphs in memory together, for operators. `seconds` is how long the last load took.
+
+    `rows` have come so far of those that are `loading`.
+    """
 
     graphs: int
     nodes: int
@@ -55,6 +61,8 @@ class GraphFigures:
     behind: int
     """Events that some graph has not been told yet."""
     seconds: float
+    loading: int
+    rows: int
 
 
 class Graphs:
@@ -84,7 +92,9 @@ class Graphs:
         if at_least is not None and kept.place < at_least and kept.tail is not None:
             kept.tail.wake()
             async with kept.moved:
-                await kept.moved.wait_for(lambda: kept.place >= at_least)
+                await kept.moved.wait_for(lambda: kept.place >= at_least or kept.forgotten)
+            if kept.place < at_least:
+                return await self.graph(organization_id, at_least)
         return graph
 
     async def close(self) -> None:
@@ -92,7 +102,8 @@ class Graphs:
             await self._forget(organization_id, kept)
 
     def figures(self) -> GraphFigures:
-        loaded = [(k, k.loading.result()) for k in self._kept.values() if k.following is not None]
+        loaded = [(k, k.loading.result()) for k in self._loaded().values()]
+        loading = [k.rows for k in self._kept.values() if not k.loading.done()]
         return GraphFigures(
             len(loaded),
             sum(graph.nodes for _, graph in loaded),
@@ -100,34 +111,37 @@ class Graphs:
             sum(graph.nbytes for _, graph in loaded),
             sum(kept.tail.number_after(kept.place) for kept, _ in loaded if kept.tail is not None),
             self._seconds,
+            len(loading),
+            sum(loading),
         )
+
+    def _loaded(self) -> dict[UUID, _Kept]:
+        """Those that were not used for longest first."""
+        return {id: kept for id, kept in list(self._kept.items()) if kept.following and kept.loading.done()}
 
     async def _load(self, organization_id: UUID, stack: AsyncExitStack) -> LinkGraph:
         began = time.monotonic()
-        told = 0
+        kept = self._kept[organization_id]
 
         def progress(rows: int) -> None:
-            nonlocal told
-            if rows >= told + _TELLING:
-                told = rows
-                log.info("graph loading", organization=str(organization_id), rows=rows)
+            if rows // _TELLING > kept.rows // _TELLING:
+                seconds = round(time.monotonic() - began, 3)
+                log.info("graph loading", organization=str(organization_id), rows=rows, seconds=seconds)
+            kept.rows = rows
 
         tail = await stack.enter_async_context(self._feed.following(organization_id))
         start = tail.end  # before the snapshot, so that nothing falls between
         async with self._database.following(organization_id, snapshot=True) as transaction:
-            builder = await load(transaction, progress)
-        graph = LinkGraph(await asyncio.to_thread(builder.build))
+            graph = await asyncio.to_thread(_built, await load(transaction, progress))
         self._seconds = time.monotonic() - began
         log.info(
             "graph loaded", organization=str(organization_id), nodes=graph.nodes, links=graph.links,
             seconds=round(self._seconds, 3),
         )  # fmt: skip
-        kept = self._kept[organization_id]
         kept.tail, kept.place = tail, start
         # Told once more what the snapshot has seen, it must not be looked at before it is there again.
         await self._catch_up(graph, kept, tail.end)
-        kept.following = asyncio.create_task(self._follow(graph, kept))
-        await self._make_room()
+        kept.following = asyncio.create_task(self._follow(organization_id, graph, kept))
         return graph
 
     async def _catch_up(self, graph: LinkGraph, kept: _Kept, until: Position) -> None:
@@ -137,11 +151,17 @@ class Graphs:
             graph.apply(changes(told.event for told in news.told))
             kept.place = news.end
 
-    async def _follow(self, graph: LinkGraph, kept: _Kept) -> None:
+    async def _follow(self, organization_id: UUID, graph: LinkGraph, kept: _Kept) -> None:
         assert kept.tail is not None
-        while True:
+        await asyncio.to_thread(give_back)
+        await self._make_room()
+        while not kept.forgotten:
             try:
                 news = await kept.tail.beyond(kept.place)
+            except NoLongerKept:
+                log.warning("graph forgotten, for it was too far behind", organization=str(organization_id))
+                await self._forget(organization_id, kept)
+                return
             except FabricError as error:
                 log.warning("graph could not be kept current", outline=Outline.of(error.__cause__ or error))
                 await asyncio.sleep(_AFTER_FAILURE)
@@ -155,13 +175,13 @@ class Graphs:
                 await self._make_room()
 
     async def _make_room(self) -> None:
-        loaded = [(id, kept) for id, kept in self._kept.items() if kept.following is not None]
-        size = {id: kept.loading.result().nbytes for id, kept in loaded if kept.loading.done()}
+        loaded = self._loaded()
+        size = {id: kept.loading.result().nbytes for id, kept in loaded.items()}
         total = sum(size.values())
-        for organization_id, kept in loaded[:-1]:
+        for organization_id, kept in list(loaded.items())[:-1]:
             if total <= self._budget:
                 break
-            total -= size.get(organization_id, 0)
+            total -= size[organization_id]
             log.info("graph forgotten", organization=str(organization_id))
             await self._forget(organization_id, kept)
 
@@ -169,12 +189,21 @@ class Graphs:
         if self._kept.get(organization_id) is not kept:
             return
         del self._kept[organization_id]
-        tasks = [task for task in (kept.loading, kept.following) if task is not None and not task.done()]
+        kept.forgotten = True
+        # A graph that is kept current may find itself to be the one there is no room for.
+        others = {kept.loading, kept.following} - {None, asyncio.current_task()}
+        tasks = [task for task in others if task is not None and not task.done()]
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+        async with kept.moved:
+            kept.moved.notify_all()
         await kept.stack.aclose()
+
+
+def _built(builder: Builder) -> LinkGraph:
+    return LinkGraph(builder.build())
 
 
 def changes(events: Iterable[Event]) -> list[Change]:

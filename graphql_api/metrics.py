@@ -117,6 +117,8 @@ def _of_graphs(figures: GraphFigures) -> Iterator[Metric]:
         ("bytes", "About the memory that they take.", figures.nbytes),
         ("events_behind", "Events that have been read and that some graph has not been told yet.", figures.behind),
         ("load_seconds", "How long the last load of a graph took.", figures.seconds),
+        ("loading", "Link graphs that are being loaded.", figures.loading),
+        ("loading_rows", "Rows that have come of them so far: versions of objects and links.", figures.rows),
     ):
         yield GaugeMetricFamily(f"fabric_graph_{name}", meaning, value=value)
 

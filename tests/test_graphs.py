@@ -5,9 +5,10 @@ import os
 import random
 import signal
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -20,7 +21,8 @@ from fabric.embedded import EmbeddedPostgres
 from fabric.errors import FabricError
 from fabric.feed import Feed
 from fabric.graph import LinkGraph
-from fabric.graphs import Graphs
+from fabric.graph_loading import load
+from fabric.graphs import GraphFigures, Graphs
 from fabric.journal import Position
 from fabric.labels import Label
 from fabric.migration import migrate
@@ -116,21 +118,109 @@ async def test_a_load_that_fails_leaves_nothing_and_the_next_succeeds(
     await assert_equal(await graphs.graph(world.organization.organization_id), world)
 
 
-async def test_idle_graphs_are_forgotten_when_memory_is_short(
-    database: Database, feed: Feed, world: World, admin_url: str
-) -> None:
-    graphs = Graphs(database, feed, budget=1)
+@pytest.fixture
+async def other(database: Database, admin_url: str) -> Organization:
     await establish(admin_url, "globex")
     other = await Directory(database).find("globex")
     assert other is not None
+    return other
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110 - other tasks do it
+            await asyncio.sleep(0.01)
+
+
+async def test_idle_graphs_are_forgotten_when_memory_is_short(
+    database: Database, feed: Feed, world: World, other: Organization
+) -> None:
+    graphs = Graphs(database, feed, budget=1)
     await steps(world, 20)
     first = await graphs.graph(world.organization.organization_id)
     await graphs.graph(other.organization_id)
-    assert graphs.figures().graphs == 1
+    await _until(lambda: graphs.figures().graphs == 1)
     again = await graphs.graph(world.organization.organization_id)
     assert again is not first
     await assert_equal(again, world)
     await graphs.close()
+
+
+async def test_a_graph_that_has_no_room_any_more_when_it_has_grown_goes_whole(
+    database: Database, feed: Feed, world: World, other: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fabric.graph.graph.LEAST_CHANGES", 3)
+    graphs = Graphs(database, feed, MUCH)
+    await steps(world, 20)
+    first = await graphs.graph(world.organization.organization_id)
+    await graphs.graph(other.organization_id)
+    graphs._budget = 1
+    await steps(world, 20)
+    await _until(lambda: graphs.figures().graphs == 1)
+    await _until(lambda: feed._followed.keys() == {other.organization_id})
+    again = await graphs.graph(world.organization.organization_id)
+    assert again is not first
+    await assert_equal(again, world)
+    await graphs.close()
+
+
+async def test_who_waits_for_a_graph_gets_it_however_short_memory_is_and_whatever_else_is_used(
+    database: Database, feed: Feed, world: World, other: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graphs = Graphs(database, feed, budget=1)
+    await steps(world, 20)
+    await graphs.graph(other.organization_id)
+    reached, go_on = asyncio.Event(), asyncio.Event()
+
+    async def wait(*given: Any) -> Any:
+        reached.set()
+        await go_on.wait()
+        return await load(*given)
+
+    monkeypatch.setattr("fabric.graphs.load", wait)
+    loading = asyncio.create_task(graphs.graph(world.organization.organization_id))
+    await reached.wait()
+    assert (graphs.figures().graphs, graphs.figures().loading) == (1, 1)
+    await graphs.graph(other.organization_id)  # used after the other, so it is not the first to go
+    go_on.set()
+    await assert_equal(await loading, world)
+    await graphs.close()
+
+
+async def test_who_waits_for_a_change_gets_it_from_the_next_graph_where_one_is_forgotten(
+    graphs: Graphs, world: World
+) -> None:
+    await steps(world, 20)
+    id = world.organization.organization_id
+    first = await graphs.graph(id)
+    kept = graphs._kept[id]
+    assert kept.following is not None
+    kept.following.cancel()
+    position = await steps(world, 5)
+    waiting = asyncio.create_task(graphs.graph(id, position))
+    await asyncio.sleep(0.05)
+    await graphs._forget(id, kept)
+    graph = await waiting
+    assert graph is not first
+    await assert_equal(graph, world)
+
+
+async def test_how_far_a_load_has_come_is_told(graphs: Graphs, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await steps(world, 40)
+    seen: list[GraphFigures] = []
+
+    async def telling(transaction: Any, progress: Callable[[int], None]) -> Any:
+        def tell(rows: int) -> None:
+            progress(rows)
+            seen.append(graphs.figures())
+
+        return await load(transaction, tell)
+
+    monkeypatch.setattr("fabric.graphs.load", telling)
+    await graphs.graph(world.organization.organization_id)
+    assert [each.loading for each in seen] == [1, 1]
+    assert 0 < seen[0].rows < seen[1].rows
+    assert (graphs.figures().loading, graphs.figures().rows) == (0, 0)
 
 
 async def test_a_graph_outlives_a_crash_of_postgresql_under_load() -> None:
