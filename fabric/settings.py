@@ -151,7 +151,7 @@ class Settings:
         shown="2 GiB",
     )
     graph_timeout_seconds: float = _setting(
-        "longest that a request waits for a graph to load or to catch up", 10.0, least=0.001
+        "longest that a request waits for a graph to load, or for a position to be reached", 10.0, least=0.001
     )
     documents: str = _setting("which GraphQL documents run", "any", choices=("any", "registered"))
     automatic_persisted_queries: bool = _setting(

@@ -43,6 +43,7 @@ from fabric.webhook_pace import Schedule, Slots
 from fabric.webhook_registry import Registry
 from fabric.webhook_worker import Worker
 from graphql_api import graphiql
+from graphql_api.at_least import AT_LEAST_HEADER
 from graphql_api.authentication import Gate
 from graphql_api.channels import Channels
 from graphql_api.connections import Connections
@@ -122,7 +123,7 @@ def create_app(
             webhooks = Registry(database, notices, client.networks, settings.max_webhooks)
             objects, links = Objects(types), Links(types)
             services = Services(
-                settings, database, types, objects, links, register, channels, graphs, webhooks
+                settings, database, types, objects, links, register, feed, channels, graphs, webhooks
             )
             measured.database, measured.graphs = database, graphs
             revocations = Revocations(database, leeway_seconds=settings.jwt_leeway_seconds)
@@ -176,7 +177,9 @@ def _sharing(app: ASGIApp, settings: Settings) -> ASGIApp:
         app,
         allow_origins=settings.allowed_origins,
         allow_methods=["GET", "POST"],
-        allow_headers=["Authorization", "Content-Type", SESSION_LABEL_HEADER, "X-Request-Id", LAST_EVENT_ID],
+        allow_headers=[
+            "Authorization", "Content-Type", SESSION_LABEL_HEADER, AT_LEAST_HEADER, "X-Request-Id", LAST_EVENT_ID
+        ],
         expose_headers=["X-Request-Id", "Content-Disposition"],
     )
 

@@ -10,8 +10,10 @@ from graphql import GraphQLResolveInfo
 from fabric.db import Database
 from fabric.document_register import DocumentRegister
 from fabric.errors import NotFound, TooComplex
+from fabric.feed import Feed
 from fabric.graph import Budget
 from fabric.graphs import Graphs
+from fabric.journal import Position
 from fabric.links import Links
 from fabric.objects import Objects
 from fabric.organizations import Organization
@@ -34,6 +36,7 @@ class Services:
     objects: Objects
     links: Links
     documents: DocumentRegister
+    feed: Feed
     channels: Channels
     graphs: Graphs
     webhooks: Registry
@@ -52,6 +55,8 @@ class Context:
     budget: Budget
     """What all walks of the link graph share, however many there are."""
     large: bool = False
+    at_least: Position | None = None
+    """What is read must have come at least so far, where it follows the events."""
     batches: dict[Any, Any] = field(default_factory=dict)
     """What `graphql_api.batches` gathers, and what fields count that are asked for many times."""
     spent: dict[tuple[str, ...], int] = field(default_factory=dict)

@@ -25,10 +25,11 @@ from fabric.errors import BadInput, NoLongerKept
 from fabric.event_pages import Slice, Sought, list_events
 from fabric.ids import read_id
 from fabric.journal import Position
+from graphql_api.at_least import caught_up, position_at
 from graphql_api.common_types import EVENTS, SCALARS, field, required, slicing
 from graphql_api.context import Context, Info
 from graphql_api.page_arguments import PageAsked
-from graphql_api.positions import event_cursor, read_event_cursor, read_position
+from graphql_api.positions import event_cursor, read_event_cursor
 from graphql_api.shaping import by_response_key
 from graphql_api.told_events import told_event
 from graphql_api.told_links import stored_moment
@@ -73,6 +74,7 @@ async def _events(_: Any, info: Info, **given: Any) -> Any:
         for name, cursor in (("after", asked.after), ("before", asked.before))
     )
     part = Slice(asked.limit, asked.backward, after, before)
+    await caught_up(context)
     async with context.services.database.transaction(context.subject.session) as transaction:
         page = await list_events(transaction, _sought(given.get("where") or {}), part)
     edges = [
@@ -107,7 +109,7 @@ async def _object_as_of(_: Any, info: Info, **given: Any) -> Any:
     token, time = given.get("position"), _moment(given.get("time"))
     if (token is None) == (time is None):
         raise BadInput("say when: by a position, or by a time")
-    at = None if token is None else _position(context, token)
+    at = None if token is None else position_at(context.organization, token, "position")
     id = read_id(given["id"])
     session = context.subject.session
     catalogue = await context.services.types.catalogue(session)
@@ -135,13 +137,6 @@ async def _object_as_of(_: Any, info: Info, **given: Any) -> Any:
         "updatedAt": stored_moment(version["updated_at"]),
     }
     return by_response_key(state, info)
-
-
-def _position(context: Context, token: str) -> Position:
-    try:
-        return read_position(context.organization, token)
-    except BadInput as error:
-        raise BadInput(error.message, ("position",)) from None
 
 
 EVENT_FIELDS: GraphQLFieldMap = {

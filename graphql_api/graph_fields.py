@@ -31,11 +31,11 @@ from graphql import (
 from fabric.catalogue import Catalogue
 from fabric.errors import BadInput, NotFound, TimedOut
 from fabric.graph import Budget, Direction, GraphView
+from graphql_api.at_least import position_at
 from graphql_api.batches import load, load_object, read_objects
-from graphql_api.context import Context, Info
+from graphql_api.context import Info
 from graphql_api.event_types import DIRECTION
 from graphql_api.filters import StoredFilter, filter_tree
-from graphql_api.positions import read_position
 from graphql_api.shaping import by_response_key
 from graphql_api.told_links import read_links
 
@@ -266,11 +266,14 @@ class _Asked:
         context, settings = info.context, info.context.services.settings
         for permission in ("object:read", "link:read"):
             context.subject.require(permission)
-        at_least = given.get("atLeast")
-        position = None if at_least is None else _position(context, at_least)
+        positions = [context.at_least] if context.at_least else []
+        if given.get("atLeast") is not None:
+            positions.append(position_at(context.organization, given["atLeast"], "atLeast"))
         try:
             async with asyncio.timeout(settings.graph_timeout_seconds):
-                graph = await context.services.graphs.graph(context.subject.organization_id, position)
+                graph = await context.services.graphs.graph(
+                    context.subject.organization_id, max(positions, default=None)
+                )
         except TimeoutError:
             raise TimedOut("the link graph is not there yet; try again") from None
         as_of = given.get("asOf")
@@ -314,10 +317,3 @@ class _Asked:
         if not 0 <= depth <= most:
             raise BadInput(f"at most {most} links deep", (name,))
         return depth
-
-
-def _position(context: Context, token: str) -> Any:
-    try:
-        return read_position(context.organization, token)
-    except BadInput as error:
-        raise BadInput(error.message, ("atLeast",)) from None

@@ -25,6 +25,7 @@ from graphql_api.http_messages import (
     negotiated,
     refused,
     said,
+    waited_for,
 )
 from graphql_api.metrics import Metrics
 from graphql_api.pipeline import Pipeline, Prepared
@@ -54,8 +55,9 @@ class GraphQLOverHTTP:
             media_type = negotiated(request.headers.get("accept"), _OFFERS, JSON)
             subject, organization = await admitted(self._pipeline.gate, request)
             asked = await asked_by(request, self._pipeline.services.settings)
+            position = waited_for(request, organization, asked)
             prepared = await self._pipeline.prepare(asked, subject)
-            context = prepared.context(self._pipeline.services, subject, organization, request_id)
+            context = prepared.context(self._pipeline.services, subject, organization, request_id, position)
             if prepared.operation.is_subscription:
                 return self._stream(request, prepared, context)
             if request.method != "POST" and not prepared.operation.is_query:

@@ -10,9 +10,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from fabric.errors import BadInput, FabricError, Internal, RateLimited, TimedOut, TooComplex, Unauthenticated
+from fabric.journal import Position
 from fabric.organizations import Organization
 from fabric.settings import Settings
 from fabric.subject import SESSION_LABEL_HEADER, Subject
+from graphql_api.at_least import AT_LEAST_HEADER, position_asked
 from graphql_api.authentication import Gate
 from graphql_api.documents import Invalid
 from graphql_api.pipeline import Asked
@@ -49,6 +51,14 @@ async def admitted(gate: Gate, request: Request) -> tuple[Subject, Organization]
         raise NotGraphQL(400, BadInput("send one session label", (SESSION_LABEL_HEADER,)))
     try:
         return await gate.admit(headers.get("authorization"), headers.get(SESSION_LABEL_HEADER))
+    except BadInput as error:
+        raise NotGraphQL(400, error) from None
+
+
+def waited_for(request: Request, organization: Organization, asked: Asked) -> Position | None:
+    """The position that the answer must have come to. NotGraphQL for what is none of the organization."""
+    try:
+        return position_asked(organization, request.headers.getlist(AT_LEAST_HEADER), asked.at_least)
     except BadInput as error:
         raise NotGraphQL(400, error) from None
 

@@ -7,10 +7,12 @@ from typing import Any
 from fabric.document_register import document_id, is_document_id
 from fabric.errors import BadInput
 from fabric.graph import Budget
+from fabric.journal import Position
 from fabric.organizations import Organization
 from fabric.subject import Subject
 from graphql_api import variables
 from graphql_api.aside import LARGE_TEXT, LARGE_VALUES
+from graphql_api.at_least import EXTENSION
 from graphql_api.authentication import Gate
 from graphql_api.compiler import Compiler, Items, OperationReader, Outcome
 from graphql_api.context import Context, Services
@@ -28,12 +30,15 @@ class Asked:
     operation_name: str | None = None
     variables: dict[str, Any] = field(default_factory=dict)
     document_id: str | None = None
+    at_least: str | None = None
+    """A position token that came with it."""
 
     @classmethod
     def read(cls, given: Mapping[str, Any]) -> "Asked":
         """BadInput for what is no GraphQL request."""
         query, name, variables = given.get("query") or None, given.get("operationName"), given.get("variables")
-        id = _document_id(given)
+        extensions = _extensions(given)
+        id = _document_id(given, extensions)
         if not isinstance(query, str) and (query is not None or id is None):
             raise BadInput("query is missing: the text of a GraphQL document")
         if name is not None and not isinstance(name, str):
@@ -42,16 +47,24 @@ class Asked:
             raise BadInput("variables is an object")
         if id is not None and query is not None and document_id(query) != id:
             raise BadInput("the query is another document than its id says", ("documentId",))
-        return cls(query, name or None, variables or {}, id)
+        at_least = extensions.get("atLeast")
+        if not isinstance(at_least, str | None):
+            raise BadInput("atLeast is a position that a mutation gave", EXTENSION)
+        return cls(query, name or None, variables or {}, id, at_least)
 
 
-def _document_id(given: Mapping[str, Any]) -> str | None:
-    """As GraphQL over HTTP has it, or as Apollo's clients send it."""
-    id, extensions = given.get("documentId"), given.get("extensions")
+def _extensions(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    extensions = given.get("extensions")
     if extensions in (None, ""):
-        extensions = {}
+        return {}
     if not isinstance(extensions, dict):
         raise BadInput("extensions is an object")
+    return extensions
+
+
+def _document_id(given: Mapping[str, Any], extensions: Mapping[str, Any]) -> str | None:
+    """As GraphQL over HTTP has it, or as Apollo's clients send it."""
+    id = given.get("documentId")
     if id is not None and not (isinstance(id, str) and is_document_id(id)):
         raise BadInput("documentId is sha256: and 64 hexadecimal digits in lower case", ("documentId",))
     persisted = extensions.get("persistedQuery")
@@ -81,10 +94,15 @@ class Prepared:
     variables: dict[str, Any]
     large: bool
 
-    def context(self, services: Services, subject: Subject, organization: Organization, request_id: str) -> Context:
+    def context(
+        self, services: Services, subject: Subject, organization: Organization, request_id: str,
+        at_least: Position | None = None,
+    ) -> Context:  # fmt: skip
         reader = OperationReader(self.compiler, self.operation)
         budget = Budget(services.settings.max_graph_links)
-        return Context(services, subject, organization, request_id, reader, self.variables, budget, self.large)
+        return Context(
+            services, subject, organization, request_id, reader, self.variables, budget, self.large, at_least
+        )  # fmt: skip
 
     def stream(self, context: Context) -> AsyncGenerator[bytes, None]:
         """The payloads of a subscription, each the JSON of a GraphQL response; close it to end it (`aclose`).

@@ -23,6 +23,7 @@ from fabric.log import request as request_scope
 from fabric.organizations import Organization
 from graphql_api import transport_ws
 from graphql_api.admission import Admission, refused
+from graphql_api.at_least import position_asked
 from graphql_api.connections import Connections
 from graphql_api.metrics import Metrics
 from graphql_api.origins import is_allowed
@@ -245,8 +246,9 @@ class _Connection:
         """Sends what the operation gives; the message that is left to end it."""
         subject, services = admission.subject, self._pipeline.services
         try:
+            position = position_asked(organization, (), asked.at_least)
             prepared = await self._pipeline.prepare(asked, subject)
-            context = prepared.context(services, subject, organization, operation.request_id)
+            context = prepared.context(services, subject, organization, operation.request_id, position)
             if prepared.operation.is_subscription:
                 with self._connections.subscribed("websocket", subject):
                     async with aclosing(prepared.stream(context)) as payloads:

@@ -73,7 +73,7 @@ class Ground:
         feed = Feed(self.database)
         notices = Notices(self.database, self.types, Surfaces(SETTINGS))
         self.services = Services(
-            SETTINGS, self.database, self.types, self.objects, self.links, DocumentRegister(self.database),
+            SETTINGS, self.database, self.types, self.objects, self.links, DocumentRegister(self.database), feed,
             Channels(feed), Graphs(self.database, feed, SETTINGS.graph_memory_bytes),
             Registry(self.database, notices, Networks(), SETTINGS.max_webhooks),
         )  # fmt: skip
