@@ -14,9 +14,10 @@ from fabric import cardinality, ids, journal, versions
 from fabric.catalogue import Catalogue, Relation
 from fabric.db import Transaction, retried
 from fabric.definitions import Faults
-from fabric.errors import BadInput, FabricError, NotFound, Several, raise_any
+from fabric.errors import BadInput, FabricError, Forbidden, NotFound, Several, raise_any
 from fabric.journal import Entry, Position
 from fabric.kinds import Kind, KindError, canonical
+from fabric.link_rights import LinkRights
 from fabric.names import camel
 from fabric.organizations import Organization
 from fabric.subject import Subject
@@ -121,7 +122,7 @@ async def _write(
     transaction: Transaction, subject: Subject, organization: Organization, catalogue: Catalogue,
     changes: Sequence[LinkChange], request_id: str | None,
 ) -> tuple[list[WrittenLink], Position | None]:  # fmt: skip
-    planned = await plan(transaction, organization, catalogue, changes)
+    planned = await plan(transaction, subject.links, organization, catalogue, changes)
     raise_any(planned.errors)
     if not planned.changed:
         return planned.written, None
@@ -142,8 +143,8 @@ class PlannedLinks:
 
 
 async def plan(
-    transaction: Transaction, organization: Organization, catalogue: Catalogue, changes: Sequence[LinkChange],
-    coming: Mapping[UUID, str | None] | None = None,
+    transaction: Transaction, rights: LinkRights, organization: Organization, catalogue: Catalogue,
+    changes: Sequence[LinkChange], coming: Mapping[UUID, str | None] | None = None,
 ) -> PlannedLinks:  # fmt: skip
     """`coming` are the types of objects as this transaction will leave them, None for one that will be gone.
 
@@ -163,7 +164,9 @@ async def plan(
     written: list[WrittenLink] = []
     for change, id in named:
         try:
-            version = _apply(change, id, now.get(id), transaction.session.label, catalogue, end_types)
+            winner = _seen_from_here(now.get(id), end_types)
+            _check_rights(change, winner, rights, catalogue)
+            version = _apply(change, id, winner, transaction.session.label, catalogue, end_types)
         except FabricError as error:
             prefixed = error.under(*change.path)
             errors += prefixed.errors if isinstance(prefixed, Several) else [prefixed]
@@ -212,9 +215,6 @@ def _apply(
     change: LinkChange, id: UUID, winner: Version | None, label: int, catalogue: Catalogue,
     end_types: Mapping[UUID, str],
 ) -> Version:  # fmt: skip
-    if winner is not None and not winner.tombstone and not _both_ends(winner, end_types):
-        # Seen from here an end is gone, and with it the link: only a new one, once the end is back, can take its place.
-        winner = Version(winner.id, winner.label, winner.content, winner.revision, tombstone=True)
     if change.action == "unlink":
         _check_named(change, end_types)
         return versions.deleted(winner, label, change.expected_revision)
@@ -232,6 +232,27 @@ def _apply(
     blank: Content = dict.fromkeys(_CHANGEABLE) | {"properties": {}}
     named = {"relation": change.relation, "source_id": change.source_id, "target_id": change.target_id}
     return versions.created(winner, id, label, _changed(named | {"link_key": change.key} | blank, change, relation))
+
+
+def _seen_from_here(winner: Version | None, end_types: Mapping[UUID, str]) -> Version | None:
+    if winner is not None and not winner.tombstone and not _both_ends(winner, end_types):
+        # An end is gone, and with it the link: only a new one, once the end is back, can take its place.
+        return Version(winner.id, winner.label, winner.content, winner.revision, tombstone=True)
+    return winner
+
+
+def _check_rights(change: LinkChange, winner: Version | None, rights: LinkRights, catalogue: Catalogue) -> None:
+    """Forbidden where the writer's permission is not for the relation: one that the writer names, or sees."""
+    relation = change.relation
+    if change.link_id is not None:
+        if winner is None or winner.tombstone:
+            return  # not found, whatever it was
+        relation = winner.content["relation"]
+    refused = rights.refused(PERMISSIONS[change.action], relation)
+    if refused is not None:
+        if change.link_id is not None and relation not in catalogue.relations:
+            raise NotFound("not found")
+        raise Forbidden(f"your permission {refused} is not for this relation")
 
 
 def _both_ends(link: Version, end_types: Mapping[UUID, str]) -> bool:

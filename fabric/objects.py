@@ -172,7 +172,8 @@ async def _write(
         written.append(Written(each.object_id, version.content["type_name"], version is not old, created))
         now[each.object_id] = version
     coming = {id: None if v.tombstone else v.content["type_name"] for id, v in now.items()}
-    linked = await links.plan(transaction, organization, catalogue, [c for _, c in nested], coming) if nested else None
+    wishes = [change for _, change in nested]
+    linked = await links.plan(transaction, subject.links, organization, catalogue, wishes, coming) if nested else None
     raise_any([*errors, *(linked.errors if linked else ())])
     changed = {id: v for id, v in now.items() if v is not before.get(id) and (id in before or not v.tombstone)}
     entries = await _store(transaction, catalogue, before, changed) if changed else []

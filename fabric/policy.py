@@ -1,5 +1,7 @@
 """What roles may do: a TOML file of roles, each a set of permissions, resolved once at start.
 
+A role can bound its own permissions on links (see `link_rights`); what it inherits is as it is there.
+
 Permissions say what a subject may do, labels what it may see; neither stands in for the other.
 """
 
@@ -11,6 +13,9 @@ from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Self
+
+from fabric import link_rights
+from fabric.link_rights import LinkRights
 
 PERMISSIONS: Mapping[str, str] = MappingProxyType(
     {
@@ -39,17 +44,31 @@ PERMISSIONS: Mapping[str, str] = MappingProxyType(
 
 DEFAULT_POLICY = Path(__file__).with_name("default_policy.toml")
 
-_ROLE_KEYS = ("description", "permissions", "inherits")
+_ROLE_KEYS = ("description", "permissions", "inherits", "relations", "max_graph_depth", "max_graph_links")
 _MEMO_SIZE = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """One role as written: its own permissions, and the roles whose permissions it has too."""
+    """One role as written: its own permissions, how far they reach, and the roles whose permissions it has too."""
 
     description: str
     permissions: frozenset[str]
     inherits: tuple[str, ...]
+    links: LinkRights = link_rights.UNLIMITED
+
+
+@dataclass(frozen=True, slots=True)
+class _Grant:
+    """What roles allow."""
+
+    permissions: frozenset[str]
+    links: LinkRights
+
+    @classmethod
+    def together(cls, grants: Iterable["_Grant"]) -> "_Grant":
+        given = [(each.permissions, each.links) for each in grants]
+        return cls(frozenset[str]().union(*(permissions for permissions, _ in given)), link_rights.together(given))
 
 
 class Policy:
@@ -57,7 +76,7 @@ class Policy:
 
     def __init__(self, roles: Mapping[str, Role]) -> None:
         self.roles: Mapping[str, Role] = MappingProxyType(dict(roles))
-        self._granted: dict[str, frozenset[str]] = {}
+        self._granted: dict[str, _Grant] = {}
         for name in self.roles:
             self._resolve(name, ())
         self._union = lru_cache(_MEMO_SIZE)(self._compute_union)
@@ -75,13 +94,17 @@ class Policy:
 
     def permissions(self, roles: frozenset[str]) -> frozenset[str]:
         """What these roles allow together. A role that the policy does not know allows nothing."""
-        return self._union(roles)
+        return self._union(roles).permissions
 
-    def _compute_union(self, roles: frozenset[str]) -> frozenset[str]:
-        return frozenset[str]().union(*(self._granted.get(role, ()) for role in roles))
+    def link_rights(self, roles: frozenset[str]) -> LinkRights:
+        """How far their permissions on links reach together."""
+        return self._union(roles).links
 
-    def _resolve(self, name: str, heirs: tuple[str, ...]) -> frozenset[str]:
-        """The role's own and inherited permissions; `heirs` are the roles that led here, outermost first."""
+    def _compute_union(self, roles: frozenset[str]) -> _Grant:
+        return _Grant.together(self._granted[role] for role in roles if role in self._granted)
+
+    def _resolve(self, name: str, heirs: tuple[str, ...]) -> _Grant:
+        """What the role allows, what it inherits included; `heirs` are the roles that led here, outermost first."""
         if name in self._granted:
             return self._granted[name]
         if name in heirs:
@@ -91,7 +114,7 @@ class Policy:
         for i, parent in enumerate(role.inherits):
             _known(parent, self.roles, f"roles.{name}.inherits[{i}]", "role")
         inherited = [self._resolve(parent, (*heirs, name)) for parent in role.inherits]
-        self._granted[name] = role.permissions.union(*inherited)
+        self._granted[name] = _Grant.together([_Grant(role.permissions, role.links), *inherited])
         return self._granted[name]
 
 
@@ -115,7 +138,31 @@ def _parse_role(place: str, value: object) -> Role:
     permissions = _strings(value.get("permissions", []), f"{place}.permissions")
     for i, permission in enumerate(permissions):
         _known(permission, PERMISSIONS, f"{place}.permissions[{i}]", "permission")
-    return Role(description, frozenset(permissions), _strings(value.get("inherits", []), f"{place}.inherits"))
+    inherits = _strings(value.get("inherits", []), f"{place}.inherits")
+    return Role(description, frozenset(permissions), inherits, _parse_links(place, value, frozenset(permissions)))
+
+
+def _parse_links(place: str, value: Mapping[str, object], permissions: frozenset[str]) -> LinkRights:
+    """What bounds nothing is refused: permissions that are inherited are bounded where they come from."""
+    relations = {}
+    if "relations" in value:
+        names = frozenset(_strings(value["relations"], f"{place}.relations"))
+        relations = dict.fromkeys(permissions & link_rights.PERMISSIONS, names)
+        if not relations:
+            raise ValueError(f"{place}.relations: the role has no permission on links of its own that it could bound")
+    depth, links = (_limit(value, name, place, permissions) for name in ("max_graph_depth", "max_graph_links"))
+    return LinkRights(relations, depth, links)
+
+
+def _limit(value: Mapping[str, object], name: str, place: str, permissions: frozenset[str]) -> int | None:
+    limit = value.get(name)
+    if limit is None:
+        return None
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
+        raise ValueError(f"{place}.{name}: must be a whole number")
+    if link_rights.WALKING not in permissions:
+        raise ValueError(f"{place}.{name}: the role has no {link_rights.WALKING} of its own that it could bound")
+    return limit
 
 
 def _strings(value: object, place: str) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fabric.errors import BadInput, Forbidden
 from fabric.labels import Label, Lattice, dominates
+from fabric.link_rights import UNLIMITED, LinkRights
 
 SESSION_LABEL_HEADER = "Fabric-Session-Label"
 
@@ -44,6 +45,8 @@ class Subject:
     expires_at: float
     token_id: str | None = None
     issued_at: float | None = None
+    links: LinkRights = UNLIMITED
+    """How far the permissions on links reach."""
 
     @property
     def session(self) -> Session:

@@ -177,6 +177,7 @@ class Courier:
             clearance=webhook.label,
             label=webhook.label,
             expires_at=float("inf"),
+            links=self._office.policy.link_rights(frozenset(webhook.roles)),
         )
         subject.require(PERMISSION)
         return await self._office.teller.listener(subject, self._organization, webhook.subscription, webhook.arguments)

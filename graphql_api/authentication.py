@@ -34,6 +34,7 @@ class Gate:
             expires_at=claims.expires_at,
             token_id=claims.token_id,
             issued_at=claims.issued_at,
+            links=self._policy.link_rights(claims.roles),
         )
         await self.require_current(subject)
         if session_label is not None:

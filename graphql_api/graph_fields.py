@@ -279,11 +279,11 @@ class _Asked:
         as_of = given.get("asOf")
         view = graph.view(
             context.subject.label, at=None if as_of is None else datetime.fromisoformat(as_of),
-            relations=given.get("relations"),
+            relations=context.subject.links.walked(given.get("relations")),
         )  # fmt: skip
         return cls(
-            view, given, context.budget, settings.max_graph_depth, settings.default_page_size,
-            settings.max_page_size,
+            view, given, context.budget, context.subject.links.depth(settings.max_graph_depth),
+            settings.default_page_size, settings.max_page_size,
         )  # fmt: skip
 
     async def look(self, ask: Callable[[GraphView], T]) -> T:

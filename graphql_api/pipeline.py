@@ -99,7 +99,7 @@ class Prepared:
         at_least: Position | None = None,
     ) -> Context:  # fmt: skip
         reader = OperationReader(self.compiler, self.operation)
-        budget = Budget(services.settings.max_graph_links)
+        budget = Budget(subject.links.looks(services.settings.max_graph_links))
         return Context(
             services, subject, organization, request_id, reader, self.variables, budget, self.large, at_least
         )  # fmt: skip

@@ -50,8 +50,22 @@ permissions = ["object:read"]
 
 [roles.clerk]
 permissions = ["object:create", "object:update", "object:delete"]
+
+[roles.near_walker]
+permissions = ["object:read", "link:read"]
+relations = ["near"]
+max_graph_depth = 2
+
+[roles.short_walker]
+permissions = ["object:read", "link:read"]
+max_graph_links = 2
+
+[roles.near_linker]
+permissions = ["object:update", "link:create", "link:update", "link:delete"]
+relations = ["near"]
 """
-"""Beside those that come along: one who may not see links, one who may write but not read."""
+"""Beside those that come along: one who may not see links, one who may write but not read, some who may walk and link
+by one relation alone, or not far."""
 
 _FOLDER = pytest.StashKey[Path]()
 _names = count(1)

@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from fabric import link_rights
+from fabric.link_rights import UNLIMITED, LinkRights
 from fabric.policy import PERMISSIONS, Policy
 
 READER = {"object:read", "link:read", "type:read"}
@@ -81,6 +83,16 @@ def test_inheritance_reaches_through_several_roles_and_meets_again(tmp_path: Pat
         ('[roles]\nreader = "all"', ["roles.reader: a role is a table"]),
         ("roles = 1", ["roles: a policy is made of tables"]),
         ("", ["roles: a policy is made of tables"]),
+        ('[roles.r]\npermissions = ["link:read"]\nrelations = "x"', ["roles.r.relations: must be a list of strings"]),
+        ('[roles.r]\nrelations = ["x"]', ["roles.r.relations: the role has no permission on links of its own"]),
+        (
+            '[roles.reader]\npermissions = ["link:read"]\n[roles.r]\ninherits = ["reader"]\nrelations = ["x"]',
+            ["roles.r.relations: the role has no permission on links of its own"],
+        ),
+        ('[roles.r]\npermissions = ["link:create"]\nmax_graph_depth = 2', ["roles.r.max_graph_depth", "link:read"]),
+        ('[roles.r]\npermissions = ["link:read"]\nmax_graph_links = -1', ["roles.r.max_graph_links: must be a whole"]),
+        ('[roles.r]\npermissions = ["link:read"]\nmax_graph_depth = true', ["roles.r.max_graph_depth: must be"]),
+        ('[roles.r]\npermissions = ["link:read"]\nmax_graph_depth = 1.5', ["roles.r.max_graph_depth: must be a whole"]),
         ("[roles.reader\n", ["line 1"]),
         ('[roles.a]\ninherits = ["a"]', ["roles.a.inherits", "a → a"]),
         (
@@ -94,6 +106,63 @@ def test_a_faulty_policy_is_refused_with_file_and_place(tmp_path: Path, text: st
         load(tmp_path, text)
     for part in said:
         assert part in str(caught.value)
+
+
+LIMITED = """
+[roles.near]
+permissions = ["link:read", "link:create"]
+relations = ["near"]
+max_graph_depth = 2
+max_graph_links = 100
+
+[roles.far]
+permissions = ["link:read"]
+relations = ["far"]
+max_graph_depth = 5
+
+[roles.heir]
+inherits = ["near"]
+permissions = ["link:delete"]
+
+[roles.all]
+permissions = ["link:read"]
+
+[roles.none]
+permissions = ["link:read"]
+relations = []
+
+[roles.officer]
+permissions = ["field:decrypt"]
+"""
+NEAR, FAR = frozenset({"near"}), frozenset({"far"})
+
+
+@pytest.mark.parametrize(
+    ("roles", "relations", "depth", "links"),
+    [
+        ("", {}, None, None),
+        ("near", {"link:read": NEAR, "link:create": NEAR}, 2, 100),
+        ("none", {"link:read": frozenset()}, None, None),
+        # What a role without permissions on links leaves out bounds nothing, and allows nothing.
+        ("near officer unknown", {"link:read": NEAR, "link:create": NEAR}, 2, 100),
+        # Each permission reaches as far as in the role that it comes from.
+        ("near far", {"link:read": NEAR | FAR, "link:create": NEAR}, 5, None),
+        ("near all", {"link:create": NEAR}, None, None),
+        ("heir", {"link:read": NEAR, "link:create": NEAR}, 2, 100),
+        ("all officer", {}, None, None),
+    ],
+)
+def test_permissions_on_links_reach_as_far_as_any_role_lets_them(
+    tmp_path: Path, roles: str, relations: dict[str, frozenset[str]], depth: int | None, links: int | None
+) -> None:
+    expected = LinkRights(relations, depth, links)
+    assert load(tmp_path, LIMITED).link_rights(frozenset(roles.split())) == expected
+
+
+def test_the_default_policy_bounds_no_permission() -> None:
+    policy = Policy.load(None)
+    assert all(policy.link_rights(frozenset({role})) == UNLIMITED for role in policy.roles)
+    assert {name for name in PERMISSIONS if name.startswith("link:")} == link_rights.PERMISSIONS
 
 
 def test_a_policy_file_that_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:
