@@ -195,6 +195,7 @@ def _resolve(name: str, ancestors: tuple[str, ...], present: Mapping[str, Object
         parent=ancestors[0] if ancestors else None,
         natural_key=tuple(k for k in present[key_type].natural_key if k in fields),
         key_type=key_type,
+        indexes=tuple(names for names in own.indexes if fields.keys() >= set(names)),
         embedding=tuple(n for n in own.embedding if n in fields),
         own_links=_leading(own, present),
         fields=fields,

@@ -1,7 +1,6 @@
 """Type definitions back in the form in which people write them (see fabric/definitions.py)."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from fabric.catalogue import ObjectType, field_json, link_json
@@ -12,8 +11,12 @@ from fabric.names import plural
 
 def as_document(object_type: ObjectType, decode: Callable[[int], Label]) -> dict[str, Any]:
     """The type as a document that `Types.define` takes, labels included; `decode` makes them from codes."""
-    fields = {f.name: _document_field(f, object_type, decode) for f in object_type.own_fields.values()}
-    links = {k.name: _document_link(k, object_type, decode) for k in object_type.own_links.values()}
+
+    def labelled(member: Field | LinkField, document: dict[str, Any]) -> dict[str, Any]:
+        return document if member.label == object_type.label else document | {"label": str(decode(member.label))}
+
+    fields = {f.name: labelled(f, field_document(f)) for f in object_type.own_fields.values()}
+    links = {k.name: labelled(k, link_document(k)) for k in object_type.own_links.values()}
     document = {
         "typeName": object_type.name,
         "domain": object_type.domain if object_type.domain != "object" else None,
@@ -31,17 +34,14 @@ def as_document(object_type: ObjectType, decode: Callable[[int], Label]) -> dict
     return {k: v for k, v in document.items() if v}
 
 
-def _document_field(member: Field, object_type: ObjectType, decode: Callable[[int], Label]) -> dict[str, Any]:
-    hidden = ("name", "key", "nonNull", "retiredValues")
-    stored = {k: v for k, v in field_json(member).items() if k not in hidden}
-    return stored if member.label == object_type.label else stored | {"label": str(decode(member.label))}
+def field_document(member: Field) -> dict[str, Any]:
+    """A field, or a link's property, under its name in a document; without its label."""
+    return {k: v for k, v in field_json(member).items() if k not in ("name", "key", "nonNull", "retiredValues")}
 
 
-def _document_link(member: LinkField, object_type: ObjectType, decode: Callable[[int], Label]) -> dict[str, Any]:
+def link_document(member: LinkField) -> dict[str, Any]:
+    """A link, likewise."""
     stored = {k: v for k, v in link_json(member).items() if k != "name"}
     if "properties" in stored:
-        same = object_type.label
-        stored["properties"] = {
-            p.name: _document_field(replace(p, label=same), object_type, decode) for p in member.properties.values()
-        }
-    return stored if member.label == object_type.label else stored | {"label": str(decode(member.label))}
+        stored["properties"] = {p.name: field_document(p) for p in member.properties.values()}
+    return stored

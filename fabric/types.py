@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -18,6 +19,7 @@ from fabric.labels import Lattice
 from fabric.merging import EMPTY, build
 from fabric.projection import Definer, plan
 from fabric.subject import Session, Subject
+from fabric.type_changes import difference
 
 _STAMP = "t.type_name, t.label, t.revision, t.updated_at"
 _CONTENT = f"{_STAMP}, t.domain, t.field_schema, t.ui_schema"
@@ -125,7 +127,6 @@ class Types:
         await retried(attempt)
         self.forget(subject.organization_id)
 
-
     async def _lock_and_load(self, transaction: Transaction) -> Catalogue:
         """Waits until nobody writes objects by the definitions as they are, and keeps new writers waiting."""
         await transaction.fetchval(
@@ -204,11 +205,15 @@ async def _replace(transaction: Transaction, subject: Subject, before: Catalogue
         raise Several(list({(e.path, e.message): e for e in found}.values()))
     for fragment in changed:
         await transaction.act_at(fragment.label)
-        await _store(transaction, subject, fragment, new=(fragment.type_name, fragment.label) not in old)
+        was = old.get((fragment.type_name, fragment.label))
+        told = difference(was, fragment, (before, after))
+        await _store(transaction, subject, fragment, told, new=was is None)
     return sorted({f.type_name for f in changed})
 
 
-async def _store(transaction: Transaction, subject: Subject, fragment: Fragment, *, new: bool) -> None:
+async def _store(
+    transaction: Transaction, subject: Subject, fragment: Fragment, told: Mapping[str, Any], *, new: bool
+) -> None:  # fmt: skip
     await transaction.fetch(
         """insert into fabric.type_definitions
                (organization_id, type_name, label, domain, field_schema, ui_schema, revision)
@@ -220,5 +225,5 @@ async def _store(transaction: Transaction, subject: Subject, fragment: Fragment,
         dict(fragment.schema), fragment.ui_schema,
     )  # fmt: skip
     topic = "type.retired" if fragment.schema.get("retired") else "type.defined" if new else "type.changed"
-    entry = journal.Entry(topic, "type_definitions", None, fragment.type_name, {})
+    entry = journal.Entry(topic, "type_definitions", None, fragment.type_name, told)
     await journal.append(transaction, subject.subject, [entry])

@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID, uuid4
 
+import orjson
 import pytest
 from databases import MakeSubject, run_sql
 from hypothesis import given
@@ -371,6 +372,55 @@ async def test_a_change_leaves_an_event_and_a_record_at_its_label(ground: Ground
         admin_url, "select action, label >> 60 as level, actor from fabric.audit_log order by audit_id"
     )
     assert records == events
+
+
+async def told(admin_url: str) -> list[tuple[int, Any, Any]]:
+    """The level, and what was there before and after, of each event."""
+    rows = await run_sql(admin_url, "select label >> 60 as level, data from fabric.events order by position")
+    told = [(row["level"], orjson.loads(row["data"])) for row in rows]
+    return [(level, data["before"], data["after"]) for level, data in told]
+
+
+async def test_events_tell_what_differs_in_the_words_of_definitions(ground: Ground, admin_url: str) -> None:
+    await ground.thing(description="One.", fields={"a": STRING, "b": {"type": "enum", "values": ["X", "Y"]}})
+    await ground.thing(
+        fields={"a": {"type": "integer"}, "b": {"type": "enum", "values": ["X"]}, "c": STRING}, indexes=[["a", "c"]],
+        links={"next": {"relation": "next", "target": "Thing", "properties": {"p": {"type": "float"}}}},
+    )  # fmt: skip
+    await ground.types.retire(ground.subject(), "Thing")
+    first = {"description": "One.", "fields": {"a": STRING, "b": {"type": "enum", "values": ["X", "Y"]}}}
+    link = {"relation": "next", "target": "Thing", "properties": {"p": {"type": "float"}}}
+    fields = {"a": {"type": "integer"}, "b": {"type": "enum", "values": ["X"]}, "c": STRING}
+    second = {"indexes": [["a", "c"]], "fields": fields, "links": {"next": link}}
+    assert await told(admin_url) == [(0, {}, first), (0, first, second), (0, second, {})]
+
+
+async def test_no_event_tells_of_members_above_its_label(ground: Ground, admin_url: str) -> None:
+    low, high = {"a": STRING}, {"codename": STRING | {"label": "SECRET"}}
+    await ground.thing(fields=low)
+    await ground.thing(fields=low | high, indexes=[["a"], ["codename"], ["a", "codename"]], at="SECRET",
+                       embedding={"fields": ["a", "codename"]})  # fmt: skip
+    await ground.thing(fields=low | {"codename": {"type": "text", "label": "SECRET"}}, at="SECRET")
+    await ground.types.retire(ground.subject("SECRET"), "Thing")
+    events = await told(admin_url)
+    seen_below = {"indexes": [["a"]], "embedding": ["a"]}
+    assert [(b, a) for level, b, a in events if level == 0] == [
+        ({}, {"fields": low}), ({}, seen_below), (seen_below, {}), ({"fields": low}, {}),
+    ]  # fmt: skip
+    assert [(b, a) for level, b, a in events if level] == [
+        ({}, {"fields": {"codename": STRING}}),
+        ({"fields": {"codename": STRING}}, {"fields": {"codename": TEXT}}),
+        ({"fields": {"codename": TEXT}}, {}),
+    ]
+
+
+async def test_a_definition_shows_no_index_over_fields_that_are_hidden(ground: Ground) -> None:
+    low, high = {"a": STRING}, {"codename": STRING | {"label": "SECRET"}}
+    await ground.thing(fields=low)
+    await ground.thing(fields=low | high, indexes=[["a"], ["a", "codename"]], at="SECRET")
+    for label, indexes in (("UNCLASSIFIED", (("a",),)), ("SECRET", (("a",), ("a", "codename")))):
+        seen = await ground.types.catalogue(ground.subject(label).session)
+        assert seen.types["Thing"].indexes == indexes
 
 
 async def test_writers_that_knew_older_definitions_read_them_again(
