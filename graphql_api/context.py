@@ -1,15 +1,18 @@
 """What one request carries through the executor, and the services that all requests share."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
 from graphql import GraphQLResolveInfo
 
-from fabric.db import Database
+from fabric.db import Database, Transaction
 from fabric.document_register import DocumentRegister
-from fabric.errors import NotFound, TooComplex
+from fabric.errors import NotFound, TimedOut, TooComplex
 from fabric.feed import Feed
 from fabric.graph import Budget
 from fabric.graphs import Graphs
@@ -42,6 +45,29 @@ class Services:
     webhooks: Registry
 
 
+@dataclass(slots=True)
+class Turns:
+    """Fields of one request that read for themselves take turns, and share as many seconds as one statement may take.
+
+    Else one request of many such fields would have all connections for itself, and for long.
+    """
+
+    left: float
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @asynccontextmanager
+    async def take(self) -> AsyncIterator[None]:
+        """TimedOut where nothing is left."""
+        async with self.lock:
+            if self.left <= 0:
+                raise TimedOut("the request took too long; ask for less at once")
+            began = time.monotonic()
+            try:
+                yield
+            finally:
+                self.left -= time.monotonic() - began
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """One request. `large` says that its document or its variables may keep the processor busy."""
@@ -54,6 +80,7 @@ class Context:
     variables: dict[str, Any]
     budget: Budget
     """What all walks of the link graph share, however many there are."""
+    turns: Turns
     large: bool = False
     at_least: Position | None = None
     """What is read must have come at least so far, where it follows the events."""
@@ -61,6 +88,12 @@ class Context:
     """What `graphql_api.batches` gathers, and what fields count that are asked for many times."""
     spent: dict[tuple[str, ...], int] = field(default_factory=dict)
     """Rows that may be read, by the field that reads them: its path without places in lists."""
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Transaction]:
+        """A transaction of the request's session, for one of its fields after the other. Raises as `Turns.take`."""
+        async with self.turns.take(), self.services.database.transaction(self.subject.session) as transaction:
+            yield transaction
 
     def spend(self, path: Sequence[str | int], rows: int) -> None:
         """TooComplex where this field and those before it may read more than one request may."""

@@ -67,7 +67,7 @@ async def _events(_: Any, info: Info, **given: Any) -> Any:
     context = info.context
     for permission in ("object:read", "link:read", "type:read"):
         context.subject.require(permission)
-    asked = PageAsked.of(context, given)
+    asked = PageAsked.of(info, given)
     organization, label = context.organization, context.subject.label
     after, before = (
         None if cursor is None else _place(context, cursor, name)
@@ -75,7 +75,7 @@ async def _events(_: Any, info: Info, **given: Any) -> Any:
     )
     part = Slice(asked.limit, asked.backward, after, before)
     await caught_up(context)
-    async with context.services.database.transaction(context.subject.session) as transaction:
+    async with context.reading() as transaction:
         page = await list_events(transaction, _sought(given.get("where") or {}), part)
     edges = [
         {"cursor": event_cursor(organization, label, event.position), "node": told_event(organization, event)}
@@ -113,7 +113,7 @@ async def _object_as_of(_: Any, info: Info, **given: Any) -> Any:
     id = read_id(given["id"])
     session = context.subject.session
     catalogue = await context.services.types.catalogue(session)
-    async with context.services.database.transaction(session) as transaction:
+    async with context.reading() as transaction:
         try:
             if time is not None:
                 at = await history.position_at(transaction, time, id)

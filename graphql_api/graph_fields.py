@@ -66,6 +66,7 @@ async def _links(value: Mapping[str, Any], info: Info) -> Any:
 
 
 async def _read_links(info: Info, ids: Sequence[UUID]) -> dict[UUID, Any]:
+    info.context.spend(info.path.as_list(), len(ids))
     return {id: by_response_key(link, info) for id, link in (await read_links(info.context, ids)).items()}
 
 
@@ -158,7 +159,7 @@ class GraphFields:
     async def _traverse(self, _: Any, info: Info, **given: Any) -> Any:
         asked = await _Asked.of(info, given)
         starts = [asked.node(info, id, "from", i) for i, id in enumerate(given["from"])]
-        first, depth = asked.first(), asked.depth()
+        first, depth = asked.first(info), asked.depth()
         types = given.get("types")
         family = None if types is None else self._family(types)
         where = self._filter(info, given)
@@ -173,6 +174,7 @@ class GraphFields:
         if where is not None:
             if len(chosen) > MOST_FILTERED:
                 raise BadInput(f"a filter is asked of at most {MOST_FILTERED:,} objects; go less deep", ("where",))
+            info.context.spend([*info.path.as_list(), "where"], len(chosen))
             subject, services = info.context.subject, info.context.services
             chosen = await where.passing(services.database, subject, info.context.organization, chosen)
         kept = set(chosen[:first])
@@ -198,7 +200,7 @@ class GraphFields:
 
     async def _neighborhood(self, _: Any, info: Info, **given: Any) -> Any:
         asked = await _Asked.of(info, given)
-        of, first = asked.node(info, given["of"], "of"), asked.first(least=1)
+        of, first = asked.node(info, given["of"], "of"), asked.first(info, least=1)
         radius = asked.within("radius", asked.most_depth)
         near = await asked.look(
             lambda view: view.neighborhood(of, radius=radius, limit=first + 1, budget=asked.budget)
@@ -210,7 +212,7 @@ class GraphFields:
 
     async def _relate(self, _: Any, info: Info, **given: Any) -> Any:
         asked = await _Asked.of(info, given)
-        to, first = asked.node(info, given["to"], "to"), asked.first()
+        to, first = asked.node(info, given["to"], "to"), asked.first(info)
         scored = await asked.look(lambda view: view.related(to, first, budget=asked.budget))
         return [{"score": each.score, "node": each.id} for each in scored]
 
@@ -227,7 +229,7 @@ class GraphFields:
 
     async def _components(self, _: Any, info: Info, **given: Any) -> Any:
         asked = await _Asked.of(info, given)
-        first = asked.first()
+        first = asked.first(info)
         found = await asked.look(lambda view: view.components(first, budget=asked.budget))
         return [{"lowestId": str(component.id), "size": component.size} for component in found]
 
@@ -304,11 +306,13 @@ class _Asked:
     def depth(self) -> int:
         return self.within("maxDepth", self.most_depth)
 
-    def first(self, least: int = 0) -> int:
+    def first(self, info: Info, least: int = 0) -> int:
+        """How many are asked for, counted among what the request may read."""
         value = self.given.get("first")
         size: int = self.default_page if value is None else value
         if not least <= size <= self.most_items:
             raise BadInput(f"{least} to {self.most_items:,} at once", ("first",))
+        info.context.spend(info.path.as_list(), size)
         return size
 
     def within(self, name: str, most: int) -> int:

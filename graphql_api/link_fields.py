@@ -47,7 +47,7 @@ LINKS_WHERE = GraphQLInputObjectType(
 async def _links(_: Any, info: Info, **given: Any) -> Any:
     context = info.context
     catalogue = await _catalogue(context)
-    asked, where = PageAsked.of(context, given), given.get("where") or {}
+    asked, where = PageAsked.of(info, given), given.get("where") or {}
     sought = _sought(catalogue, where)
     key = _cursor_key(context, where)
     after, before = (
@@ -55,7 +55,7 @@ async def _links(_: Any, info: Info, **given: Any) -> Any:
         for name, cursor in (("after", asked.after), ("before", asked.before))
     )
     part = Slice(asked.limit, asked.backward, after, before)
-    async with context.services.database.transaction(context.subject.session) as transaction:
+    async with context.reading() as transaction:
         page = await list_links(transaction, sought, part)
         total = await count_links(transaction, sought) if is_selected(info, "totalCount") else None
     edges = [{"cursor": key.seal(link.place), "node": _told(context, catalogue, link)} for link in page.links]
@@ -66,7 +66,7 @@ async def _links(_: Any, info: Info, **given: Any) -> Any:
 async def _link(_: Any, info: Info, id: str) -> Any:
     context = info.context
     catalogue = await _catalogue(context)
-    async with context.services.database.transaction(context.subject.session) as transaction:
+    async with context.reading() as transaction:
         sought = Sought(_objects(catalogue), link_id=read_id(id))
         found = (await list_links(transaction, sought, Slice(1))).links
     return by_response_key(_told(context, catalogue, found[0]), info) if found else None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fabric.errors import BadInput
-from graphql_api.context import Context
+from graphql_api.context import Info
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +18,9 @@ class PageAsked:
     before: str | None
 
     @classmethod
-    def of(cls, context: Context, given: Mapping[str, Any]) -> "PageAsked":
-        """Of a field's arguments. BadInput for a size that cannot be."""
-        settings = context.services.settings
+    def of(cls, info: Info, given: Mapping[str, Any]) -> "PageAsked":
+        """Of a field's arguments. BadInput for a size that cannot be, TooComplex for too much in one request."""
+        settings = info.context.services.settings
         first, last = given.get("first"), given.get("last")
         if first is not None and last is not None:
             raise BadInput("first and last cannot be combined")
@@ -29,6 +29,7 @@ class PageAsked:
         if not 0 <= limit <= settings.max_page_size:
             name = "first" if last is None else "last"
             raise BadInput(f"a page has 0 to {settings.max_page_size:,} items", (name,))
+        info.context.spend(info.path.as_list(), limit)
         return cls(limit, last is not None, given.get("after"), given.get("before"))
 
     def connection(self, edges: Sequence[Mapping[str, Any]], has_previous: bool, has_next: bool) -> dict[str, Any]:

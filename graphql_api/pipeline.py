@@ -15,7 +15,7 @@ from graphql_api.aside import LARGE_TEXT, LARGE_VALUES
 from graphql_api.at_least import EXTENSION
 from graphql_api.authentication import Gate
 from graphql_api.compiler import Compiler, Items, OperationReader, Outcome
-from graphql_api.context import Context, Services
+from graphql_api.context import Context, Services, Turns
 from graphql_api.documents import Operation
 from graphql_api.persisted import Persisted
 from graphql_api.subscriptions import Subscription
@@ -99,9 +99,10 @@ class Prepared:
         at_least: Position | None = None,
     ) -> Context:  # fmt: skip
         reader = OperationReader(self.compiler, self.operation)
-        budget = Budget(subject.links.looks(services.settings.max_graph_links))
+        settings = services.settings
+        budget, turns = Budget(subject.links.looks(settings.max_graph_links)), Turns(settings.statement_timeout_seconds)
         return Context(
-            services, subject, organization, request_id, reader, self.variables, budget, self.large, at_least
+            services, subject, organization, request_id, reader, self.variables, budget, turns, self.large, at_least
         )  # fmt: skip
 
     def stream(self, context: Context) -> AsyncGenerator[bytes, None]:

@@ -142,6 +142,26 @@ def test_mutations_of_one_request_share_what_it_may_read(assets: Tenant) -> None
     assert assets.data("{ assets { nodes { name } } }") == {"assets": {"nodes": [{"name": "a"}]}}
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        "events(first: 100) { nodes { topic } }", "events(last: 100, where: {topics: [\"x\"]}) { nodes { topic } }",
+        "links(first: 100) { nodes { id } }", "connectedComponents(first: 100) { size }",
+        'related(to: "ID", first: 100) { score }', 'traverse(from: ["ID"], first: 100) { hasMore }',
+        'neighborhood(of: "ID", first: 100) { hasMore }',
+    ],
+)  # fmt: skip
+def test_lists_that_are_not_compiled_count_too(new_server: MakeServer, field: str) -> None:
+    with new_server({"max_cost": 1_000}) as server:
+        tenant = server.organization()
+        tenant.define({"typeName": "Hub", "links": {"next": {"relation": "next", "target": "Hub"}}})
+        hub = tenant.data("mutation { createHub(input: {}) { hub { id } } }")["createHub"]["hub"]["id"]
+        one = field.replace("ID", hub)
+        assert tenant.data(f"{{ {aliased(one, 10)} }}")
+        answer = tenant.ask(f"{{ {aliased(one, 11)} }}")
+        assert answer.codes == {"QUERY_TOO_COMPLEX"}
+
+
 def test_definitions_count_among_what_a_request_may_read(organization: Tenant) -> None:
     wide = {f"field{i}": {"type": "string"} for i in range(500)}
     organization.define(*({"typeName": f"Wide{i}", "fields": wide} for i in range(5)))

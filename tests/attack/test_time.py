@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 import orjson
 import pytest
-from http_server import MakeServer, Server, Tenant
+from http_server import Answer, MakeServer, Server, Tenant
 from overloads import aliased, names
 from processes import Process
 from wire import connect, post
@@ -99,6 +99,20 @@ def test_a_caller_who_goes_away_leaves_no_statement_behind(machines: Tenant) -> 
     while running(machines.server):
         assert time.monotonic() < deadline
     assert machines.data("{ machines { totalCount } }") == {"machines": {"totalCount": 0}}
+
+
+def test_fields_of_one_request_leave_connections_to_others_and_share_the_time_of_one(machines: Tenant) -> None:
+    """Each of them would be cancelled only after half a second, and two of them would have all connections."""
+    query = f"{{ {aliased('events(first: 1) { nodes { topic } }', 50)} }}"
+    answers: list[Answer] = []
+    with locked(machines.server, "fabric.events"):
+        asking = threading.Thread(target=lambda: answers.append(machines.ask(query)))
+        asking.start()
+        time.sleep(0.3)
+        assert machines.data("{ machines { totalCount } }") == {"machines": {"totalCount": 0}}
+        asking.join(5)
+        assert not asking.is_alive()
+    assert answers[0].codes == {"TIMEOUT"}
 
 
 def test_slow_queries_do_not_queue_up_without_end(machines: Tenant) -> None:

@@ -30,7 +30,7 @@ from fabric.webhook_addresses import Networks
 from fabric.webhook_registry import Registry
 from graphql_api.channels import Channels
 from graphql_api.compiler import Compiler, OperationReader, Outcome
-from graphql_api.context import Context, Services
+from graphql_api.context import Context, Services, Turns
 from graphql_api.schema import build_surface
 from graphql_api.surfaces import Surfaces
 from graphql_api.webhook_notices import Notices
@@ -131,7 +131,7 @@ class Ground:
         given = variables or {}
         coerced = compiler.variables(operation, given)
         reader = OperationReader(compiler, operation)
-        context = Context(self.services, subject, organization, "request", reader, coerced, Budget(1_000))
+        context = Context(self.services, subject, organization, "request", reader, coerced, Budget(1_000), Turns(10))
         return await compiler.run(context, operation, given)
 
     async def ask(
