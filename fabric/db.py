@@ -120,6 +120,10 @@ class Transaction:
     async def fetchval(self, sql: str, *args: Any) -> Any:
         return await self._connection.fetchval(sql, *args)
 
+    async def plan_by_values(self) -> None:
+        """From here on statements are planned for the values at hand: where these decide which index serves."""
+        await self._connection.execute("set local plan_cache_mode = force_custom_plan")
+
     async def copy(self, sql: str, receive: Callable[[bytes], Awaitable[None]], *args: Any) -> None:
         """Gives the result's rows to `receive`, in the binary form of COPY, as they come."""
         await self._connection.copy_from_query(sql, *args, output=receive, format="binary")

@@ -67,6 +67,8 @@ async def list_events(transaction: Transaction, sought: Sought, part: Slice) -> 
         conditions.append(query.beyond(start, "<" if part.backward else ">"))
     if end is not None:
         conditions.append(query.beyond(end, ">" if part.backward else "<"))
+    if sought.since is not None or sought.until is not None:
+        await transaction.plan_by_values()
     limit = query.say(part.limit + 1)
     rows = await transaction.fetch(
         f"select {COLUMNS} from fabric.events where {' and '.join(conditions)}"

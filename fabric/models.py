@@ -147,6 +147,7 @@ class Event(Base):
     __tablename__ = "events"
     __table_args__ = (
         Index("events_in_order", "organization_id", "transaction_id", "position"),
+        Index("events_by_time", "organization_id", "occurred_at"),
         Index("events_by_entity", "organization_id", "entity_id", "transaction_id", "position"),
         *(
             Index(

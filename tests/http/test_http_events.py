@@ -1,12 +1,18 @@
 """Reading what happened: pages of events, each reader's own, that a subscription goes on from."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
 import pytest
 from http_server import Tenant, eventually
 from websocket_client import opened
+
+from fabric.db import Database
+from fabric.event_pages import Slice, Sought, list_events
+from fabric.organizations import Directory
+from fabric.subject import Session
 
 SECRET = "SECRET/ALPHA"
 EVENTS = """query ($w: EventWhere, $f: Int, $a: String, $l: Int, $b: String) {
@@ -232,3 +238,28 @@ def test_when_is_said_once_and_by_a_position_of_here(assets: Tenant, other_organ
     assets.ask(AS_OF, {"id": id, "p": position, "t": "2100-01-01T00:00:00Z"}).refused()
     assets.ask(AS_OF, {"id": id, "p": "x"}).refused(path=["position"])
     other_organization.ask(AS_OF, {"id": id, "p": position}).refused(path=["position"])
+
+
+def test_a_list_that_begins_at_some_time_does_not_look_at_all_that_was_before(assets: Tenant) -> None:
+    server = assets.server
+    server.sql(
+        """insert into fabric.events
+               (organization_id, label, topic, entity_table, entity_type, actor, data, occurred_at)
+           select organization_id, 0, 'tick', 'events', 'Tick', 'clock', '{}', now() - i * interval '1 minute'
+           from fabric.organizations, generate_series(0, 5000) i where name = $1""",
+        assets.name,
+    )
+    server.sql("analyze fabric.events")
+
+    async def scans() -> tuple[int, int]:
+        async with await Database.connect(server.database_url, size=1) as database:
+            found = await Directory(database).find(assets.name)
+            assert found is not None
+            async with database.transaction(Session(found.organization_id, 0)) as transaction:
+                since = datetime.now(UTC) - timedelta(minutes=10, seconds=30)
+                page = await list_events(transaction, Sought(topics=["tick"], since=since), Slice(100))
+                index = "select pg_stat_get_xact_numscans('fabric.events_by_time'::regclass)"
+                return len(page.events), await transaction.fetchval(index)
+
+    settle(assets)
+    assert asyncio.run(scans()) == (11, 1)
