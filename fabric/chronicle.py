@@ -5,7 +5,7 @@ none; a new object at the end of a link can be, for the link then shows. So an e
 touches, and `object_change` and `link_changes` compare what one clearance sees of them before and after.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID
@@ -70,11 +70,23 @@ def object_change(told: Told, clearance: int) -> Change | None:
     return _change(event.entity_id, seen(told.before, clearance), seen(told.after, clearance))
 
 
-def link_changes(told: Told, clearance: int) -> Iterator[Change]:
-    """What the event changes among the links that the reader sees: of its link, or of those of its object."""
+def anywhere(source: UUID, target: UUID) -> bool:
+    """Whatever a link leads from and to."""
+    return True
+
+
+def link_changes(
+    told: Told, clearance: int, wanted: Callable[[UUID, UUID], bool] = anywhere
+) -> Iterator[Change]:  # fmt: skip
+    """What the event changes among the links that the reader sees: of its link, or of those of its object.
+
+    Links whose source and target are not `wanted` are left out before all else: many readers follow one object each.
+    """
     event = told.event
     of_object = event.entity_table == "objects"
     for id, (source, target, versions) in told.links.items():
+        if not wanted(source, target):
+            continue
         shows = [_ends_show(told, (source, target), clearance, before=before) for before in (True, False)]
         before = seen(versions if of_object else told.before, clearance) if shows[0] else None
         after = seen(versions if of_object else told.after, clearance) if shows[1] else None

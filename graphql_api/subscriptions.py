@@ -76,12 +76,14 @@ class Subscription:
         entries = []
         place = None
         for each, notices in zip(told, await self._watch.notices(told), strict=True):
+            if not notices:
+                place = each.position
+                continue
             # Who comes back with a cursor that is not the event's last gets the event again, rather than lose a part.
             places = [place or _before(each.position)] * (len(notices) - 1) + [each.position]
             made = [await self._payload(notice, at) for notice, at in zip(notices, places, strict=False)]
             place = each.position
-            if made:
-                entries.append(Entry(each.position, tuple(made)))
+            entries.append(Entry(each.position, tuple(made)))
         return entries
 
     async def _payload(self, notice: Notice, place: Position) -> bytes:

@@ -87,7 +87,7 @@ class _LinkWatch:
         types = _given(arguments, "types")
         self._types = None if types is None else watcher.family(types)
         id = arguments.get("objectId")
-        self._object_id = None if id is None else _stored_id(id)
+        self._object_id = None if id is None else _id(id)
         self._direction = arguments["direction"]
 
     async def notices(self, told: Sequence[Told]) -> list[list[Notice]]:
@@ -96,7 +96,7 @@ class _LinkWatch:
     def _of(self, told: Told) -> list[Notice]:
         clearance = self._watcher.clearance
         found: list[Notice] = []
-        for change in link_changes(told, clearance):
+        for change in link_changes(told, clearance, self._between):
             label, version = change.now
             if self._wanted(told, version):
                 found.append({"kind": change.kind} | self._told(told, change.id, label, version))
@@ -112,14 +112,17 @@ class _LinkWatch:
     def _wanted(self, told: Told, version: Version) -> bool:
         if self._relations is not None and version["relation"] not in self._relations:
             return False
-        source, target = version["source_id"], version["target_id"]
-        if self._object_id is not None:
-            ends = {"OUT": (source,), "IN": (target,), "BOTH": (source, target)}[self._direction]
-            if self._object_id not in ends:
-                return False
-        if self._types is None:
+        source, target = UUID(version["source_id"]), UUID(version["target_id"])
+        if not self._between(source, target):
+            return False
+        return self._types is None or any(self._type(told, end) in self._types for end in (source, target))
+
+    def _between(self, source: UUID, target: UUID) -> bool:
+        """Whether the object is at the end where it is asked for."""
+        id = self._object_id
+        if id is None or (id == source and self._direction != "IN"):
             return True
-        return any(self._type(told, UUID(end)) in self._types for end in (source, target))
+        return id == target and self._direction != "OUT"
 
     def _type(self, told: Told, end: UUID) -> str | None:
         """What the reader sees of the end's type, or saw last."""
@@ -208,10 +211,10 @@ class _ObjectWatch:
         return [((i, 0) in held, (i, 1) in held) for i in range(len(changes))]
 
 
-def _stored_id(text: str) -> str:
-    """As versions have it. NotFound for what is no id, which names nothing."""
+def _id(text: str) -> UUID:
+    """NotFound for what is no id, which names nothing."""
     try:
-        return str(UUID(text))
+        return UUID(text)
     except ValueError:
         raise NotFound("not found", ("objectId",)) from None
 
