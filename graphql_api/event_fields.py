@@ -28,7 +28,7 @@ from fabric.journal import Position
 from graphql_api.at_least import caught_up, position_at
 from graphql_api.common_types import EVENTS, SCALARS, field, required, slicing
 from graphql_api.context import Context, Info
-from graphql_api.page_arguments import PageAsked
+from graphql_api.page_arguments import PageAsked, names_in
 from graphql_api.positions import event_cursor, read_event_cursor
 from graphql_api.shaping import by_response_key
 from graphql_api.told_events import told_event
@@ -94,9 +94,8 @@ def _place(context: Context, cursor: str, name: str) -> Position:
 def _sought(where: Mapping[str, Any]) -> Sought:
     since, until = (_moment(where.get(name)) for name in ("since", "until"))
     entity_id = where.get("entityId")
-    return Sought(
-        where.get("topics"), where.get("types"), None if entity_id is None else read_id(entity_id), since, until
-    )  # fmt: skip
+    topics, types = names_in(where.get("topics")), names_in(where.get("types"))
+    return Sought(topics, types, None if entity_id is None else read_id(entity_id), since, until)
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -27,7 +27,7 @@ from graphql_api.common_types import LINK, LINKS, SCALARS, required, slicing
 from graphql_api.context import Context, Info
 from graphql_api.cursors import BadCursor, CursorKey, cursor_key
 from graphql_api.event_types import DIRECTION
-from graphql_api.page_arguments import PageAsked
+from graphql_api.page_arguments import PageAsked, names_in
 from graphql_api.shaping import by_response_key, is_selected
 from graphql_api.told_links import told_link
 
@@ -97,7 +97,7 @@ def _sought(catalogue: Catalogue, where: Mapping[str, Any]) -> Sought:
         ends = {"OUT": ((either, None),), "IN": ((None, either),), "BOTH": ((either, None), (None, either))}[
             where["direction"]
         ]
-    relations, valid_at = where.get("relations"), where.get("validAt")
+    relations, valid_at = names_in(where.get("relations")), where.get("validAt")
     if relations is not None and len(relations) > MAX_RELATIONS:
         raise BadInput(f"at most {MAX_RELATIONS} relations at once", ("where", "relations"))
     return Sought(

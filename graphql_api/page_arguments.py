@@ -44,3 +44,8 @@ class PageAsked:
                 "endCursor": edges[-1]["cursor"] if edges else None,
             },
         }
+
+
+def names_in(names: Sequence[str] | None) -> list[str] | None:
+    """Names that are sought, without those that the database could not hold: nothing has them."""
+    return None if names is None else [name for name in names if "\0" not in name]

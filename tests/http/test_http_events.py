@@ -172,6 +172,14 @@ def test_a_page_goes_on_where_a_subscription_was(assets: Tenant) -> None:
     assert [e["entityId"] for e in events(assets, a=ready)["nodes"]] == [id]
 
 
+@pytest.mark.parametrize("name", ["\0", "object.created\0", "\0*", "", "*\0", "\U0010ffff", "x" * 100_000])
+def test_a_name_that_nothing_can_have_finds_nothing(assets: Tenant, pair: tuple[str, str], name: str) -> None:
+    for where in ({"topics": [name]}, {"types": [name]}):
+        assert events(assets, w=where)["nodes"] == []
+    links = "query ($r: [String!]) { links(where: {relations: $r}) { totalCount nodes { id } } }"
+    assert assets.data(links, {"r": [name]})["links"] == {"totalCount": 0, "nodes": []}
+
+
 def test_a_cursor_of_elsewhere_is_refused(
     assets: Tenant, other_organization: Tenant, six: list[str], told: Any
 ) -> None:
