@@ -130,7 +130,7 @@ class Arrivals:
 
     async def one(self) -> float:
         """When the next came."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await self._came.wait()
         self._came.clear()
         return self.last

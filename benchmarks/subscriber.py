@@ -20,6 +20,7 @@ class Subscriber(asyncio.Protocol):
         self._subscription = {"type": "subscribe", "id": "1", "payload": {"query": query, "variables": variables}}
         self._received = bytearray()
         self._upgraded = False
+        self.closed = "the server closed the connection"
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -77,6 +78,7 @@ class Subscriber(asyncio.Protocol):
             self._send(bytes(payload), 0x8A)
         else:
             assert first == _CLOSE, first
+            self.closed = bytes(payload[2:]).decode()
 
     def _send(self, payload: bytes, first: int = _TEXT) -> None:
         """Masked with zeros, which changes nothing."""
@@ -86,7 +88,7 @@ class Subscriber(asyncio.Protocol):
 
     def connection_lost(self, _: Exception | None) -> None:
         if not self.ready.done():
-            self.ready.set_exception(ConnectionError("the server closed the connection"))
+            self.ready.set_exception(ConnectionError(self.closed))
 
 
 async def subscribed(

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import orjson
 import pytest
-from http_server import TYPES, Answer, MakeServer, Tenant
+from http_server import TYPES, Answer, MakeServer, Tenant, eventually
 from websocket_client import opened
 
 HEADER = "fabric-at-least"
@@ -133,13 +133,13 @@ def test_all_positions_are_waited_for(assets: Tenant) -> None:
 
 
 def test_waiting_ends(new_server: MakeServer) -> None:
-    with new_server({"graph_timeout_seconds": 0.3}) as server:
+    with new_server({"graph_timeout_seconds": 0.5}) as server:
         tenant = server.organization()
         tenant.define(*TYPES)
         asset = create(tenant)[0]
-        tenant.data(COMPONENT, {"of": asset})
+        eventually(lambda: "errors" not in tenant.ask(COMPONENT, {"of": asset}).body)  # once the graph is loaded
         with held_back(tenant):
             _, position = create(tenant, "valve")
             assert ask(tenant, "header", position, EVENTS).codes == {"TIMEOUT"}
             assert ask(tenant, "extension", position, COMPONENT, {"of": asset}).codes == {"TIMEOUT"}
-        assert ask(tenant, "header", position, COMPONENT, {"of": asset}).data
+        eventually(lambda: "errors" not in ask(tenant, "header", position, COMPONENT, {"of": asset}).body)
