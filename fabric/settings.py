@@ -182,6 +182,31 @@ class Settings:
     )
     webhook_give_up_hours: float = _setting("time after which a message is not tried again", 72.0, least=0)
     max_webhooks: int = _setting("most webhooks at one label of an organization", 100, least=0)
+    embeddings: str = _setting(
+        "what makes vectors of text: an endpoint, a model in this process, feature hashing, or nothing",
+        "auto",
+        choices=("auto", "endpoint", "local", "hashing", "none"),
+    )
+    embedding_url: str = _setting(
+        "address of an OpenAI-compatible endpoint, such as `https://api.openai.com/v1`", "", shown="none"
+    )
+    embedding_key_file: Path | None = _setting("file whose text is the endpoint's API key", shown="none")
+    embedding_model: str = _setting("model that the endpoint is asked for", "text-embedding-3-small")
+    embedding_dimensions: int = _setting(
+        "length of vectors that the endpoint is asked for; 0 takes the model's own", 0, least=0, most=16_000
+    )
+    embedding_batch_tokens: int = _setting("most tokens in one request to the endpoint", 50_000, least=100)
+    embedding_requests_per_minute: int = _setting(
+        "most requests in a minute that the endpoint is sent for indexing; 0 is no limit", 0, least=0
+    )
+    embedding_timeout_seconds: float = _setting("longest that one such request may take", 30.0, least=0.1)
+    embedding_query_seconds: float = _setting(
+        "longest that a search waits for the vector of its query; after that it goes by words alone", 3.0, least=0.01
+    )
+    embedding_model_folder: Path | None = _setting(
+        "folder of a sentence encoder of BERT's form that is run in this process",
+        shown="all-MiniLM-L6-v2, where it is installed",
+    )
     console: bool = _setting("whether browsers get GraphiQL at `/graphql`", True)
     introspection: bool = _setting("whether the schema may be introspected", True)
 
@@ -216,6 +241,10 @@ class Settings:
                 _refuse("allowed_origins", "must list origins: scheme, host and port only, no path, no *")
         if self.jwks_url and not _trustworthy(self.jwks_url):
             _refuse("jwks_url", "must be an https address; http only on this machine")
+        if self.embedding_url and urlsplit(self.embedding_url).scheme not in ("http", "https"):
+            _refuse("embedding_url", "must be an http or https address")
+        if self.embeddings == "endpoint" and not self.embedding_url:
+            _refuse("embeddings", f"needs {variable('embedding_url')} for an endpoint")
         try:
             Networks.parse(self.webhook_allowed_networks)
         except ValueError:
