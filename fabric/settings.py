@@ -20,6 +20,13 @@ from fabric.webhook_addresses import Networks
 PREFIX = "FABRIC_"
 SHARED_SECRET_ALGORITHMS = frozenset({"HS256"})
 PUBLIC_KEY_ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})
+LANGUAGES = tuple(
+    """simple arabic armenian basque catalan danish dutch english finnish french german greek hindi hungarian indonesian
+    irish italian lithuanian nepali norwegian portuguese romanian russian serbian spanish swedish tamil turkish
+    yiddish""".split()
+)
+"""Text search configurations that PostgreSQL comes with."""
+
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -207,6 +214,8 @@ class Settings:
         "folder of a sentence encoder of BERT's form that is run in this process",
         shown="all-MiniLM-L6-v2, where it is installed",
     )
+    search_language: str = _setting("language of the words that are searched", "english", choices=LANGUAGES)
+    search_indexing: bool = _setting("whether this process makes words and vectors of what changes", True)
     console: bool = _setting("whether browsers get GraphiQL at `/graphql`", True)
     introspection: bool = _setting("whether the schema may be introspected", True)
 

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from fabric import indexes, retention
 from fabric.db import Database
 from fabric.document_register import DocumentRegister
+from fabric.embedding import choice
 from fabric.errors import BadInput, FabricError, NotFound
 from fabric.feed import Feed
 from fabric.graphs import Graphs
@@ -30,6 +31,8 @@ from fabric.policy import Policy
 from fabric.revocations import CHANNEL, Revocations
 from fabric.seal_keys import SealingKey, TrustedKeys, sealing_key, trusted_keys
 from fabric.sealing import Sealer
+from fabric.search.indexing import Indexer
+from fabric.search.worker import Worker as Indexing
 from fabric.secrets import token_secret
 from fabric.settings import Settings, variable
 from fabric.subject import SESSION_LABEL_HEADER
@@ -102,6 +105,7 @@ def create_app(
     measured = metrics or Metrics()
     open_connections = connections or Connections(settings, measured)
     client = webhook_client(settings)
+    provider = choice.provider(settings)
     seal_key = sealing_key(settings.data_dir, settings.seal_key_file)
     seal_keys = trusted_keys(seal_key, settings.seal_public_keys_file)
 
@@ -138,6 +142,7 @@ def create_app(
             worker = Worker(
                 Office(database, feed, notices, client, policy, revocations, pace, slots, measured.webhooks), directory
             )
+            indexer = Indexer(database, types, provider, settings.search_language, measured.search)
             sealer = measured.sealer = Sealer(database, seal_key, seal_keys, settings.data_dir)
             async with (
                 feed.running(),
@@ -145,10 +150,13 @@ def create_app(
                 _following_types(database, types, admin_url),
                 _following_revocations(database, revocations, gate, open_connections, worker),
                 _delivering(settings, worker, client),
+                _indexing(settings, database, indexer),
                 _pruning(settings, admin_url, seal_key, seal_keys),
             ):
                 yield
                 await graphs.close()
+                if provider is not None:
+                    await provider.close()
 
     app = Starlette(
         lifespan=lifespan,
@@ -206,6 +214,16 @@ async def _delivering(settings: Settings, worker: Worker, client: Client) -> Asy
         yield
         return
     async with client, worker.running():
+        yield
+
+
+@asynccontextmanager
+async def _indexing(settings: Settings, database: Database, indexer: Indexer) -> AsyncIterator[None]:
+    """What changes can be found by its words and meaning, by this process's work unless others do it."""
+    if not settings.search_indexing:
+        yield
+        return
+    async with Indexing(database, indexer).running():
         yield
 
 

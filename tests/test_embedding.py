@@ -183,12 +183,12 @@ async def test_a_text_beside_others_of_other_lengths_has_the_vector_it_has_alone
 
 
 async def test_the_event_loop_goes_on_while_the_model_works(minilm: MiniLM) -> None:
-    working = asyncio.create_task(minilm.embed(["pump " * 250] * 16))
+    working = asyncio.create_task(minilm.embed(["pump " * 250] * 4))
     turns = 0
     while not working.done():
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.001)
         turns += 1
-    assert turns > 100
+    assert turns > 10
     await working
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import openai
 from openai import AsyncOpenAI
 
-from fabric.embedding.provider import BadVectors, Model, Vectors, unit_vectors
+from fabric.embedding.provider import BadVectors, Model, TextRefused, Vectors, unit_vectors
 from fabric.errors import EmbeddingsUnavailable
 
 MOST_TEXTS = 256
@@ -92,6 +92,8 @@ class Endpoint:
                     input=texts, model=self._name, dimensions=dimensions, encoding_format="float"
                 )
             found = {each.index: each.embedding for each in answer.data}
+        except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+            raise TextRefused("the embedding endpoint refuses a text") from error
         except (openai.OpenAIError, TimeoutError) as error:
             raise EmbeddingsUnavailable("the embedding endpoint does not answer as it should") from error
         except (AttributeError, TypeError, ValueError) as error:  # the client does not check what comes

@@ -28,8 +28,8 @@ WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9
 """Of all-MiniLM-L6-v2."""
 
 MOST_TOKENS = 256
-TOKENS_AT_ONCE = 4_096
-"""In one forward pass, padding included: what fits the processor's caches is fastest."""
+TOKENS_AT_ONCE = 1_024
+"""In one forward pass, padding included. A query waits for the pass that is in hand, so none is long."""
 
 _UNSEEN = np.float32(-1e9)
 
@@ -87,8 +87,12 @@ class MiniLM:
 
     async def embed(self, texts: Sequence[str], *, patient: bool = True) -> Vectors:
         loop = asyncio.get_running_loop()
-        made = await loop.run_in_executor(self._thread, self._encoder.encode, list(texts))
-        return unit_vectors(made, len(texts), self._model.dimensions)
+        tokens = await loop.run_in_executor(self._thread, self._encoder.tokens, texts)
+        vectors = np.empty((len(tokens), self._model.dimensions), np.float32)
+        for numbers in _batches([len(each) for each in tokens]):
+            batch = [tokens[n] for n in numbers]
+            vectors[numbers] = await loop.run_in_executor(self._thread, self._encoder.encode, batch)
+        return unit_vectors(vectors, len(texts), self._model.dimensions)
 
     async def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)
@@ -142,15 +146,11 @@ class Encoder:
         self._first_norm = _norm(weights, "embeddings")
         self._layers = [_Layer.of(weights, n) for n in range(config["num_hidden_layers"])]
 
-    def encode(self, texts: Sequence[str]) -> Array:
-        """One vector for each text, of any length; (texts, dimensions)."""
-        tokens = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
-        vectors = np.empty((len(tokens), self.dimensions), np.float32)
-        for numbers in _batches([len(each) for each in tokens]):
-            vectors[numbers] = self._forward([tokens[n] for n in numbers])
-        return vectors
+    def tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        return [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
 
-    def _forward(self, tokens: Sequence[Sequence[int]]) -> Array:
+    def encode(self, tokens: Sequence[Sequence[int]]) -> Array:
+        """One vector for the tokens of each text, of any length; (texts, dimensions)."""
         longest = max(map(len, tokens))
         ids = np.zeros((len(tokens), longest), np.int64)
         there = np.zeros((len(tokens), longest), np.float32)

@@ -17,6 +17,10 @@ class BadVectors(EmbeddingsUnavailable):
     """An answer that is no set of vectors of this model: the wrong number or length, or not finite."""
 
 
+class TextRefused(EmbeddingsUnavailable):
+    """The provider will not take one of the texts; others it may."""
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
     """What vectors are of. Only vectors of equal models can be compared.
