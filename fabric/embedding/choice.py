@@ -1,8 +1,10 @@
 """Which provider the settings mean."""
 
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
+from fabric.embedding.hashing import MODEL as HASHING
 from fabric.embedding.hashing import Hashing
 from fabric.embedding.minilm import WEIGHTS_SHA256, MiniLM, NoWeights, packaged_folder
 from fabric.embedding.provider import Provider
@@ -31,6 +33,21 @@ def provider(settings: Settings) -> Provider | None:
         return _local(settings)
     except SettingsError:
         return Hashing()
+
+
+def former(settings: Settings, key: str) -> Provider | None:
+    """The provider of a model whose vectors are still there, by `Model.key`; None where this process has none."""
+    name, dimensions, *revision = [*key.split("#"), ""]
+    if key == HASHING.key:
+        return Hashing()
+    try:
+        if revision[0] == WEIGHTS_SHA256[:12]:
+            return MiniLM.load(packaged_folder(), WEIGHTS_SHA256)
+        if settings.embedding_url and not revision[0]:
+            return _endpoint(replace(settings, embedding_model=name, embedding_dimensions=int(dimensions)))
+    except (NoWeights, ValueError):
+        return None
+    return None
 
 
 def _local(settings: Settings) -> MiniLM:

@@ -16,14 +16,14 @@ from fabric.embedding.provider import Model, Vectors, unit_vectors
 DIMENSIONS = 256
 PIECE = 3
 _WORDS = re.compile(r"\w+")
-_MODEL = Model("hashing", DIMENSIONS, "1", lexical=True)
+MODEL = Model("hashing", DIMENSIONS, "1", lexical=True)
 
 
 class Hashing:
     """A provider that needs nothing."""
 
     async def model(self) -> Model:
-        return _MODEL
+        return MODEL
 
     async def embed(self, texts: Sequence[str], *, patient: bool = True) -> Vectors:
         return await asyncio.to_thread(_vectors, texts)

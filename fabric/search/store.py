@@ -85,26 +85,32 @@ left join fabric.search_texts t on (t.organization_id, t.entity_table, t.entity_
     = (o.organization_id, '{OBJECTS}', o.object_id, o.label)
 where t.revision is distinct from o.revision"""
 
-# A version that was changed meanwhile is left to who comes for that change.
+# A version that was changed meanwhile is left to who comes for that change. `= any` beside the joins: by it the rows are
+# found by their keys even where PostgreSQL takes a table for small, as it does just after many rows have come.
 _GIVEN = f"""
 with given as (
     select g.* from unnest($1::uuid[], $2::bigint[], $3::bytea[], $4::bytea[], $5::text[])
         as g(id, revision, composition, content_hash, text)
     join fabric.objects o on o.organization_id = $6 and o.object_id = g.id and o.label = $7 and o.revision = g.revision
+    where o.object_id = any($1)
 ), same as (
     update fabric.search_texts t set revision = g.revision, composition = g.composition, updated_at = now()
     from given g
     where (t.organization_id, t.entity_table, t.entity_id, t.label) = ($6, '{OBJECTS}', g.id, $7)
-      and t.content_hash is not distinct from g.content_hash and t.composition = g.composition
+      and t.entity_id = any($1) and t.content_hash is not distinct from g.content_hash and t.composition = g.composition
     returning t.entity_id
 )
-select g.id from given g where not exists (select from same s where s.entity_id = g.id)"""
+select g.id, t.entity_id is not null as known from given g left join fabric.search_texts t
+    on (t.organization_id, t.entity_table, t.entity_id, t.label) = ($6, '{OBJECTS}', g.id, $7)
+   and t.entity_id = any($1)
+where not exists (select from same s where s.entity_id = g.id)"""
 
 _FORGET_WORDS = f"""
-delete from fabric.search_terms s using fabric.search_texts t
-where (t.organization_id, t.entity_table, t.label) = ($1, '{OBJECTS}', $2) and t.entity_id = any($3)
-  and (s.organization_id, s.entity_table, s.entity_id, s.label)
-      = (t.organization_id, t.entity_table, t.entity_id, t.label) and s.term = any(t.terms)"""
+with gone as materialized (
+    select t.entity_id, unnest(t.terms) collate "C" as term from fabric.search_texts t
+    where (t.organization_id, t.entity_table, t.label) = ($1, '{OBJECTS}', $2) and t.entity_id = any($3))
+delete from fabric.search_terms s using gone g
+where (s.organization_id, s.entity_table, s.term, s.entity_id, s.label) = ($1, '{OBJECTS}', g.term, g.entity_id, $2)"""
 
 _FORGET_VECTORS = f"""
 delete from fabric.embeddings
@@ -139,11 +145,19 @@ select $1, '{OBJECTS}', g.id, $2, $3, g.content_hash, g.embedding::halfvec
 from unnest($4::uuid[], $5::bytea[], $6::text[]) as g(id, content_hash, embedding)
 join fabric.search_texts t
     on (t.organization_id, t.entity_table, t.entity_id, t.label) = ($1, '{OBJECTS}', g.id, $2)
-   and t.content_hash = g.content_hash
+   and t.content_hash = g.content_hash and t.entity_id = any($4)
 on conflict (organization_id, entity_table, entity_id, label, model) do update
 set (content_hash, embedding, updated_at) = (excluded.content_hash, excluded.embedding, now())"""
 
 _FORGET_MODELS = "delete from fabric.embeddings where organization_id = $1 and label = $2 and model <> $3"
+
+
+async def _plan_anew(transaction: Transaction) -> None:
+    """Has statements planned for the tables as they are now, to the transaction's end.
+
+    Of plans that were made when they were small, some read all of a table for each row of a batch.
+    """
+    await transaction.fetch("set local plan_cache_mode = force_custom_plan")
 
 
 async def types_in_use(transaction: Transaction, ids: Sequence[UUID] | None) -> list[tuple[int, str]]:
@@ -158,6 +172,7 @@ async def without_words(
     """The next versions whose words are missing, or made of another revision or composition."""
     types, labels = [name for _, name in compositions], [label for label, _ in compositions]
     digests = [*compositions.values()]
+    await _plan_anew(transaction)
     rows = await transaction.fetch(_WITHOUT_WORDS, after.object_id, after.label, limit, ids, types, labels, digests)
     return [Stored(*row) for row in rows]
 
@@ -166,6 +181,7 @@ async def without_vector(
     transaction: Transaction, model: str, after: Place, limit: int, ids: Sequence[UUID] | None
 ) -> list[Stored]:
     """The next versions whose vector of the model is missing, or of another text."""
+    await _plan_anew(transaction)
     rows = await transaction.fetch(_NEXT_WITHOUT_VECTOR, after.object_id, after.label, limit, ids, model)
     return [Stored(*row) for row in rows]
 
@@ -183,11 +199,13 @@ async def put_words(transaction: Transaction, texts: Sequence[Text], language: s
     Versions that have been changed meanwhile are left alone.
     """
     organization_id, label = transaction.session.organization_id, transaction.session.label
+    await _plan_anew(transaction)
     rows = await transaction.fetch(_GIVEN, *_columns(texts), organization_id, label)
-    changed = {row["id"] for row in rows}
-    new = [text for text in texts if text.object_id in changed]
+    known = {row["id"]: row["known"] for row in rows}
+    new = [text for text in texts if text.object_id in known]
+    if old := [id for id, was in known.items() if was]:
+        await transaction.fetch(_FORGET_WORDS, organization_id, label, old)
     if new:
-        await transaction.fetch(_FORGET_WORDS, organization_id, label, [*changed])
         if gone := [text.object_id for text in new if text.content_hash is None]:
             await transaction.fetch(_FORGET_VECTORS, organization_id, label, gone)
         await transaction.fetch(_ADD, organization_id, label, *_columns(new), language)
@@ -207,6 +225,7 @@ async def put_vectors(
     """Stores vectors of versions at the transaction's label, unless they have another text by now."""
     session = transaction.session
     ids, hashes = [id for id, _ in versions], [content_hash for _, content_hash in versions]
+    await _plan_anew(transaction)
     await transaction.fetch(
         _ADD_VECTORS, session.organization_id, session.label, model, ids, hashes, [as_text(v) for v in vectors]
     )

@@ -45,11 +45,14 @@ FORGET = """
     create function fabric.forget_search() returns trigger
     language plpgsql security definer set search_path = fabric, pg_catalog, pg_temp as $$
     begin
-        delete from search_terms s using gone g, search_texts t
-        where (t.organization_id, t.entity_id, t.label) = (g.organization_id, g.object_id, g.label)
-          and t.entity_table = 'objects'
-          and (s.organization_id, s.entity_table, s.entity_id, s.label)
-              = (t.organization_id, t.entity_table, t.entity_id, t.label) and s.term = any(t.terms);
+        with words as materialized (
+            select t.organization_id, t.entity_id, t.label, unnest(t.terms) collate "C" as term
+            from gone g join search_texts t
+                on (t.organization_id, t.entity_table, t.entity_id, t.label)
+                 = (g.organization_id, 'objects', g.object_id, g.label))
+        delete from search_terms s using words w
+        where (s.organization_id, s.entity_table, s.term, s.entity_id, s.label)
+            = (w.organization_id, 'objects', w.term, w.entity_id, w.label);
         delete from search_texts t using gone g
         where (t.organization_id, t.entity_id, t.label) = (g.organization_id, g.object_id, g.label)
           and t.entity_table = 'objects';
