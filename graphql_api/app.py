@@ -32,6 +32,8 @@ from fabric.revocations import CHANNEL, Revocations
 from fabric.seal_keys import SealingKey, TrustedKeys, sealing_key, trusted_keys
 from fabric.sealing import Sealer
 from fabric.search.indexing import Indexer
+from fabric.search.query_vectors import QueryVectors
+from fabric.search.searching import Search
 from fabric.search.worker import Worker as Indexing
 from fabric.secrets import token_secret
 from fabric.settings import Settings, variable
@@ -125,8 +127,10 @@ def create_app(
             notices = Notices(database, types, surfaces)
             webhooks = Registry(database, notices, client.networks, settings.max_webhooks)
             objects, links = Objects(types), Links(types)
+            vectors = QueryVectors(provider, lambda key: choice.former(settings, key))
+            search = Search(database, types, vectors, settings.search_language)
             services = Services(
-                settings, database, types, objects, links, register, channels, graphs, webhooks
+                settings, database, types, objects, links, register, channels, graphs, webhooks, search
             )
             measured.database, measured.graphs = database, graphs
             revocations = Revocations(database, leeway_seconds=settings.jwt_leeway_seconds)
@@ -155,6 +159,7 @@ def create_app(
             ):
                 yield
                 await graphs.close()
+                await vectors.close()
                 if provider is not None:
                     await provider.close()
 

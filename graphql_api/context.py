@@ -15,6 +15,7 @@ from fabric.graphs import Graphs
 from fabric.links import Links
 from fabric.objects import Objects
 from fabric.organizations import Organization
+from fabric.search.searching import Search
 from fabric.settings import Settings
 from fabric.subject import Subject
 from fabric.types import Types
@@ -37,6 +38,7 @@ class Services:
     channels: Channels
     graphs: Graphs
     webhooks: Registry
+    search: Search
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,14 @@ class Context:
     """What `graphql_api.batches` gathers, and what fields count that are asked for many times."""
     spent: dict[tuple[str, ...], int] = field(default_factory=dict)
     """Rows that may be read, by the field that reads them: its path without places in lists."""
+
+    warnings: list[dict[str, str]] = field(default_factory=list)
+    """What the answer had to do without, for its `extensions`."""
+
+    def warn(self, code: str, message: str) -> None:
+        warning = {"code": code, "message": message}
+        if warning not in self.warnings:
+            self.warnings.append(warning)
 
     def spend(self, path: Sequence[str | int], rows: int) -> None:
         """TooComplex where this field and those before it may read more than one request may."""

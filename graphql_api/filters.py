@@ -15,12 +15,13 @@ from fabric.db import Database
 from fabric.errors import BadInput, FabricError, raise_any
 from fabric.history import Version
 from fabric.organizations import Organization
+from fabric.search.statements import Where
 from fabric.subject import Subject
 from graphql_api import plan as p
 from graphql_api.arguments import Tree, tree_of
 from graphql_api.conditions import Conditions
 from graphql_api.faults import MOST_TOLD
-from graphql_api.sql import matching
+from graphql_api.sql import condition_text, matching
 
 State = tuple[UUID, int, Version]
 """An object's id, the label of its version, and the version."""
@@ -102,3 +103,27 @@ class StoredFilter(_Filter):
         """Those of the objects that the session sees and that pass, in their order."""
         passed = await self._passing(database, subject, organization, list(ids)) if ids else set()
         return [id for n, id in enumerate(ids, start=1) if n in passed]
+
+
+class SearchFilter:
+    """One where-filter of one type, as a condition in statements of search. BadInput, with its path, if it is none."""
+
+    def __init__(
+        self, catalogue: Catalogue, object_type: ObjectType, tree: Tree, path: tuple[str | int, ...]
+    ) -> None:
+        self._binders: list[p.Binder] = []
+        self.permissions: set[str] = set()
+        self._condition = Conditions(catalogue, self._add, self.permissions).where(object_type, tree, path)
+
+    def _add(self, binder: p.Binder) -> p.Parameter:
+        self._binders.append(binder)
+        return p.Parameter(len(self._binders) - 1)
+
+    def condition(self, subject: Subject, organization: Organization) -> Where:
+        request = p.Request(subject, organization, {})
+
+        def where(first: int) -> tuple[str, tuple[Any, ...]]:
+            text, used = condition_text(self._condition, "o", first)
+            return text, tuple(self._binders[i](request) for i in used)
+
+        return where

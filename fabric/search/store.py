@@ -85,7 +85,7 @@ left join fabric.search_texts t on (t.organization_id, t.entity_table, t.entity_
     = (o.organization_id, '{OBJECTS}', o.object_id, o.label)
 where t.revision is distinct from o.revision"""
 
-# A version that was changed meanwhile is left to who comes for that change. `= any` beside the joins: by it the rows are
+# A version that was changed meanwhile is left to who comes for that change. `= any` beside the joins: by it rows are
 # found by their keys even where PostgreSQL takes a table for small, as it does just after many rows have come.
 _GIVEN = f"""
 with given as (

@@ -23,6 +23,8 @@ from fabric.links import Links
 from fabric.objects import Objects
 from fabric.organizations import Directory, Organization, establish
 from fabric.policy import Policy
+from fabric.search.query_vectors import QueryVectors
+from fabric.search.searching import Search
 from fabric.settings import Settings
 from fabric.subject import Subject
 from fabric.types import Types
@@ -76,6 +78,7 @@ class Ground:
             SETTINGS, self.database, self.types, self.objects, self.links, DocumentRegister(self.database),
             Channels(feed), Graphs(self.database, feed, SETTINGS.graph_memory_bytes),
             Registry(self.database, notices, Networks(), SETTINGS.max_webhooks),
+            Search(self.database, self.types, QueryVectors(None, lambda _: None), SETTINGS.search_language),
         )  # fmt: skip
 
     async def _close(self) -> None:
