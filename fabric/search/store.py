@@ -153,15 +153,17 @@ _FORGET_MODELS = "delete from fabric.embeddings where organization_id = $1 and l
 
 
 async def _plan_anew(transaction: Transaction) -> None:
-    """Has statements planned for the tables as they are now, to the transaction's end.
+    """Has statements planned for their values and the tables as they are now, to the transaction's end.
 
-    Of plans that were made when they were small, some read all of a table for each row of a batch.
+    A plan that serves some objects and all of them would read all; one that was made when a table was small is no good
+    for a batch when it is large.
     """
     await transaction.fetch("set local plan_cache_mode = force_custom_plan")
 
 
 async def types_in_use(transaction: Transaction, ids: Sequence[UUID] | None) -> list[tuple[int, str]]:
     """The (label, type) of all versions, or of those of some objects."""
+    await _plan_anew(transaction)
     return [(row["label"], row["type_name"]) for row in await transaction.fetch(_TYPES, ids)]
 
 

@@ -50,6 +50,8 @@ class Worker:
         """When an organization is looked at next, by `time.monotonic`."""
         self._resting: dict[UUID, tuple[float, float]] = {}
         """Organizations whose vectors could not be had: until when they are left alone, and for how long."""
+        self._ask = True
+        """Whether any organization may have something to do that nobody told of."""
         self._woken = asyncio.Event()
 
     @asynccontextmanager
@@ -67,8 +69,7 @@ class Worker:
     def _notice(self, organization_id: UUID | None) -> None:
         """Of one organization, or (after a gap in what was told) of all."""
         if organization_id is None:
-            self._places.clear()
-            self._due.clear()
+            self._ask = True
         else:
             self._look(organization_id, 0)
         self._woken.set()
@@ -92,10 +93,12 @@ class Worker:
 
     async def _go_on(self, claims: Claims) -> None:
         """Works until that fails or is cancelled. What a failure interrupts stays due."""
-        for row in await self._database.ask(_ALL):
-            self._look(row[0], 0)
         while True:
             self._woken.clear()
+            if self._ask:
+                for row in await self._database.ask(_ALL):
+                    self._look(row[0], 0)
+                self._ask = False
             now = time.monotonic()
             for organization_id in [id for id, at in self._due.items() if at <= now]:
                 await self._turn(claims, organization_id)
