@@ -162,7 +162,11 @@ class Event(Base):
         Index("events_by_entity", "organization_id", "entity_id", "transaction_id", "position"),
         *(
             Index(
-                f"events_by_{end}", "organization_id", f"{end}_id", "transaction_id", "position",
+                f"events_by_{end}",
+                "organization_id",
+                f"{end}_id",
+                "transaction_id",
+                "position",
                 postgresql_where=text(f"{end}_id is not null"),
             )
             for end in ("source", "target")
@@ -186,6 +190,7 @@ class Event(Base):
 
 class Embedding(Base):
     __tablename__ = "embeddings"
+    __table_args__ = (Index("embeddings_by_model", "organization_id", "entity_table", "model", "label", "entity_id"),)
     organization_id: Mapped[UUID] = mapped_column(primary_key=True)
     entity_table: Mapped[str] = mapped_column(primary_key=True)
     entity_id: Mapped[UUID] = mapped_column(primary_key=True)

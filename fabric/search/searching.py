@@ -19,7 +19,17 @@ from fabric.search.fusion import Fused, Ranking, fuse
 from fabric.search.highlights import Highlight, highlights
 from fabric.search.query import Query, read_query
 from fabric.search.query_vectors import QueryVectors
-from fabric.search.statements import OWN_VECTOR, PASSING, TEXT, VECTOR, VERSIONS, Where, anything, bound
+from fabric.search.statements import (
+    NEAREST,
+    NEAREST_OF_ASKED,
+    OWN_VECTOR,
+    PASSING,
+    TEXT,
+    VERSIONS,
+    Where,
+    anything,
+    bound,
+)
 from fabric.subject import Session
 from fabric.types import Types
 
@@ -169,9 +179,13 @@ class Search:
     ) -> Scored:  # fmt: skip
         values = {
             "model": model, "vector": vector, "seen": reader.types, "types": list(types), "most": most,
-            "without": without,
+            "without": without, "pool": 2 * most + 1,
         }  # fmt: skip
-        return _scored(await self.database.read(reader.session, *bound(VECTOR, values, where)))
+        if where is anything and set(types) == set(reader.types):
+            found = await self.database.read(reader.session, *bound(NEAREST, values))
+            if len(found["hits"]) == most or not found["more"]:
+                return _scored(found["hits"])
+        return _scored(await self.database.read(reader.session, *bound(NEAREST_OF_ASKED, values, where)))
 
     async def _passing(self, reader: Reader, asked: Asked, scored: Scored) -> Scored:
         values = {"ids": [id for id, _ in scored], "seen": reader.types, "types": list(asked.types)}

@@ -70,23 +70,50 @@ select coalesce(jsonb_agg(jsonb_build_array(r.entity_id, r.score) order by r.sco
     group by m.entity_id order by score desc, m.entity_id limit {{most}}::int) r"""
 """[id, BM25 score] of the best, of the objects that have any of the words and all of the phrases."""
 
-VECTOR = f"""
-select coalesce(jsonb_agg(jsonb_build_array(r.object_id, r.score) order by r.score desc, r.object_id), '[]') from (
-    select o.object_id, floor(0.5 - 1e6 * (x.embedding <#> {{vector}}::text::halfvec)) / 1e6 as score
-    from fabric.embeddings x join fabric.objects o on {_OF_OBJECT}
-    where x.model = {{model}}::text and {_SEEN} and {_ASKED}
-      and o.object_id is distinct from {{without}}::uuid
-    order by score desc, o.object_id limit {{most}}::int) r"""
+# The vector in a subquery, which is read once: a plan for any value would read its text for each row.
+_COSINE = "floor(0.5 - 1e6 * (x.embedding <#> (select {vector}::text::halfvec))) / 1e6"
+_OF_MODEL = "x.organization_id = s.org and x.entity_table = 'objects' and x.model = {model}::text"
+_BEST = "coalesce(jsonb_agg(jsonb_build_array(r.object_id, r.score) order by r.score desc, r.object_id), '[]')"
+
+# The versions that win come second here: of rows that the session's label dominates, covered ones too, the nearest are
+# taken first, so that few objects are looked up. It says whether there were more.
+NEAREST = f"""
+with near as materialized (
+    select x.entity_id, x.label, {_COSINE} as score from fabric.embeddings x where {_OF_MODEL}
+    order by score desc, x.entity_id, x.label limit {{pool}}::int
+)
+select jsonb_build_object('hits', {_BEST}, 'more', (select count(*) = {{pool}}::int from near)) from (
+    select o.object_id, n.score from near n
+    join fabric.objects o on o.organization_id = s.org and o.object_id = n.entity_id and o.label = n.label
+    where {_SEEN} and o.object_id is distinct from {{without}}::uuid
+    order by n.score desc, o.object_id limit {{most}}::int) r"""
+"""`hits`: [id, cosine] of the nearest of all types. They are all if they are as many as asked for, or there are no
+more."""
+
+NEAREST_OF_ASKED = f"""
+with asked as materialized (
+    select o.object_id, o.label from fabric.objects o
+    where o.organization_id = s.org and {_SEEN} and {_ASKED} and o.object_id is distinct from {{without}}::uuid
+), scored as materialized (
+    select x.entity_id, x.label, {_COSINE} as score from fabric.embeddings x where {_OF_MODEL}
+)
+select {_BEST} from (
+    select a.object_id, x.score from scored x join asked a on a.object_id = x.entity_id and a.label = x.label
+    order by x.score desc, a.object_id limit {{most}}::int) r"""
 """[id, cosine] of the nearest."""
 
 CORPUS = f"""
+with seen as materialized (
+    select o.object_id, o.label from fabric.objects o where o.organization_id = s.org and {_SEEN}
+)
 select jsonb_build_object('number', t.number, 'length', coalesce(t.length, 0), 'models', (
     select coalesce(jsonb_object_agg(m.model, m.number), '{{{{}}}}') from (
-        select x.model, count(*) as number from fabric.embeddings x join fabric.objects o on {_OF_OBJECT}
-        where {_SEEN} group by x.model) m))
+        select x.model, count(*) as number
+        from fabric.embeddings x join seen o on o.object_id = x.entity_id and o.label = x.label
+        where x.organization_id = s.org and x.entity_table = 'objects' group by x.model) m))
 from (select count(*) as number, avg(x.length)::float8 as length
-      from fabric.search_texts x join fabric.objects o on {_OF_OBJECT}
-      where {_SEEN} and x.content_hash is not null) t"""
+      from fabric.search_texts x join seen o on o.object_id = x.entity_id and o.label = x.label
+      where x.organization_id = s.org and x.entity_table = 'objects' and x.content_hash is not null) t"""
 """Of all that the session sees: the number of texts, their mean length, and the number of vectors by model."""
 
 OWN_VECTOR = f"""

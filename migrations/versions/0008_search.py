@@ -39,6 +39,8 @@ TABLES = [
         positions smallint[] not null,
         primary key (organization_id, entity_table, term, entity_id, label))""",
     "alter table fabric.embeddings alter column embedding type halfvec",
+    """create index embeddings_by_model on fabric.embeddings
+       (organization_id, entity_table, model, label, entity_id)""",
 ]
 
 FORGET = """
@@ -121,4 +123,5 @@ def downgrade() -> None:
     op.execute("drop policy follow on fabric.embeddings")
     op.execute(f"revoke select ({FOLLOWED['embeddings']}) on fabric.embeddings from {FOLLOWER}")
     op.execute("drop table fabric.search_texts, fabric.search_terms")
+    op.execute("drop index fabric.embeddings_by_model")
     op.execute("alter table fabric.embeddings alter column embedding type vector")

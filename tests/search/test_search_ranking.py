@@ -181,7 +181,7 @@ async def test_twenty_thousand_hidden_nearer_neighbours_change_nothing(
     library: Library, seeker: Seeker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor do covering versions: those who do not see them are told the same, to the last digit."""
-    monkeypatch.setattr("fabric.search.corpus.FRESH_SECONDS", -1.0)
+    monkeypatch.setattr("fabric.search.corpus.STALE_SECONDS", -1.0)
     random.seed(5)
     ids = [await library.paper(f"{' '.join(random.choices(WORDS, k=6))} {n}") for n in range(60)]
     await library.index()
@@ -263,7 +263,7 @@ async def test_without_vectors_words_do_with_a_warning(library: Library, seeker:
 async def test_the_old_model_serves_until_the_new_one_has_as_many(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fabric.search.corpus.FRESH_SECONDS", -1.0)
+    monkeypatch.setattr("fabric.search.corpus.STALE_SECONDS", -1.0)
     old, new = Provider(name="old"), Provider(name="new")
     for n in range(3):
         await library.paper(f"pump {n}")
