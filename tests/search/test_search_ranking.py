@@ -289,3 +289,17 @@ async def test_two_organizations_do_not_find_each_others(
     await library.rows("update fabric.search_terms set organization_id = gen_random_uuid()")
     for mode in Mode:
         assert await seeker.ids("pump", mode) == []
+
+
+async def test_many_covered_versions_nearby_leave_no_gap(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The nearest rows are all covered for who sees SECRET; what wins comes after them, as many as asked for."""
+    monkeypatch.setattr(searching, "DEPTH", 3)
+    library.indexer = library.indexer_with(Fixed())
+    for n in range(20):
+        id = await library.paper(f"1,{n / 1000}")
+        await library.update(id, at=S, title=f"-1,{n}")
+    right = [await library.paper(f"0.5,{n + 1}", at=S) for n in range(4)]
+    await library.index()
+    seeker = Seeker(library, Fixed())
+    assert await seeker.ids("1,0", Mode.VECTOR, at=S) == right[:3]
+    assert len(await seeker.ids("1,0", Mode.VECTOR)) == 3
