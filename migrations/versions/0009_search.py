@@ -6,8 +6,8 @@ or outdated can be asked for, whatever was interrupted. All of it goes with the 
 
 from alembic import op
 
-revision = "0008"
-down_revision = "0007"
+revision = "0009"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
