@@ -36,6 +36,9 @@ from graphql_api.cursors import BadCursor, CursorKey, cursor_key
 from graphql_api.filters import SearchFilter, filter_tree
 from graphql_api.search_types import SEARCH_MODE, connection_type, hit_type, similar_type
 
+COST = 50_000
+"""Rows that a search counts as beside its page: it looks at all that the reader sees."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Hit:
@@ -154,7 +157,7 @@ class SearchFields:
         first: int = settings.default_page_size if value is None else value
         if not 0 <= first <= settings.max_page_size:
             raise BadInput(f"a page has 0 to {settings.max_page_size:,} items", ("first",))
-        info.context.spend([*info.path.as_list(), "hits"], first)
+        info.context.spend([*info.path.as_list(), "hits"], COST + first)
         return first
 
     def _types(self, reader: Reader, given: Mapping[str, Any]) -> list[str]:
