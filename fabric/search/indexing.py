@@ -24,6 +24,8 @@ from fabric.types import Types
 
 WORDS_AT_ONCE = 500
 VECTORS_AT_ONCE = 64
+FOUND_AT_ONCE = 1_000
+"""Versions without vectors that are asked for at a time, since to find them takes long where there are many."""
 
 Progress = Callable[[int], None]
 """Is told how many more versions are done."""
@@ -85,14 +87,17 @@ class Indexer:
         place = FIRST
         while True:
             async with self.database.following(organization_id, snapshot=True) as transaction:
-                found = await store.without_vector(transaction, model, place, VECTORS_AT_ONCE, ids)
+                found = await store.without_vector(transaction, model, place, FOUND_AT_ONCE, ids)
             made = await self._compositions(organization_id, {(v.label, v.type_name) for v in found})
             texts = {(v.object_id, v.label): made[v.label, v.type_name].text(v.data) for v in found}
             # One that has changed since its words were stored gets new words first.
             ready = [v for v in found if content_hash(texts[v.object_id, v.label]) == v.content_hash]
-            await self._embed(organization_id, self.provider, model, [(v, texts[v.object_id, v.label]) for v in ready])
-            progress(len(found))
-            if len(found) < VECTORS_AT_ONCE:
+            for start in range(0, len(ready), VECTORS_AT_ONCE):
+                batch = [(v, texts[v.object_id, v.label]) for v in ready[start : start + VECTORS_AT_ONCE]]
+                await self._embed(organization_id, self.provider, model, batch)
+                progress(len(batch))
+            progress(len(found) - len(ready))
+            if len(found) < FOUND_AT_ONCE:
                 return
             place = Place(found[-1].object_id, found[-1].label)
 

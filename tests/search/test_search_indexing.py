@@ -134,6 +134,7 @@ async def test_a_pass_that_is_killed_misses_none_and_repeats_at_most_a_batch(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(indexing, "VECTORS_AT_ONCE", 5)
+    monkeypatch.setattr(indexing, "FOUND_AT_ONCE", 13)
     monkeypatch.setattr(indexing, "WORDS_AT_ONCE", 7)
     for n in range(40):
         await library.paper(f"paper {n}", at=S if n % 3 else U)
