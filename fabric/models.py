@@ -12,8 +12,20 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from pgvector.sqlalchemy import VECTOR
-from sqlalchemy import ARRAY, BigInteger, DateTime, Identity, Index, MetaData, Text, UniqueConstraint, func, text
+from pgvector.sqlalchemy import HALFVEC
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    DateTime,
+    Identity,
+    Index,
+    MetaData,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import BYTEA, JSONB
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -151,7 +163,11 @@ class Event(Base):
         Index("events_by_entity", "organization_id", "entity_id", "transaction_id", "position"),
         *(
             Index(
-                f"events_by_{end}", "organization_id", f"{end}_id", "transaction_id", "position",
+                f"events_by_{end}",
+                "organization_id",
+                f"{end}_id",
+                "transaction_id",
+                "position",
                 postgresql_where=text(f"{end}_id is not null"),
             )
             for end in ("source", "target")
@@ -175,14 +191,44 @@ class Event(Base):
 
 class Embedding(Base):
     __tablename__ = "embeddings"
+    __table_args__ = (Index("embeddings_by_model", "organization_id", "entity_table", "model", "label", "entity_id"),)
     organization_id: Mapped[UUID] = mapped_column(primary_key=True)
     entity_table: Mapped[str] = mapped_column(primary_key=True)
     entity_id: Mapped[UUID] = mapped_column(primary_key=True)
     label: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     model: Mapped[str] = mapped_column(primary_key=True)
     content_hash: Mapped[bytes]
-    embedding: Mapped[Any] = mapped_column(VECTOR())
+    embedding: Mapped[Any] = mapped_column(HALFVEC())
     updated_at: Mapped[datetime] = _now()
+
+
+class SearchText(Base):
+    """Of which revision and fields a version's words and vectors are made: see fabric/search."""
+
+    __tablename__ = "search_texts"
+    organization_id: Mapped[UUID] = mapped_column(primary_key=True)
+    entity_table: Mapped[str] = mapped_column(primary_key=True)
+    entity_id: Mapped[UUID] = mapped_column(primary_key=True)
+    label: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    revision: Mapped[int]
+    composition: Mapped[bytes]
+    content_hash: Mapped[bytes | None]  # null where there is no text
+    length: Mapped[int]  # in words
+    terms: Mapped[list[str]]
+    updated_at: Mapped[datetime] = _now()
+
+
+class SearchTerm(Base):
+    """One word of one version, and where it stands."""
+
+    __tablename__ = "search_terms"
+    organization_id: Mapped[UUID] = mapped_column(primary_key=True)
+    entity_table: Mapped[str] = mapped_column(primary_key=True)
+    term: Mapped[str] = mapped_column(Text(collation="C"), primary_key=True)
+    entity_id: Mapped[UUID] = mapped_column(primary_key=True)
+    label: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    length: Mapped[int]  # of the version's text, in words
+    positions: Mapped[list[int]] = mapped_column(ARRAY(SmallInteger()))
 
 
 class EncryptedField(Base):

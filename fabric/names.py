@@ -81,6 +81,8 @@ RESERVED_NAMES = frozenset(
         Event EventConnection EventEdge TypeDefinition TypeDefinitionField EncryptedField Position Boolean Int Float
         String ID BigInt Decimal Date DateTime Duration UUID URI JSON DefineTypePayload RetireTypePayload
         LinkPayload UnlinkPayload RegradePayload LinkInput UpdateLinkInput TypeDefinitionInput SearchHit
+        SearchHitConnection SearchHitEdge SearchMode SearchPart SearchExplanation SearchHighlight HighlightPiece
+        SimilarObject
         Grouping DateGrouping TimeGrouping NoticeKind LinkDirection EventNotice LinkEvent ObjectChange AppendEventInput
         GraphPath TraversedNode Traversal Subgraph RelatedNode ConnectedComponent
         AppendEventPayload RegisterDocumentsPayload Webhook WebhookState WebhookStop WebhookFilterInput
@@ -98,7 +100,7 @@ RESERVED_NAMES = frozenset(
        "String Int BigInt Decimal Date DateTime Duration UUID URI".split()}
     | {f"query:{name}" for name in """
         node nodes link links event events typeDefinition typeDefinitions viewer traverse shortestPath neighborhood
-        related search searchLinks context keys auditLog changed position linkDegree
+        related search similar searchLinks context keys auditLog changed position linkDegree
         connectedComponent connectedComponents webhook webhooks objectAsOf unlockRequests
         keyRotation keyRotations""".split()}
     | {f"mutation:{name}" for name in """

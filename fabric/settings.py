@@ -20,6 +20,13 @@ from fabric.webhook_addresses import Networks
 PREFIX = "FABRIC_"
 SHARED_SECRET_ALGORITHMS = frozenset({"HS256"})
 PUBLIC_KEY_ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})
+LANGUAGES = tuple(
+    """simple arabic armenian basque catalan danish dutch english finnish french german greek hindi hungarian indonesian
+    irish italian lithuanian nepali norwegian portuguese romanian russian serbian spanish swedish tamil turkish
+    yiddish""".split()
+)
+"""Text search configurations that PostgreSQL comes with."""
+
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -239,6 +246,33 @@ class Settings:
     rotation_rows_per_second: float = _setting(
         "most encrypted values that a rotation puts under the new version in a second", 1_000.0, least=0.1
     )
+    embeddings: str = _setting(
+        "what makes vectors of text: an endpoint, a model in this process, feature hashing, or nothing",
+        "auto",
+        choices=("auto", "endpoint", "local", "hashing", "none"),
+    )
+    embedding_url: str = _setting(
+        "address of an OpenAI-compatible endpoint, such as `https://api.openai.com/v1`", "", shown="none"
+    )
+    embedding_key_file: Path | None = _setting("file whose text is the endpoint's API key", shown="none")
+    embedding_model: str = _setting("model that the endpoint is asked for", "text-embedding-3-small")
+    embedding_dimensions: int = _setting(
+        "length of vectors that the endpoint is asked for; 0 takes the model's own", 0, least=0, most=16_000
+    )
+    embedding_batch_tokens: int = _setting("most tokens in one request to the endpoint", 50_000, least=100)
+    embedding_requests_per_minute: int = _setting(
+        "most requests in a minute that the endpoint is sent for indexing; 0 is no limit", 0, least=0
+    )
+    embedding_timeout_seconds: float = _setting("longest that one such request may take", 30.0, least=0.1)
+    embedding_query_seconds: float = _setting(
+        "longest that a search waits for the vector of its query; after that it goes by words alone", 3.0, least=0.01
+    )
+    embedding_model_folder: Path | None = _setting(
+        "folder of a sentence encoder of BERT's form that is run in this process",
+        shown="all-MiniLM-L6-v2, where it is installed",
+    )
+    search_language: str = _setting("language of the words that are searched", "english", choices=LANGUAGES)
+    search_indexing: bool = _setting("whether this process makes words and vectors of what changes", True)
     console: bool = _setting("whether browsers get GraphiQL at `/graphql`", True)
     introspection: bool = _setting("whether the schema may be introspected", True)
 
@@ -274,6 +308,10 @@ class Settings:
         if self.jwks_url and not _trustworthy(self.jwks_url):
             _refuse("jwks_url", "must be an https address; http only on this machine")
         self._check_vault()
+        if self.embedding_url and urlsplit(self.embedding_url).scheme not in ("http", "https"):
+            _refuse("embedding_url", "must be an http or https address")
+        if self.embeddings == "endpoint" and not self.embedding_url:
+            _refuse("embeddings", f"needs {variable('embedding_url')} for an endpoint")
         try:
             Networks.parse(self.webhook_allowed_networks)
         except ValueError:

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from fabric import indexes, retention
 from fabric.db import Database
 from fabric.document_register import DocumentRegister
+from fabric.embedding import choice
 from fabric.encryption import Encryption
 from fabric.errors import BadInput, FabricError, NotFound
 from fabric.feed import Feed
@@ -33,6 +34,10 @@ from fabric.revocations import CHANNEL, Revocations
 from fabric.rotator import Pace, Rotator
 from fabric.seal_keys import SealingKey, TrustedKeys, sealing_key, trusted_keys
 from fabric.sealing import Sealer
+from fabric.search.indexing import Indexer
+from fabric.search.query_vectors import QueryVectors
+from fabric.search.searching import Search
+from fabric.search.worker import Worker as Indexing
 from fabric.secrets import token_secret
 from fabric.settings import Settings, variable
 from fabric.subject import SESSION_LABEL_HEADER
@@ -113,6 +118,7 @@ def create_app(
     measured = metrics or Metrics()
     open_connections = connections or Connections(settings, measured)
     client = webhook_client(settings)
+    provider = choice.provider(settings)
     seal_key = sealing_key(settings.data_dir, settings.seal_key_file)
     seal_keys = trusted_keys(seal_key, settings.seal_public_keys_file)
     vault = open_vault(settings)
@@ -137,11 +143,13 @@ def create_app(
             unlocking = Unlocking(database, types, vault, limit, settings.vault_timeout_seconds)
             rotating = Pace(settings.rotation_rows_per_second, settings.rotation_days)
             rotator = Rotator(database, vault, rotating) if vault else None
+            vectors = QueryVectors(provider, lambda key: choice.former(settings, key))
             services = Services(
                 settings, database, types, objects, links, register, feed, channels, graphs, webhooks,
                 unlocking,
                 UnlockRequests(unlocking, settings.unlock_request_seconds),
                 KeyRotations(database, types, vault, rotator.poke if rotator else _nothing),
+                Search(database, types, vectors, settings.search_language),
             )  # fmt: skip
             measured.database, measured.graphs = database, graphs
             revocations = Revocations(database, leeway_seconds=settings.jwt_leeway_seconds)
@@ -159,6 +167,7 @@ def create_app(
             worker = Worker(
                 Office(database, feed, notices, client, policy, revocations, pace, slots, measured.webhooks), directory
             )
+            indexer = Indexer(database, types, provider, settings.search_language, measured.search)
             sealer = measured.sealer = Sealer(database, seal_key, seal_keys, settings.data_dir)
             async with (
                 _closing(vault),
@@ -168,10 +177,14 @@ def create_app(
                 _following_types(database, types, admin_url),
                 _following_revocations(database, revocations, gate, open_connections, worker),
                 _delivering(settings, worker, client),
+                _indexing(settings, database, indexer),
                 _pruning(settings, admin_url, seal_key, seal_keys),
             ):
                 yield
                 await graphs.close()
+                await vectors.close()
+                if provider is not None:
+                    await provider.close()
 
     app = Starlette(
         lifespan=lifespan,
@@ -245,6 +258,16 @@ async def _delivering(settings: Settings, worker: Worker, client: Client) -> Asy
         yield
         return
     async with client, worker.running():
+        yield
+
+
+@asynccontextmanager
+async def _indexing(settings: Settings, database: Database, indexer: Indexer) -> AsyncIterator[None]:
+    """What changes can be found by its words and meaning, by this process's work unless others do it."""
+    if not settings.search_indexing:
+        yield
+        return
+    async with Indexing(database, indexer).running():
         yield
 
 

@@ -5,7 +5,7 @@ A repeated query costs a few look-ups, the binding of its values, and PostgreSQL
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -88,6 +88,8 @@ class Outcome:
 
     data: bytes | None
     errors: Sequence[Exception] = ()
+    warnings: Sequence[Mapping[str, str]] = ()
+    """What it had to do without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,7 @@ class Compiler:
         if prepared.introspection:
             run = self._introspection.run
             results.append(await run(self.surface, prepared.introspection, given, _name(operation)))
-        return _joined(data, results, prepared.keys)
+        return replace(_joined(data, results, prepared.keys), warnings=context.warnings)
 
     def items(self, context: Context, operation: Operation) -> Items:
         """The items of the query's one connection, for as many of them as are wanted.

@@ -21,6 +21,7 @@ from fabric.key_rotations import KeyRotations
 from fabric.links import Links
 from fabric.objects import Objects
 from fabric.organizations import Organization
+from fabric.search.searching import Search
 from fabric.settings import Settings
 from fabric.subject import Subject
 from fabric.types import Types
@@ -49,6 +50,7 @@ class Services:
     unlocking: Unlocking
     unlock_requests: UnlockRequests
     key_rotations: KeyRotations
+    search: Search
 
 
 @dataclass(slots=True)
@@ -94,6 +96,14 @@ class Context:
     """What `graphql_api.batches` gathers, and what fields count that are asked for many times."""
     spent: dict[tuple[str, ...], int] = field(default_factory=dict)
     """Rows that may be read, by the field that reads them: its path without places in lists."""
+
+    warnings: list[dict[str, str]] = field(default_factory=list)
+    """What the answer had to do without, for its `extensions`."""
+
+    def warn(self, code: str, message: str) -> None:
+        warning = {"code": code, "message": message}
+        if warning not in self.warnings:
+            self.warnings.append(warning)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Transaction]:

@@ -16,13 +16,14 @@ from fabric.encryption import Encryption
 from fabric.errors import BadInput, FabricError, raise_any
 from fabric.history import Version
 from fabric.organizations import Organization
+from fabric.search.statements import Where
 from fabric.subject import Subject
 from graphql_api import plan as p
 from graphql_api.arguments import Tree, tree_of
 from graphql_api.conditions import Conditions
 from graphql_api.faults import MOST_TOLD
 from graphql_api.matching import digested
-from graphql_api.sql import matching_rows
+from graphql_api.sql import condition_text, matching_rows
 
 State = tuple[UUID, int, Version]
 """An object's id, the label of its version, and the version."""
@@ -78,9 +79,7 @@ class _Filter:
 
 
 class StateFilter(_Filter):
-    def __init__(
-        self, catalogue: Catalogue, object_type: ObjectType, tree: Tree, path: tuple[str | int, ...]
-    ) -> None:
+    def __init__(self, catalogue: Catalogue, object_type: ObjectType, tree: Tree, path: tuple[str | int, ...]) -> None:
         # What is past has no digests, and what is kept of a webhook is readable.
         super().__init__(_STATES, catalogue, object_type, tree, path, matching=False)
 
@@ -99,9 +98,7 @@ class StateFilter(_Filter):
 
 
 class StoredFilter(_Filter):
-    def __init__(
-        self, catalogue: Catalogue, object_type: ObjectType, tree: Tree, path: tuple[str | int, ...]
-    ) -> None:
+    def __init__(self, catalogue: Catalogue, object_type: ObjectType, tree: Tree, path: tuple[str | int, ...]) -> None:
         super().__init__(_STORED, catalogue, object_type, tree, path, matching=True)
 
     async def passing(
@@ -111,3 +108,27 @@ class StoredFilter(_Filter):
         """Those of the objects that the session sees and that pass, in their order."""
         passed = await self._passing(database, subject, organization, list(ids), encryption) if ids else set()
         return [id for n, id in enumerate(ids, start=1) if n in passed]
+
+
+class SearchFilter:
+    """One where-filter of one type, as a condition in statements of search. BadInput, with its path, if it is none."""
+
+    def __init__(self, catalogue: Catalogue, object_type: ObjectType, tree: Tree, path: tuple[str | int, ...]) -> None:
+        self._binders: list[p.Binder] = []
+        self.permissions: set[str] = set()
+        self._condition = Conditions(
+            catalogue, self._add, self.permissions, matching=False
+        ).where(object_type, tree, path)  # fmt: skip
+
+    def _add(self, binder: p.Binder) -> p.Parameter:
+        self._binders.append(binder)
+        return p.Parameter(len(self._binders) - 1)
+
+    def condition(self, subject: Subject, organization: Organization) -> Where:
+        request = p.Request(subject, organization, {})
+
+        def where(first: int) -> tuple[str, tuple[Any, ...]]:
+            text, used = condition_text(self._condition, "o", first)
+            return text, tuple(self._binders[i](request) for i in used)
+
+        return where

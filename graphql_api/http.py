@@ -65,7 +65,7 @@ class GraphQLOverHTTP:
             outcome = await prepared.run(context)
         except Exception as error:
             return refused(error, request_id, media_type)
-        return said(outcome.errors, request_id, media_type, data=outcome.data)
+        return said(outcome.errors, request_id, media_type, data=outcome.data, warnings=outcome.warnings)
 
     def _stream(self, request: Request, prepared: Prepared, context: Context) -> Answer:
         """A subscription's response, which runs it."""

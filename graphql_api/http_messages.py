@@ -160,10 +160,10 @@ def _media_type(text: str) -> tuple[str, dict[str, str]]:
 
 def said(
     errors: Sequence[Exception], request_id: str, media_type: str, status: int = 200,
-    headers: Mapping[str, str] | None = None, data: bytes | None = None,
+    headers: Mapping[str, str] | None = None, data: bytes | None = None, warnings: Sequence[Mapping[str, str]] = (),
 ) -> Answer:  # fmt: skip
     told = format_errors(errors, request_id) if errors else []
-    content = body(data, told)
+    content = body(data, told, warnings)
     if media_type == EVENT_STREAM:
         # What the client cannot read as events it can read as JSON: the status has told it that there are none.
         content, media_type = (next_(content) + COMPLETE, EVENT_STREAM) if status == 200 else (content, GRAPHQL_JSON)

@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 from fabric.db import Database
 from fabric.graphs import GraphFigures, Graphs
 from fabric.sealing import Sealer
+from fabric.search.counts import IndexCounts
 from fabric.webhook_counts import WebhookCounts
 from graphql_api.caches import CacheCounts
 
@@ -28,6 +29,7 @@ class Metrics(Collector):
     def __init__(self) -> None:
         self.caches = CacheCounts()
         self.webhooks = WebhookCounts()
+        self.search = IndexCounts()
         self.database: Database | None = None
         self.graphs: Graphs | None = None
         self.sealer: Sealer | None = None
@@ -97,6 +99,7 @@ class Metrics(Collector):
         yield lookups
         yield evictions
         yield from _of_webhooks(self.webhooks)
+        yield from _of_search(self.search)
         if self.database is not None:
             connections = GaugeMetricFamily("fabric_connections", "Database connections of the pool.", labels=["state"])
             for state, number in self.database.connections().items():
@@ -135,6 +138,19 @@ def _of_webhooks(counts: WebhookCounts) -> Iterator[Metric]:
     yield CounterMetricFamily("fabric_webhook_dead_letters", "Messages that were given up.", counts.given_up)
     yield GaugeMetricFamily("fabric_webhooks", "Webhooks that this process delivers.", counts.working_on)
     yield GaugeMetricFamily("fabric_webhook_lag_seconds", "Age of the oldest message that waits.", counts.lag())
+
+
+def _of_search(counts: IndexCounts) -> Iterator[Metric]:
+    for name, meaning, number in (
+        ("words", "Versions of objects whose words were stored.", counts.words),
+        ("vectors", "Versions of objects whose vectors were stored.", counts.vectors),
+        ("failures", "Times that no vectors could be had.", counts.failures),
+        ("refused", "Texts that the provider of vectors would not take.", counts.refused),
+    ):
+        yield CounterMetricFamily(f"fabric_search_{name}", meaning, number)
+    behind = "Organizations with something to index that this process knows of."
+    yield GaugeMetricFamily("fabric_search_behind", behind, value=len(counts.behind))
+    yield GaugeMetricFamily("fabric_search_lag_seconds", "How long the oldest of it has waited.", value=counts.lag())
 
 
 @contextmanager

@@ -77,9 +77,12 @@ def code_of(told: Sequence[Mapping[str, Any]]) -> str:
     return str(told[0]["extensions"]["code"]) if told else "OK"
 
 
-def body(data: bytes | None, errors: list[dict[str, Any]]) -> bytes:
+def body(
+    data: bytes | None, errors: list[dict[str, Any]], warnings: Sequence[Mapping[str, str]] = ()
+) -> bytes:
     """The response's JSON. `data` is finished JSON and stands in it as it is."""
+    end = b',"extensions":' + orjson.dumps({"warnings": list(warnings)}) + b"}" if warnings else b"}"
     if not errors:
-        return b'{"data":' + (data or b"null") + b"}"
+        return b'{"data":' + (data or b"null") + end
     told = b'{"errors":' + orjson.dumps(errors)
-    return told + (b"}" if data is None else b',"data":' + data + b"}")
+    return told + (end if data is None else b',"data":' + data + end)

@@ -34,6 +34,7 @@ from graphql_api.lazy_schema import LazySchema, MadeWhenAsked, root_type
 from graphql_api.link_fields import LINK_FIELDS
 from graphql_api.mutations import mutation_fields
 from graphql_api.outputs import NODE_FIELDS, Outputs, is_interface
+from graphql_api.search_fields import SearchFields
 from graphql_api.unlock_fields import UNLOCK_MUTATIONS, UNLOCK_QUERIES
 from graphql_api.webhook_types import WebhookTypes
 
@@ -119,8 +120,9 @@ class _Builder:
         assert FIXED_SCHEMA.query_type is not None
         assert FIXED_SCHEMA.mutation_type is not None
         graph = GraphFields(self._catalogue, SCALARS, FABRIC_OBJECT, LINK).fields()
+        search = SearchFields(self._catalogue).fields()
         return (
-            FIXED_SCHEMA.query_type.fields | _QUERIES | graph,
+            FIXED_SCHEMA.query_type.fields | _QUERIES | graph | search,
             FIXED_SCHEMA.mutation_type.fields | _MUTATIONS,
             GraphQLObjectType("Subscription", SUBSCRIPTIONS),
         )

@@ -46,6 +46,13 @@ def matching_rows(rows: str, given: p.Parameter, condition: p.Condition) -> Stat
     return Statement(READ.format(f"select coalesce(jsonb_agg(o.n), '[]') from {where}"), tuple(writer.used))
 
 
+def condition_text(condition: p.Condition, row: str, first: int) -> tuple[str, tuple[int, ...]]:
+    """The condition on a row of that alias, its parameters numbered from `first` on, and the binders' indices."""
+    writer = _Writer(first)
+    text = writer._condition(condition, row)
+    return text or "true", tuple(writer.used)
+
+
 def items_statement(plan: p.Plan, most: p.Parameter) -> Statement:
     """For `Transaction.open`: each row is one item of the plan's one page, as a line of UTF-8 bytes; `most` in all."""
     ((_, page),) = plan.roots
@@ -58,14 +65,15 @@ def items_statement(plan: p.Plan, most: p.Parameter) -> Statement:
 class _Writer:
     """Writes the parts of one statement; numbers its aliases, and its parameters by first use."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: int = FIRST_PARAMETER) -> None:
+        self._first = first
         self._numbers = count(1)
         self.used: list[int] = []
 
     def say(self, parameter: p.Parameter) -> str:
         if parameter.index not in self.used:
             self.used.append(parameter.index)
-        return f"${self.used.index(parameter.index) + FIRST_PARAMETER}"
+        return f"${self.used.index(parameter.index) + self._first}"
 
     def root(self, root: p.Root) -> JsonText:
         match root:

@@ -259,7 +259,7 @@ class _Connection:
                 operation.answered(code_of(told))
                 if outcome.data is None:
                     return transport_ws.error(operation.key, told)
-                await self._put(transport_ws.next_(operation.key, body(outcome.data, told)))
+                await self._put(transport_ws.next_(operation.key, body(outcome.data, told, outcome.warnings)))
         except (Dropped, Gone):
             raise
         except Exception as error:

@@ -290,7 +290,9 @@ def serving(
     if policy is not None:
         policy_file = folder / "policy.toml"
         policy_file.write_text(policy)
-    given = {"data_dir": folder, "policy_file": policy_file, "log_format": "json", "port": 0} | dict(changed or {})
+    given = {
+        "data_dir": folder, "policy_file": policy_file, "log_format": "json", "port": 0, "embeddings": "hashing"
+    } | dict(changed or {})  # fmt: skip
     settings = Settings(**given)
     metrics = Metrics()
     connections = Connections(settings, metrics)

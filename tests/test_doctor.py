@@ -48,7 +48,7 @@ def of_database(url: str, admin_url: str | None = None) -> list[Finding]:
 
 def test_nothing_is_made_by_looking(tmp_path: Path) -> None:
     findings = of_files(tmp_path / "new")
-    assert {finding.subject for finding in findings} == {"data folder", "tokens", "seals", "policy"}
+    assert {finding.subject for finding in findings} == {"data folder", "tokens", "seals", "policy", "embeddings"}
     assert not any(finding.verdict is Verdict.BAD for finding in findings)
     assert not list(tmp_path.iterdir())
 

@@ -27,6 +27,7 @@ def test_a_scraper_reads_requests_by_outcome_and_what_caches_saw() -> None:
     metrics.webhooks.attempts["HTTP_5XX"] += 1
     metrics.webhooks.stopped["GONE"] += 1
     metrics.webhooks.lag = lambda: 1.5
+    metrics.search.vectors += 3
     metrics.answered("OK", 0.002)
     metrics.answered("CONFLICT", 3.0)
     metrics.exported("GONE")
@@ -46,6 +47,8 @@ def test_a_scraper_reads_requests_by_outcome_and_what_caches_saw() -> None:
     assert 'fabric_webhooks_stopped_total{reason="GONE"} 1.0' in lines
     assert "fabric_webhook_lag_seconds 1.5" in lines
     assert "fabric_webhook_dead_letters_total 0.0" in lines
+    assert "fabric_search_vectors_total 3.0" in lines
+    assert "fabric_search_lag_seconds 0.0" in lines
 
 
 def test_nothing_listens_once_the_server_has_stopped_or_where_no_port_is_set() -> None:

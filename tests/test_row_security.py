@@ -46,7 +46,8 @@ VALUES: dict[str, Any] = {
     "text": lambda: uuid4().hex,
     "jsonb": lambda: "{}",
     "bytea": lambda: b"x",
-    "vector": lambda: "[1]",
+    "halfvec": lambda: "[1]",
+    "smallint[]": lambda: [1],
     "xid8": lambda: 5,
     "text[]": list,
     "timestamp with time zone": lambda: datetime.now(UTC),
@@ -180,8 +181,9 @@ async def test_the_follower_only_reads(admin_url: str) -> None:
         FOLLOWER,
     )
     assert {row[2] for row in rows} == {"SELECT"}
-    assert {row[0] for row in rows} == {"objects", "links", "events", "audit_log", "seals", "prunings"}
-    assert not {row[1] for row in rows} & {"over1", "over2", "over_rest"}
+    tables = {"objects", "links", "events", "audit_log", "seals", "prunings", "search_texts", "embeddings"}
+    assert {row[0] for row in rows} == tables
+    assert not {row[1] for row in rows} & {"over1", "over2", "over_rest", "terms", "embedding"}
 
 
 async def test_the_follower_sees_all_labels_of_one_organization(
@@ -244,7 +246,7 @@ async def test_functions_that_run_as_the_owner_are_few_and_fixed(admin_url: str)
     callable_ones = {row[0] for row in rows if not row[1]}
     assert callable_ones == {
         "active_webhooks", "beyond", "claim_unlock", "count_unlocks", "encryption_keys", "find_organization",
-        "hold_types", "open_rotations", "raise_key_floor", "unsealed",
+        "hold_types", "open_rotations", "organization_ids", "raise_key_floor", "unsealed",
     }  # fmt: skip
     for name, trigger, configuration, public in rows:
         assert configuration == ["search_path=fabric, pg_catalog, pg_temp"], name
@@ -362,7 +364,10 @@ async def test_updates_reach_no_other_label(server_url: str, filled: list[str], 
 async def test_a_row_cannot_be_moved_to_another_label_or_organization(
     server_url: str, filled: list[str], organization: Organization, other: Organization
 ) -> None:
-    tables_of_rows = ("type_definitions", "configurations", "embeddings", "encrypted_fields", "api_keys")
+    tables_of_rows = (
+        "type_definitions", "configurations", "embeddings", "encrypted_fields", "api_keys", "search_texts",
+        "search_terms",
+    )  # fmt: skip
     async with serving(server_url, Session(organization.organization_id, HIGH)) as connection:
         for table, change in product(
             tables_of_rows, (f"label = {LOW}", f"organization_id = '{other.organization_id}'")

@@ -25,6 +25,7 @@ COMMANDS = {
     "define": ("define", "Define types from JSON files."),
     "import": ("imports", "Import objects and links from a file."),
     "export": ("exports", "Export what a clearance sees."),
+    "embed": ("embed", "Make the words and vectors that search needs, of all that lacks them."),
     "documents": ("documents", "Register GraphQL documents, list and remove them."),
     "schema": ("schema", "Print the GraphQL schema that a clearance sees."),
     "vault": ("vaults", "Make keys in the vault, and print the policies that it needs."),

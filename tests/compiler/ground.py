@@ -30,6 +30,8 @@ from fabric.objects import Objects
 from fabric.organizations import Directory, Organization, establish
 from fabric.places import Place
 from fabric.policy import Policy
+from fabric.search.query_vectors import QueryVectors
+from fabric.search.searching import Search
 from fabric.settings import Settings
 from fabric.subject import Subject
 from fabric.types import Types
@@ -93,6 +95,7 @@ class Ground:
             Registry(self.database, notices, Networks(), SETTINGS.max_webhooks), unlocking,
             UnlockRequests(unlocking, SETTINGS.unlock_request_seconds),
             KeyRotations(self.database, self.types, self.vault, lambda: None),
+            Search(self.database, self.types, QueryVectors(None, lambda _: None), SETTINGS.search_language),
         )  # fmt: skip
 
     async def _close(self) -> None:

@@ -1,0 +1,114 @@
+"""Search by words and by vectors on random data: how long it takes.
+
+    .venv/bin/python benchmarks/search.py DATA_DIR [OBJECTS]
+
+A hundredth of the objects is UNCLASSIFIED, a tenth CONFIDENTIAL or below, all SECRET or below. Vectors have 384
+dimensions; words come from 20,000 by Zipf's law, twelve for each object.
+"""
+
+import asyncio
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from uuid import uuid4
+
+import asyncpg
+import numpy as np
+
+from fabric.db import Database
+from fabric.embedded import EmbeddedPostgres
+from fabric.embedding.provider import Model, Vectors, unit_vectors
+from fabric.labels import Label, Level
+from fabric.migration import migrate
+from fabric.organizations import Directory, establish
+from fabric.policy import PERMISSIONS
+from fabric.search.counts import IndexCounts
+from fabric.search.indexing import Indexer
+from fabric.search.query_vectors import QueryVectors
+from fabric.search.searching import Asked, Mode, Reader, Search
+from fabric.subject import Session, Subject
+from fabric.types import Types
+
+DIMENSIONS, WORDS, VOCABULARY, ROUNDS = 384, 12, 20_000, 10
+TYPE = {"typeName": "Synset", "fields": {"gloss": {"type": "text", "searchable": True}}}
+LEVELS = {"1 %": Level.UNCLASSIFIED, "10 %": Level.CONFIDENTIAL, "100 %": Level.SECRET}
+QUERIES = {"rare words": "w9000 w12000", "common words": "w40 w300", "the commonest": "w1 w5"}
+
+
+class Random:
+    """A vector for each text, from its hash alone."""
+
+    async def model(self) -> Model:
+        return Model("random", DIMENSIONS)
+
+    async def embed(self, texts: Sequence[str], *, patient: bool = True) -> Vectors:
+        made = [np.random.default_rng([*text.encode()]).normal(size=DIMENSIONS) for text in texts]
+        return unit_vectors(made, len(texts), DIMENSIONS)
+
+    async def close(self) -> None:
+        pass
+
+
+async def fill(database: Database, types: Types, admin_url: str, number: int) -> None:
+    organization = await Directory(database).find("search")
+    assert organization is not None
+    top = organization.lattice.encode(Label(Level.SECRET))
+    subject = Subject(
+        organization.organization_id, "search", "me", frozenset(), frozenset(PERMISSIONS), top, 0, float("inf")
+    )
+    await types.define(subject, organization.lattice, [TYPE])
+    generator = np.random.default_rng(1)
+    words = generator.zipf(1.3, size=(number, WORDS)) % VOCABULARY
+    codes = [organization.lattice.encode(Label(level)) for level in LEVELS.values()]
+    labels = [codes[0] if n % 100 == 0 else codes[1] if n % 10 == 0 else codes[2] for n in range(number)]
+    texts = [" ".join(f"w{word}" for word in row) for row in words.tolist()]
+    records = [
+        (organization.organization_id, uuid4(), label, "Synset", f'{{"gloss": "{text}"}}', 1)
+        for label, text in zip(labels, texts, strict=True)
+    ]
+    connection = await asyncpg.connect(admin_url)
+    columns = ["organization_id", "object_id", "label", "type_name", "data", "revision"]
+    await connection.copy_records_to_table("objects", schema_name="fabric", columns=columns, records=records)
+    await connection.execute("analyze")
+    began = time.perf_counter()
+    await Indexer(database, types, Random(), "simple", IndexCounts()).put_words(organization.organization_id)
+    print(f"words stored: {number / (time.perf_counter() - began):,.0f} objects a second")
+    began = time.perf_counter()
+    await Indexer(database, types, Random(), "simple", IndexCounts()).put_vectors(organization.organization_id)
+    print(f"vectors stored: {number / (time.perf_counter() - began):,.0f} objects a second, made by a hash")
+    await connection.execute("vacuum analyze")
+    await connection.close()
+
+
+async def measure(database: Database, types: Types) -> None:
+    organization = await Directory(database).find("search")
+    assert organization is not None
+    search = Search(database, types, QueryVectors(Random(), lambda _: None), "simple")
+    for share, level in LEVELS.items():
+        session = Session(organization.organization_id, organization.lattice.encode(Label(level)))
+        reader = Reader(session, await types.catalogue(session))
+        await search.search(reader, Asked("w1", reader.types))
+        for name, text in QUERIES.items():
+            for mode in Mode:
+                times = []
+                for n in range(ROUNDS):
+                    began = time.perf_counter()
+                    found = await search.search(reader, Asked(f"{text} x{n}", reader.types, mode))
+                    times.append(time.perf_counter() - began)
+                print(f"{share} visible, {name}, {mode}: {median(times) * 1000:.0f} ms, {len(found.hits):,} hits")
+
+
+async def main(url: str, admin_url: str, number: int) -> None:
+    await migrate(admin_url)
+    await establish(admin_url, "search")
+    async with await Database.connect(url, statement_timeout=600) as database:
+        types = Types(database)
+        await fill(database, types, admin_url, number)
+        await measure(database, types)
+
+
+if __name__ == "__main__":
+    with EmbeddedPostgres(Path(sys.argv[1])) as server:
+        asyncio.run(main(server.url, server.admin_url, int(sys.argv[2]) if len(sys.argv) > 2 else 117_791))

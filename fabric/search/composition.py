@@ -1,0 +1,81 @@
+"""Which text of a version is searched: the values of some fields of its type, as its own label sees the type.
+
+So nothing enters that a reader of the version could not read, and nothing that is encrypted.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fabric.catalogue import Catalogue, ObjectType
+from fabric.definitions import Field
+from fabric.kinds import Kind
+
+MOST_CHARACTERS = 100_000
+"""Of one version; what comes after is not searched."""
+
+_RULES = b"1"
+"""Another one has all texts made anew."""
+
+_WORDLESS = frozenset({Kind.JSON, Kind.BOOLEAN, Kind.UUID})
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """The fields of one type in the order of their values in the text."""
+
+    fields: tuple[Field, ...] = ()
+
+    def parts(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """The name and the text of each field that has any; `data` is as it is stored."""
+        for field in self.fields:
+            text = _text(data.get(field.key), field.many)
+            if text:
+                yield field.name, text
+
+    def text(self, data: Mapping[str, Any]) -> str:
+        return "\n".join(text for _, text in self.parts(data))[:MOST_CHARACTERS]
+
+    def digest(self, language: str) -> bytes:
+        """Equal ones make equal texts and words of equal data."""
+        content = hashlib.sha256(_RULES + language.encode())
+        for field in self.fields:
+            content.update(b"\0" + field.name.encode() + b"\0" + field.key.encode())
+        return content.digest()[:16]
+
+
+def composition(catalogue: Catalogue, type_name: str) -> Composition:
+    """Of objects stored under a type, as the catalogue's reader sees it; of nothing where it does not.
+
+    First come the fields that the type, or the nearest ancestor that does, names for its embedding, then all other
+    searchable ones.
+    """
+    object_type = catalogue.types.get(type_name)
+    if object_type is None or object_type.domain != "object":
+        return Composition()
+    first = [n for n in _embedding(catalogue, object_type) if n in object_type.fields]
+    rest = [name for name, field in object_type.fields.items() if field.searchable and name not in first]
+    named = [object_type.fields[name] for name in (*first, *rest)]
+    return Composition(tuple(f for f in named if f.kind not in _WORDLESS and f.protection is None))
+
+
+def content_hash(text: str) -> bytes | None:
+    """None of a text without anything in it."""
+    return hashlib.sha256(text.encode()).digest() if text.strip() else None
+
+
+def _embedding(catalogue: Catalogue, object_type: ObjectType) -> tuple[str, ...]:
+    lineage = (catalogue.types[name] for name in (object_type.name, *object_type.ancestors))
+    return next((t.embedding for t in lineage if t.embedding), ())
+
+
+def _text(value: Any, many: bool) -> str:
+    if many:
+        return ", ".join(filter(None, (_one(each) for each in value))) if isinstance(value, list) else ""
+    return _one(value)
+
+
+def _one(value: Any) -> str:
+    """Only text and numbers are words: whatever else lies there stands for a value that is kept elsewhere."""
+    return str(value).strip() if isinstance(value, str | int | float) and not isinstance(value, bool) else ""

@@ -1,0 +1,70 @@
+"""What a session sees as a whole: how many texts, how long, and how many vectors of which model.
+
+It is kept for a while, by session label and visible types. That it may be a moment old tells nobody anything: it is
+made of what the session sees.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fabric.db import Database
+from fabric.search.statements import CORPUS, bound
+from fabric.subject import Session
+
+FRESH_SECONDS = 15.0
+STALE_SECONDS = 10 * FRESH_SECONDS
+"""Until then it is still given out, while it is made anew: it takes a look at all that the session sees."""
+
+CAPACITY = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    number: int
+    length: float
+    """In words, on average."""
+    models: Mapping[str, int]
+
+
+@dataclass(slots=True)
+class _Made:
+    at: float
+    reading: asyncio.Task[Corpus]
+    anew: asyncio.Task[Corpus] | None = None
+
+
+class Corpora:
+    """Bounded, least recently made out first. Those who ask for the same at the same time share one reading of it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._made: OrderedDict[tuple[Session, str], _Made] = OrderedDict()
+
+    async def of(self, session: Session, fingerprint: str, types: Sequence[str]) -> Corpus:
+        """`types` are all that the session sees, `fingerprint` tells them apart from others."""
+        key, now = (session, fingerprint), time.monotonic()
+        made = self._made.get(key)
+        if made is not None and made.anew is not None and made.anew.done():
+            if _failed(made.anew):
+                made.anew = None
+            else:
+                made.reading, made.anew = made.anew, None
+        if made is None or now > made.at + STALE_SECONDS or _failed(made.reading):
+            made = self._made[key] = _Made(now, asyncio.create_task(self._read(session, types)))
+            self._made.move_to_end(key)
+            if len(self._made) > CAPACITY:
+                self._made.popitem(last=False)
+        elif now > made.at + FRESH_SECONDS and made.anew is None:
+            made.at, made.anew = now, asyncio.create_task(self._read(session, types))
+        return await asyncio.shield(made.reading)
+
+    async def _read(self, session: Session, types: Sequence[str]) -> Corpus:
+        found = await self._database.read(session, *bound(CORPUS, {"seen": list(types)}))
+        return Corpus(found["number"], found["length"], found["models"])
+
+
+def _failed(reading: asyncio.Task[Corpus]) -> bool:
+    return reading.done() and (reading.cancelled() or reading.exception() is not None)

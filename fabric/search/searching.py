@@ -1,0 +1,203 @@
+"""A search as one reader has it: by words, by meaning or by both, with what the link graph adds.
+
+Each ranking is made at the reader's session, of what it sees and asks for; only then are they made into one.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from fabric.catalogue import Catalogue
+from fabric.db import Database
+from fabric.errors import EmbeddingsUnavailable, NotFound
+from fabric.search.composition import composition
+from fabric.search.corpus import Corpora, Corpus
+from fabric.search.fusion import Fused, Ranking, fuse
+from fabric.search.highlights import Highlight, highlights
+from fabric.search.query import Query, read_query
+from fabric.search.query_vectors import QueryVectors
+from fabric.search.statements import (
+    NEAREST,
+    NEAREST_OF_ASKED,
+    OWN_VECTOR,
+    PASSING,
+    TEXT,
+    VERSIONS,
+    Where,
+    anything,
+    bound,
+)
+from fabric.subject import Session
+from fabric.types import Types
+
+DEPTH = 1_000
+"""Of each ranking, so many are looked at: no search has more than that by one of them."""
+
+WEIGHTS = {"text": 1.0, "vector": 1.0, "graph": 0.25}
+LEXICAL_WEIGHT = 0.05
+"""Of vectors that know spellings and not meanings."""
+
+_LAST = "\U0010ffff"
+"""Comes after all that a word can go on with."""
+
+Scored = list[tuple[UUID, float]]
+
+Expand = Callable[[Sequence[tuple[UUID, float]]], Awaitable[Scored]]
+"""From the best hits to their neighbours in the link graph, as the reader sees it."""
+
+
+class Mode(StrEnum):
+    HYBRID = "HYBRID"
+    TEXT = "TEXT"
+    VECTOR = "VECTOR"
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who searches: at which session, by which definitions."""
+
+    session: Session
+    catalogue: Catalogue
+
+    @property
+    def types(self) -> list[str]:
+        return [name for name, t in self.catalogue.types.items() if t.domain == "object"]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """`types` are the names that objects are stored under, of those that are asked for."""
+
+    text: str
+    types: Sequence[str]
+    mode: Mode = Mode.HYBRID
+    where: Where = anything
+    expand: Expand | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """All hits in their order. `warning` says what the search had to do without."""
+
+    hits: list[Fused]
+    query: Query
+    warning: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Shared by all requests."""
+
+    database: Database
+    types: Types
+    vectors: QueryVectors
+    language: str
+    corpora: Corpora = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "corpora", Corpora(self.database))
+
+    async def search(self, reader: Reader, asked: Asked) -> Found:
+        """EmbeddingsUnavailable by vectors alone, where there are none; with words they are done without."""
+        query = await read_query(self.database, asked.text, self.language)
+        if not asked.text.strip():
+            return Found([], query)
+        corpus = await self.corpora.of(reader.session, reader.catalogue.fingerprint, reader.types)
+        by_words, (by_vectors, warning) = await asyncio.gather(
+            self._by_words(reader, asked, query, corpus), self._by_vectors(reader, asked, corpus)
+        )
+        rankings = [ranking for ranking in (by_words, by_vectors) if ranking is not None]
+        hits = fuse(rankings)
+        if asked.expand is not None and hits:
+            near = await asked.expand([(hit.id, hit.score) for hit in hits])
+            hits = fuse([*rankings, Ranking("graph", WEIGHTS["graph"], await self._passing(reader, asked, near))])
+        return Found(hits, query, warning)
+
+    async def similar(self, reader: Reader, of: UUID, types: Sequence[str], where: Where, first: int) -> list[Fused]:
+        """The objects whose vectors are nearest to this one's. NotFound for one that the reader does not see.
+
+        None where it has no vector, or not yet.
+        """
+        corpus = await self.corpora.of(reader.session, reader.catalogue.fingerprint, reader.types)
+        if not await self._versions(reader, [of]):
+            raise NotFound("not found")
+        model = await self.vectors.model(corpus.models)
+        values = {"of": of, "model": model.key, "seen": reader.types}
+        vector = await self.database.read(reader.session, *bound(OWN_VECTOR, values))
+        if vector is None:
+            return []
+        scored = await self._nearest(reader, types, where, model.key, vector, first, without=of)
+        return fuse([Ranking("vector", 1.0, scored)])
+
+    async def highlights(self, reader: Reader, query: Query, ids: Sequence[UUID]) -> dict[UUID, list[Highlight]]:
+        """Where the words stand in the objects, as the reader sees them."""
+        versions = await self._versions(reader, ids)
+        texts = []
+        for _, label, type_name, data in versions:
+            catalogue = await self.types.catalogue(Session(reader.session.organization_id, label))
+            texts.append(list(composition(catalogue, type_name).parts(data)))
+        found = await highlights(self.database, query, self.language, texts)
+        return {UUID(version[0]): each for version, each in zip(versions, found, strict=True)}
+
+    async def _by_words(self, reader: Reader, asked: Asked, query: Query, corpus: Corpus) -> Ranking | None:
+        if asked.mode is Mode.VECTOR or query.is_empty:
+            return None
+        words = [*query.words, *query.prefixes]
+        uptos = [None] * len(query.words) + [prefix + _LAST for prefix in query.prefixes]
+        places = [(n, word, place) for n, phrase in enumerate(query.phrases, 1) for word, place in phrase]
+        values = {
+            "words": words, "uptos": uptos, "seen": reader.types, "types": list(asked.types), "most": DEPTH,
+            "number": float(corpus.number), "length": corpus.length, "excluded": list(query.excluded),
+            "phrase": [n for n, _, _ in places], "phrase_word": [word for _, word, _ in places],
+            "phrase_place": [place for _, _, place in places],
+            "phrase_sizes": [len(phrase) for phrase in query.phrases],
+        }  # fmt: skip
+        rows = await self.database.read(reader.session, *bound(TEXT, values, asked.where))
+        return Ranking("text", WEIGHTS["text"], _scored(rows))
+
+    async def _by_vectors(self, reader: Reader, asked: Asked, corpus: Corpus) -> tuple[Ranking | None, str]:
+        """With a warning where there are none."""
+        if asked.mode is Mode.TEXT:
+            return None, ""
+        try:
+            model = await self.vectors.model(corpus.models)
+            vector = await self.vectors.vector(reader.session, model, asked.text)
+        except EmbeddingsUnavailable as error:
+            if asked.mode is Mode.VECTOR:
+                raise
+            return None, error.message
+        weight = LEXICAL_WEIGHT if model.lexical else WEIGHTS["vector"]
+        scored = await self._nearest(reader, asked.types, asked.where, model.key, vector, DEPTH)
+        return Ranking("vector", weight, scored), ""
+
+    async def _nearest(
+        self, reader: Reader, types: Sequence[str], where: Where, model: str, vector: str, most: int,
+        without: UUID | None = None,
+    ) -> Scored:  # fmt: skip
+        values = {
+            "model": model, "vector": vector, "seen": reader.types, "types": list(types), "most": most,
+            "without": without, "pool": 2 * most + 1,
+        }  # fmt: skip
+        if where is anything and set(types) == set(reader.types):
+            found = await self.database.read(reader.session, *bound(NEAREST, values))
+            if len(found["hits"]) == most or not found["more"]:
+                return _scored(found["hits"])
+        return _scored(await self.database.read(reader.session, *bound(NEAREST_OF_ASKED, values, where)))
+
+    async def _passing(self, reader: Reader, asked: Asked, scored: Scored) -> Scored:
+        values = {"ids": [id for id, _ in scored], "seen": reader.types, "types": list(asked.types)}
+        rows = await self.database.read(reader.session, *bound(PASSING, values, asked.where))
+        passing = {UUID(id) for id in rows}
+        return [(id, score) for id, score in scored if id in passing]
+
+    async def _versions(self, reader: Reader, ids: Sequence[UUID]) -> list[Any]:
+        values = {"ids": list(ids), "seen": reader.types}
+        rows: list[Any] = await self.database.read(reader.session, *bound(VERSIONS, values))
+        return rows
+
+
+def _scored(rows: Any) -> Scored:
+    return [(UUID(id), float(score)) for id, score in rows]

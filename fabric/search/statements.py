@@ -1,0 +1,145 @@
+"""The statements of search: each sees what its session sees, and picks among the winning versions alone.
+
+Rows of words and vectors are joined with `objects`, where row security leaves the versions that win for the session. So
+what is counted, ranked and cut off is what the session sees, and nothing else has any part in it. Scores are rounded:
+the order in which a plan adds floats must not show.
+
+A statement has `{name}` where a parameter stands, and `{where}` where a condition on `o`, a version, does.
+"""
+
+from collections.abc import Callable, Mapping
+from string import Formatter
+from typing import Any, TypeAlias
+
+from fabric.db import READ
+
+Where: TypeAlias = Callable[[int], tuple[str, tuple[Any, ...]]]
+"""From the number of the first parameter that it may use: a condition on `o`, and its arguments."""
+
+BM25_K1, BM25_B = 1.2, 0.75
+
+_OF_OBJECT = "(x.organization_id, x.entity_table, x.entity_id, x.label) = (s.org, 'objects', o.object_id, o.label)"
+
+_SEEN = "not o.tombstone and o.type_name = any({seen}::text[])"
+_ASKED = "o.type_name = any({types}::text[]) and {where}"
+
+TEXT = f"""
+with asked as (
+    select t.n, t.term, t.upto from unnest({{words}}::text[], {{uptos}}::text[]) with ordinality as t(term, upto, n)
+), found as (
+    select t.n, w.entity_id, w.label, cardinality(w.positions) as frequency, w.length
+    from asked t join fabric.search_terms w
+        on w.organization_id = s.org and w.entity_table = 'objects' and w.term = t.term collate "C"
+    where t.upto is null
+    union all
+    select t.n, w.entity_id, w.label, sum(cardinality(w.positions)), max(w.length)
+    from asked t join fabric.search_terms w
+        on w.organization_id = s.org and w.entity_table = 'objects'
+       and w.term >= t.term collate "C" and w.term < t.upto collate "C"
+    where t.upto is not null group by t.n, w.entity_id, w.label
+), seen as materialized (
+    select f.*, ({_ASKED}) is true as passes
+    from found f join fabric.objects o on o.organization_id = s.org and o.object_id = f.entity_id and o.label = f.label
+    where {_SEEN}
+), weights as (
+    select n, ln(1 + (greatest({{number}}::float8, count(*)) - count(*) + 0.5) / (count(*) + 0.5)) as weight
+    from seen group by n
+), phrases as (
+    select p.phrase, w.entity_id, w.label, at.place - p.place as start
+    from unnest({{phrase}}::int[], {{phrase_word}}::text[], {{phrase_place}}::int[]) as p(phrase, term, place)
+    join fabric.search_terms w
+        on w.organization_id = s.org and w.entity_table = 'objects' and w.term = p.term collate "C"
+    cross join lateral unnest(w.positions) as at(place)
+    group by p.phrase, w.entity_id, w.label, start
+    having count(*) = ({{phrase_sizes}}::int[])[p.phrase]
+), whole as (
+    select entity_id, label from phrases group by entity_id, label
+    having count(distinct phrase) = cardinality({{phrase_sizes}}::int[])
+)
+select coalesce(jsonb_agg(jsonb_build_array(r.entity_id, r.score) order by r.score desc, r.entity_id), '[]') from (
+    select m.entity_id, floor(0.5 + 1e6 * sum(
+        w.weight * m.frequency * {BM25_K1 + 1} / (m.frequency + {BM25_K1} * ({1 - BM25_B}
+        + {BM25_B} * m.length / greatest({{length}}::float8, 1))))) / 1e6 as score
+    from seen m join weights w using (n)
+    where m.passes
+      and (cardinality({{phrase_sizes}}::int[]) = 0 or (m.entity_id, m.label) in (select * from whole))
+      and not exists (
+          select from fabric.search_terms x
+          where (x.organization_id, x.entity_table, x.entity_id, x.label)
+              = (s.org, 'objects', m.entity_id, m.label) and x.term = any({{excluded}}::text[]))
+    group by m.entity_id order by score desc, m.entity_id limit {{most}}::int) r"""
+"""[id, BM25 score] of the best, of the objects that have any of the words and all of the phrases."""
+
+# The vector in a subquery, which is read once: a plan for any value would read its text for each row.
+_COSINE = "floor(0.5 - 1e6 * (x.embedding <#> (select {vector}::text::halfvec))) / 1e6"
+_OF_MODEL = "x.organization_id = s.org and x.entity_table = 'objects' and x.model = {model}::text"
+_BEST = "coalesce(jsonb_agg(jsonb_build_array(r.object_id, r.score) order by r.score desc, r.object_id), '[]')"
+
+# The versions that win come second here: of rows that the session's label dominates, covered ones too, the nearest are
+# taken first, so that few objects are looked up. It says whether there were more.
+NEAREST = f"""
+with near as materialized (
+    select x.entity_id, x.label, {_COSINE} as score from fabric.embeddings x where {_OF_MODEL}
+    order by score desc, x.entity_id, x.label limit {{pool}}::int
+)
+select jsonb_build_object('hits', {_BEST}, 'more', (select count(*) = {{pool}}::int from near)) from (
+    select o.object_id, n.score from near n
+    join fabric.objects o on o.organization_id = s.org and o.object_id = n.entity_id and o.label = n.label
+    where {_SEEN} and o.object_id is distinct from {{without}}::uuid
+    order by n.score desc, o.object_id limit {{most}}::int) r"""
+"""`hits`: [id, cosine] of the nearest of all types. They are all if they are as many as asked for, or there are no
+more."""
+
+NEAREST_OF_ASKED = f"""
+with asked as materialized (
+    select o.object_id, o.label from fabric.objects o
+    where o.organization_id = s.org and {_SEEN} and {_ASKED} and o.object_id is distinct from {{without}}::uuid
+), scored as materialized (
+    select x.entity_id, x.label, {_COSINE} as score from fabric.embeddings x where {_OF_MODEL}
+)
+select {_BEST} from (
+    select a.object_id, x.score from scored x join asked a on a.object_id = x.entity_id and a.label = x.label
+    order by x.score desc, a.object_id limit {{most}}::int) r"""
+"""[id, cosine] of the nearest."""
+
+CORPUS = f"""
+with seen as materialized (
+    select o.object_id, o.label from fabric.objects o where o.organization_id = s.org and {_SEEN}
+)
+select jsonb_build_object('number', t.number, 'length', coalesce(t.length, 0), 'models', (
+    select coalesce(jsonb_object_agg(m.model, m.number), '{{{{}}}}') from (
+        select x.model, count(*) as number
+        from fabric.embeddings x join seen o on o.object_id = x.entity_id and o.label = x.label
+        where x.organization_id = s.org and x.entity_table = 'objects' group by x.model) m))
+from (select count(*) as number, avg(x.length)::float8 as length
+      from fabric.search_texts x join seen o on o.object_id = x.entity_id and o.label = x.label
+      where x.organization_id = s.org and x.entity_table = 'objects' and x.content_hash is not null) t"""
+"""Of all that the session sees: the number of texts, their mean length, and the number of vectors by model."""
+
+OWN_VECTOR = f"""
+select (select x.embedding::text from fabric.embeddings x join fabric.objects o on {_OF_OBJECT}
+        where o.object_id = {{of}}::uuid and x.model = {{model}}::text and {_SEEN})"""
+"""An object's vector."""
+
+PASSING = f"""
+select coalesce(jsonb_agg(o.object_id), '[]') from fabric.objects o
+where o.organization_id = s.org and o.object_id = any({{ids}}::uuid[]) and {_SEEN} and {_ASKED}"""
+"""Those of the objects that are asked for."""
+
+VERSIONS = f"""
+select coalesce(jsonb_agg(jsonb_build_array(o.object_id, o.label, o.type_name, o.data)), '[]') from fabric.objects o
+where o.organization_id = s.org and o.object_id = any({{ids}}::uuid[]) and {_SEEN}"""
+
+
+def anything(_: int) -> tuple[str, tuple[Any, ...]]:
+    """The condition that every version fulfils."""
+    return "true", ()
+
+
+def bound(statement: str, values: Mapping[str, Any], where: Where = anything) -> tuple[str, tuple[Any, ...]]:
+    """The statement for `Database.read`, and its arguments. KeyError for a name that has no value."""
+    names = [name for name in dict.fromkeys(name for _, name, _, _ in Formatter().parse(statement)) if name]
+    numbers = {name: f"${number}" for number, name in enumerate((n for n in names if n != "where"), 3)}
+    condition, more = where(3 + len(numbers)) if "where" in names else ("", ())
+    text = statement.format(**numbers, where=f"({condition})")
+    return READ.format(text), (*(values[name] for name in numbers), *more)

@@ -1,0 +1,168 @@
+"""Indexing in the background: follows the events of all organizations, and stores words and vectors of what changes.
+
+A process that starts, or has missed events, asks the tables for all that is missing; then it goes by the events. Which
+process works on an organization is claimed for one round at a time, so that no vector is paid for twice.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from uuid import UUID
+
+import structlog
+
+from fabric.claims import Claims, claiming
+from fabric.db import Database, LostRace
+from fabric.errors import EmbeddingsUnavailable, FabricError, NoLongerKept
+from fabric.events import read_now, read_page
+from fabric.feed import CHANNEL
+from fabric.journal import Position
+from fabric.log import Outline
+from fabric.search.indexing import Indexer
+
+_NAME = "semantic-fabric-search"
+_ALL = "select fabric.organization_ids()"
+
+HELD_BACK = 0.1
+"""Seconds until events are asked for again that a transaction still holds back."""
+
+TAKEN = 2.0
+"""Seconds until an organization is looked at again that another process had claimed."""
+
+AFTER_FAILURE = (2.0, 300.0)
+"""Seconds until vectors are asked for again that could not be had: at first, and at most."""
+
+_AFTER_FAULT = 1.0
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class Worker:
+    """Use `running`, once in a process."""
+
+    def __init__(self, database: Database, indexer: Indexer) -> None:
+        self._database = database
+        self._indexer = indexer
+        self._places: dict[UUID, Position] = {}
+        """Up to where the events of an organization have been followed."""
+        self._due: dict[UUID, float] = {}
+        """When an organization is looked at next, by `time.monotonic`."""
+        self._resting: dict[UUID, tuple[float, float]] = {}
+        """Organizations whose vectors could not be had: until when they are left alone, and for how long."""
+        self._ask = True
+        """Whether any organization may have something to do that nobody told of."""
+        self._woken = asyncio.Event()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Indexes while the block runs."""
+        working = asyncio.create_task(self._work())
+        try:
+            async with self._database.listening(CHANNEL, self._notice):
+                yield
+        finally:
+            working.cancel()
+            with suppress(asyncio.CancelledError):
+                await working
+
+    def _notice(self, organization_id: UUID | None) -> None:
+        """Of one organization, or (after a gap in what was told) of all."""
+        if organization_id is None:
+            self._ask = True
+        else:
+            self._look(organization_id, 0)
+        self._woken.set()
+
+    def _look(self, organization_id: UUID, seconds: float) -> None:
+        at = time.monotonic() + seconds
+        self._due[organization_id] = min(at, self._due.get(organization_id, at))
+        self._indexer.counts.behind.setdefault(organization_id, time.monotonic())
+
+    async def _work(self) -> None:
+        while True:
+            try:
+                async with claiming(self._database, _NAME) as claims:
+                    await self._go_on(claims)
+            except (FabricError, LostRace) as error:
+                log.warning("search.indexing_failed", outline=Outline.of(error.__cause__ or error))
+                await asyncio.sleep(_AFTER_FAULT)
+            except Exception as error:  # whatever it was: without the worker nothing new would be found any more
+                log.error("search.indexing_failed", outline=Outline.of(error))
+                await asyncio.sleep(_AFTER_FAULT)
+
+    async def _go_on(self, claims: Claims) -> None:
+        """Works until that fails or is cancelled. What a failure interrupts stays due."""
+        while True:
+            self._woken.clear()
+            if self._ask:
+                for row in await self._database.ask(_ALL):
+                    self._look(row[0], 0)
+                self._ask = False
+            now = time.monotonic()
+            for organization_id in [id for id, at in self._due.items() if at <= now]:
+                await self._turn(claims, organization_id)
+            await claims.processes()  # a sign of life, which keeps the claims
+            pause = min([20.0, *(at - time.monotonic() for at in self._due.values())])
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), max(0.0, pause))
+
+    async def _turn(self, claims: Claims, organization_id: UUID) -> None:
+        if not await claims.take(organization_id):
+            self._due[organization_id] = time.monotonic() + TAKEN
+            return
+        # What is told of meanwhile makes it due anew.
+        due = self._due.pop(organization_id, 0.0)
+        try:
+            again = await self._round(organization_id)
+        except BaseException:
+            self._due[organization_id] = due
+            raise
+        await claims.give_back(organization_id)
+        if again is not None:
+            self._look(organization_id, again)
+        elif organization_id not in self._due:
+            self._indexer.counts.behind.pop(organization_id, None)
+
+    async def _round(self, organization_id: UUID) -> float | None:
+        """Indexes what there is; after how many seconds there is more to do, None where that must be told of."""
+        ids, end, waiting = await self._news(organization_id)
+        if ids is None or ids:
+            await self._indexer.put_words(organization_id, ids)
+        again = await self._put_vectors(organization_id, ids)
+        self._places[organization_id] = end
+        return HELD_BACK if waiting else again
+
+    async def _put_vectors(self, organization_id: UUID, ids: list[UUID] | None) -> float | None:
+        """After how many seconds they should be asked for again, where they could not be had."""
+        until, pause = self._resting.get(organization_id, (0.0, 0.0))
+        if time.monotonic() < until:
+            return until - time.monotonic()
+        try:
+            if pause or ids is None or ids:
+                await self._indexer.put_vectors(organization_id, None if pause else ids)
+        except EmbeddingsUnavailable as error:
+            self._indexer.counts.failures += 1
+            log.warning("search.no_vectors", outline=Outline.of(error.__cause__ or error))
+            pause = min(max(pause * 2, AFTER_FAILURE[0]), AFTER_FAILURE[1])
+            self._resting[organization_id] = time.monotonic() + pause, pause
+            return pause
+        self._resting.pop(organization_id, None)
+        return None
+
+    async def _news(self, organization_id: UUID) -> tuple[list[UUID] | None, Position, bool]:
+        """The objects that were changed since the last round, None for all; the place after, whether there is more."""
+        place = self._places.get(organization_id)
+        async with self._database.following(organization_id) as transaction:
+            if place is None:
+                return None, await read_now(transaction), False
+            try:
+                page = await read_page(transaction, place)
+            except NoLongerKept:
+                return None, await read_now(transaction), False
+        if any(event.entity_table == "type_definitions" for event in page.events):
+            # The notice that makes others forget them may still be under way.
+            self._indexer.types.forget(organization_id)
+            return None, page.end, page.waiting
+        ids = {event.entity_id for event in page.events if event.entity_table == "objects"}
+        return [id for id in ids if id is not None], page.end, page.waiting
