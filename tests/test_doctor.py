@@ -92,7 +92,7 @@ def test_how_tokens_are_verified_is_judged(
 
 
 def test_a_policy_that_cannot_be_read_has_to_be_mended(data_dir: Path, tmp_path: Path) -> None:
-    assert found(of_files(data_dir), "policy").found.startswith("9 roles")
+    assert found(of_files(data_dir), "policy").found.startswith("10 roles")
     (tmp_path / "policy.toml").write_text("[roles.a]\npermissions = ['object:raed']")
     bad = found(of_files(data_dir, policy_file=tmp_path / "policy.toml"), "policy")
     assert (bad.verdict, "did you mean object:read" in bad.found) == (Verdict.BAD, True)

@@ -92,3 +92,9 @@ OFFICER = Reader(
 """,
     ("officer", "matcher"),
 )
+
+UNLOCK = """mutation Unlock($id: ID!) {
+  unlockField(objectId: $id, field: "nationalId", reason: "a first look") { value label expiresAt }
+}
+"""
+"""What the officer can do with the id of one of those crew members."""

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shlex
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
 
@@ -10,7 +11,7 @@ import typer
 from graphql import strip_ignored_characters
 
 from fabric import log
-from fabric.demo import COMPARTMENTS, COUNTS, OFFICER, ORGANIZATION, READERS, records
+from fabric.demo import COMPARTMENTS, COUNTS, OFFICER, ORGANIZATION, READERS, UNLOCK, Reader, records
 from fabric.labels import Label
 from fabric.records import Record
 from fabric.secrets import private_folder
@@ -83,11 +84,19 @@ def _invite(settings: Settings, url: str) -> None:
     """A command for each reader, to paste into another terminal."""
     typer.echo(f"The demo is served at {url}. Paste a reader's command into another terminal; Ctrl-C stops.\n")
     for reader in (*READERS, OFFICER):
-        roles = [ROLE, *reader.roles]
-        token = issued(settings, ORGANIZATION, reader.name, roles, Label.parse(reader.clearance), LIFETIME)
-        body = json.dumps({"query": strip_ignored_characters(reader.query)})
         typer.echo(f"# {reader.name}, cleared for {reader.clearance}. {reader.role}")
-        typer.echo(
-            f"curl -s {url} -H 'Content-Type: application/json' -H 'Authorization: Bearer {token}' "
-            f"-d {shlex.quote(body)} | python3 -m json.tool --no-ensure-ascii\n"
-        )
+        typer.echo(_command(settings, url, reader, reader.query))
+    typer.echo(f"# {OFFICER.name} unlocks one of them: put its id in the place of ID.")
+    typer.echo(_command(settings, url, OFFICER, UNLOCK, {"id": "ID"}))
+
+
+def _command(
+    settings: Settings, url: str, reader: Reader, query: str, variables: Mapping[str, str] | None = None
+) -> str:
+    roles = [ROLE, *reader.roles]
+    token = issued(settings, ORGANIZATION, reader.name, roles, Label.parse(reader.clearance), LIFETIME)
+    request = {"query": strip_ignored_characters(query)} | ({"variables": variables} if variables else {})
+    return (
+        f"curl -s {url} -H 'Content-Type: application/json' -H 'Authorization: Bearer {token}' "
+        f"-d {shlex.quote(json.dumps(request))} | python3 -m json.tool --no-ensure-ascii\n"
+    )

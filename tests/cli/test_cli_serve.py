@@ -167,12 +167,20 @@ def demo_of(data_dir: Path) -> tuple[list[str], list[str]]:
         try:
             assert process.stdout
             printed = []
-            while len(printed) < len((*READERS, OFFICER)):
+            while len(printed) < len((*READERS, OFFICER)) + 1:
                 line = process.stdout.readline()
                 assert line, "ended before its time"
                 printed += [line] if line.startswith("curl ") else []
             answers = [httpx.post(url, content=body, headers=headers_of(line)).text
-                       for line in printed for url, body in [posted(line)]]  # fmt: skip
+                       for line in printed for url, body in [posted(line)] if '"ID"' not in body]  # fmt: skip
+            [unlocking] = [line for line in printed if '"ID"' in line]
+            printed.remove(unlocking)
+            url, body = posted(unlocking)
+            [someone, *_] = json.loads(answers[-1])["data"]["crewMembers"]["nodes"]
+            content = body.replace('"ID"', json.dumps(someone["id"]))
+            answer = httpx.post(url, content=content, headers=headers_of(unlocking)).json()
+            unlocked = answer["data"]["unlockField"]["value"]
+            assert unlocked.endswith(someone["nationalId"]["hint"]), answer
             process.send_signal(signal.SIGINT)
             assert process.wait(30) == 0
         finally:

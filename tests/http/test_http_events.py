@@ -254,7 +254,7 @@ def test_a_list_that_begins_at_some_time_does_not_look_at_all_that_was_before(as
         """insert into fabric.events
                (organization_id, label, topic, entity_table, entity_type, actor, data, occurred_at)
            select organization_id, 0, 'tick', 'events', 'Tick', 'clock', '{}', now() - i * interval '1 minute'
-           from fabric.organizations, generate_series(0, 5000) i where name = $1""",
+           from fabric.organizations, generate_series(0, 50000) i where name = $1""",
         assets.name,
     )
     server.sql("analyze fabric.events")
