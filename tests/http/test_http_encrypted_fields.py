@@ -127,6 +127,25 @@ def test_a_traversal_can_be_asked_for_encrypted_values_and_a_subscription_cannot
     assert "cannot be asked for here" in refusal.error["message"]
 
 
+def test_search_neither_finds_nor_filters_by_encrypted_values(people: Tenant) -> None:
+    person(people, "Ann", serial="AB-1234567")
+    query = """query ($q: String!, $w: JSON) {
+        search(query: $q, mode: TEXT, types: ["Person"], where: $w) { nodes { score } } }"""
+    refusal = people.ask(query, {"q": "Ann", "w": {"serial": {"eq": "AB-1234567"}}}, label="SECRET").refused()
+    assert "cannot be asked for here" in refusal.error["message"]
+    assert people.data(query, {"q": "1234567"}, label="SECRET")["search"]["nodes"] == []
+
+
+def test_rdf_leaves_out_what_is_encrypted(people: Tenant) -> None:
+    person(people, "Ann", serial="AB-1234567", code=7)
+    headers = people.authorization("SECRET")
+    answer = people.server.client.get("/export/rdf", params={"format": "turtle"}, headers=headers)
+    assert answer.status_code == 200
+    assert "Ann" in answer.text
+    data = answer.text[answer.text.index('"Ann"') :]
+    assert not [word for word in ("AB-1234567", "4567", "_encrypted", "ann@example.org") if word in data]
+
+
 def test_history_and_what_was_show_markers(people: Tenant) -> None:
     id = person(people, serial="AB-1234567")
     query = """query ($id: ID!) { person(id: $id) { history { nodes { data } } }
