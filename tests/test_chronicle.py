@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from databases import MakeSubject, run_sql
+from databases import MakeSubject, run_sql, settled
 from random_world import LABELS, NOTES, View, World
 
 from fabric import history
@@ -31,6 +31,7 @@ async def world(
     for _ in range(60):
         await world.step()
     assert len(world.views) > 10
+    await settled(admin_url)
     return world
 
 

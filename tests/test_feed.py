@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from databases import run_sql
+from databases import run_sql, settled
 
 from fabric import feed as feeds
 from fabric.chronicle import Told
@@ -213,5 +213,6 @@ async def test_pages_of_a_session_hold_what_its_label_dominates(
 ) -> None:
     for label in (0, 7 << 60):
         await run_sql(admin_url, INSERT, organization.organization_id, label, str(label))
+    await settled(admin_url)
     async with database.transaction(subject().session) as transaction:
         assert [e.topic for e in (await read_page(transaction, BEGINNING)).events] == ["0"]

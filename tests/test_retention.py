@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from databases import run_sql
+from databases import run_sql, settled
 from sealed import HIGH, LOW, Ground
 
 from fabric import retention, seals
@@ -43,6 +43,7 @@ async def pruned(ground: Ground, before: datetime | None = None, policy: Policy 
     _, faults = await prune(
         ground.admin_url, policy, ground.key, ground.trusted, now=(before or datetime.now(UTC)) + DAY
     )
+    await settled(ground.admin_url)
     return faults
 
 
