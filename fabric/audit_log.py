@@ -1,7 +1,6 @@
 """The audit log as it is read: pages of the records that a session sees, and which of them are sealed.
 
-Who reads it is on the record too: each page leaves a record of what was asked for, in the transaction that reads. As of
-events, only what no transaction that still runs can precede is listed, so the place after a page misses nothing.
+Who reads it is on the record too: each page leaves a record of what was asked for, in the transaction that reads.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,21 +11,20 @@ from uuid import UUID
 
 from fabric import journal
 from fabric.db import Transaction
-from fabric.event_pages import Slice
-from fabric.events import OLDEST
 from fabric.journal import Position
+from fabric.log_pages import LogQuery, Slice
 
 READ = "audit.read"
 """The action of those who read it."""
 
 # A seal covers what stands at or before its last row, of its own label.
 _SEALED = """coalesce((
-    select (s.transaction_id, s.position) >= (a.transaction_id, a.audit_id) from fabric.seals s
-    where s.organization_id = a.organization_id and s.log = 'audit_log' and s.label = a.label
+    select (s.transaction_id, s.position) >= (t.transaction_id, t.audit_id) from fabric.seals s
+    where s.organization_id = t.organization_id and s.log = 'audit_log' and s.label = t.label
     order by s.sequence desc limit 1), false)"""
 
-_COLUMNS = f"""a.transaction_id::text::bigint as transaction_id, a.audit_id, a.label, a.actor, a.action, a.outcome,
-    a.entity_id, a.reason, a.request_id, a.detail, a.occurred_at, {_SEALED} as sealed"""
+_COLUMNS = f"""t.transaction_id::text::bigint as transaction_id, t.audit_id, t.label, t.actor, t.action, t.outcome,
+    t.entity_id, t.reason, t.request_id, t.detail, t.occurred_at, {_SEALED} as sealed"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,69 +92,16 @@ async def read_log(
 
 
 async def _page(transaction: Transaction, sought: Sought, part: Slice, newest_first: bool) -> AuditPage:
-    down = newest_first is not part.backward
-    query = _Query(sought)
-    start, end = (part.before, part.after) if part.backward else (part.after, part.before)
-    conditions = [*query.conditions]
-    if start is not None:
-        conditions.append(query.beyond(start, "<" if down else ">"))
-    if end is not None:
-        conditions.append(query.beyond(end, ">" if down else "<"))
-    direction = " desc" if down else ""
-    limit = query.say(part.limit + 1)
-    rows = await transaction.fetch(
-        f"select {_COLUMNS} from fabric.audit_log a where {' and '.join(conditions)}"
-        f" order by a.transaction_id{direction}, a.audit_id{direction} limit {limit}",
-        *query.arguments,
-    )
-    records = [_record(row) for row in rows[: part.limit]]
-    behind = start is not None and await _any_behind(transaction, _Query(sought), start, ">=" if down else "<=")
-    more = len(rows) > part.limit
-    return AuditPage(records[::-1], more, behind) if part.backward else AuditPage(records, behind, more)
-
-
-async def _any_behind(transaction: Transaction, query: "_Query", start: Position, operator: str) -> bool:
-    """Whether there are records on the other side of where the page starts, one at that very place included."""
-    condition = " and ".join([*query.conditions, query.beyond(start, operator)])
-    found: bool = await transaction.fetchval(
-        f"select exists (select from fabric.audit_log a where {condition})", *query.arguments
-    )
-    return found
+    query = LogQuery("audit_log", "audit_id")
+    query.equal("actor", sought.actor)
+    query.like("action", sought.actions)
+    query.among("outcome", sought.outcomes)
+    query.equal("entity_id", sought.entity_id)
+    query.within(sought.since, sought.until)
+    page = await query.page(transaction, _COLUMNS, part, newest_first=newest_first)
+    return AuditPage([_record(row) for row in page.rows], page.has_previous, page.has_next)
 
 
 def _record(row: Any) -> Record:
     names = "label actor action outcome entity_id reason request_id detail occurred_at sealed".split()
     return Record(Position(row["transaction_id"], row["audit_id"]), *(row[name] for name in names))
-
-
-class _Query:
-    """The conditions on one record `a` in SQL, and the values of their parameters."""
-
-    def __init__(self, sought: Sought) -> None:
-        self.arguments: list[Any] = []
-        self.conditions = [f"a.transaction_id < {OLDEST}"]
-        if sought.actor is not None:
-            self.conditions.append(f"a.actor = {self.say(sought.actor)}")
-        if sought.actions is not None:
-            whole = self.say([action for action in sought.actions if not action.endswith("*")])
-            beginnings = self.say([action[:-1] for action in sought.actions if action.endswith("*")])
-            self.conditions.append(
-                f"(a.action = any({whole}::text[])"
-                f" or exists (select from unnest({beginnings}::text[]) b where starts_with(a.action, b)))"
-            )
-        if sought.outcomes is not None:
-            self.conditions.append(f"a.outcome = any({self.say(list(sought.outcomes))}::text[])")
-        if sought.entity_id is not None:
-            self.conditions.append(f"a.entity_id = {self.say(sought.entity_id)}")
-        if sought.since is not None:
-            self.conditions.append(f"a.occurred_at >= {self.say(sought.since)}")
-        if sought.until is not None:
-            self.conditions.append(f"a.occurred_at < {self.say(sought.until)}")
-
-    def say(self, value: Any) -> str:
-        self.arguments.append(value)
-        return f"${len(self.arguments)}"
-
-    def beyond(self, place: Position, operator: str) -> str:
-        transaction_id, number = self.say(place.transaction_id), self.say(place.position)
-        return f"(a.transaction_id, a.audit_id) {operator} ({transaction_id}::bigint::text::xid8, {number}::bigint)"

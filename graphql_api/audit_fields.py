@@ -20,9 +20,9 @@ from graphql import (
 
 from fabric.audit_log import Record, Sought, read_log
 from fabric.errors import BadInput
-from fabric.event_pages import Slice
 from fabric.ids import read_id
 from fabric.journal import Position
+from fabric.log_pages import Slice
 from fabric.organizations import Organization
 from graphql_api.common_types import CONNECTION, SCALARS, field, pages, required, slicing
 from graphql_api.context import Context, Info

@@ -22,9 +22,10 @@ from graphql import (
 
 from fabric import history
 from fabric.errors import BadInput, NoLongerKept
-from fabric.event_pages import Slice, Sought, list_events
+from fabric.event_pages import Sought, list_events
 from fabric.ids import read_id
 from fabric.journal import Position
+from fabric.log_pages import Slice
 from graphql_api.at_least import caught_up, position_at
 from graphql_api.common_types import EVENTS, SCALARS, field, required, slicing
 from graphql_api.context import Context, Info

@@ -11,11 +11,11 @@ import pytest
 from compiler.ground import Ground
 from compiler.plans import Ran, explain, explained
 from fabric import indexes
-from fabric.event_pages import Slice as EventSlice
 from fabric.event_pages import Sought as EventsSought
 from fabric.event_pages import list_events
 from fabric.link_pages import Listed, Slice, Sought, list_links
 from fabric.links import LinkChange
+from fabric.log_pages import Slice as EventSlice
 from fabric.objects import Change
 from fabric.organizations import Organization
 from fabric.subject import Session

@@ -10,7 +10,8 @@ from http_server import Tenant, eventually
 from websocket_client import opened
 
 from fabric.db import Database
-from fabric.event_pages import Slice, Sought, list_events
+from fabric.event_pages import Sought, list_events
+from fabric.log_pages import Slice
 from fabric.organizations import Directory
 from fabric.subject import Session
 

@@ -18,7 +18,7 @@ from receiver import Receiver, Reply, receiving
 from fabric.settings import Settings
 from fabric.webhook_addresses import Networks
 from fabric.webhook_client import Client, Outcome
-from graphql_api.app import webhook_client
+from graphql_api.assembly import webhook_client
 
 pytestmark = pytest.mark.anyio
 

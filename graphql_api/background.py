@@ -1,0 +1,101 @@
+"""What a process does beside answering: each a block within which it is done, and after which it has ended."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import structlog
+
+from fabric import indexes, retention
+from fabric.db import Database
+from fabric.revocations import CHANNEL, Revocations
+from fabric.seal_keys import SealingKey, TrustedKeys
+from fabric.search.indexing import Indexer
+from fabric.search.worker import Worker as Indexing
+from fabric.settings import Settings, variable
+from fabric.types import Types
+from fabric.webhook_client import Client
+from fabric.webhook_worker import Worker
+from graphql_api.authentication import Gate
+from graphql_api.connections import Connections
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+@asynccontextmanager
+async def following_types(database: Database, types: Types, admin_url: str | None) -> AsyncIterator[None]:
+    """What other replicas change is forgotten here, and indexed."""
+    changed = asyncio.Event()
+
+    def notice(organization_id: UUID | None) -> None:
+        types.forget(organization_id)
+        changed.set()
+
+    indexing = asyncio.create_task(indexes.keep(admin_url, changed)) if admin_url else None
+    try:
+        async with database.listening("fabric_types", notice):
+            yield
+    finally:
+        if indexing:
+            indexing.cancel()
+
+
+@asynccontextmanager
+async def following_revocations(
+    database: Database, revocations: Revocations, gate: Gate, connections: Connections, worker: Worker
+) -> AsyncIterator[None]:
+    """What is revoked ends the connections and the webhooks of its tokens at once, here too."""
+    checks: set[asyncio.Task[None]] = set()
+
+    def notice(organization_id: UUID | None) -> None:
+        revocations.forget(organization_id)
+        worker.poke(organization_id)
+        check = asyncio.create_task(connections.recheck(gate, organization_id))
+        checks.add(check)
+        check.add_done_callback(checks.discard)
+
+    try:
+        async with database.listening(CHANNEL, notice):
+            yield
+    finally:
+        for check in checks:
+            check.cancel()
+
+
+@asynccontextmanager
+async def delivering(settings: Settings, worker: Worker, client: Client) -> AsyncIterator[None]:
+    """Webhooks are sent what happens, by this process unless others do it."""
+    if not settings.webhooks:
+        yield
+        return
+    async with client, worker.running():
+        yield
+
+
+@asynccontextmanager
+async def indexing(settings: Settings, database: Database, indexer: Indexer) -> AsyncIterator[None]:
+    """What changes can be found by its words and meaning, by this process's work unless others do it."""
+    if not settings.search_indexing:
+        yield
+        return
+    async with Indexing(database, indexer).running():
+        yield
+
+
+@asynccontextmanager
+async def pruning(
+    settings: Settings, admin_url: str | None, key: SealingKey, trusted: TrustedKeys
+) -> AsyncIterator[None]:
+    """What is too old by the settings goes, where this process may do that."""
+    policy = retention.Policy.of_days(settings.events_kept_days, settings.audit_kept_days)
+    if admin_url is None or not [*policy]:
+        if [*policy]:
+            log.warning("retention.needs_admin", setting=variable("admin_database_url"))
+        yield
+        return
+    keeping = asyncio.create_task(retention.keep(admin_url, policy, key, trusted))
+    try:
+        yield
+    finally:
+        keeping.cancel()
