@@ -19,6 +19,7 @@ from fabric.hints import hint_of
 from fabric.kinds import JSONValue
 from fabric.places import Place
 from fabric.protection import Protection
+from fabric.settings import Settings
 from fabric.vault_keys import encryption_key, index_key
 from vault.protocol import (
     Denied,
@@ -39,7 +40,10 @@ T = TypeVar("T")
 log = structlog.stdlib.get_logger(__name__)
 
 SECONDS = 30.0
-"""After which a call is given up, whatever the vault's own limit."""
+"""After which all that is asked for together is given up."""
+
+_REQUESTS = 6
+"""So many requests, one after the other, may take their whole time; a batch is several of them to some vaults."""
 
 _TOLD: tuple[tuple[type[VaultError], str], ...] = (
     (Throttled, "the vault is asked for too much at the moment; try again later"),
@@ -204,3 +208,8 @@ def _by_key(ciphertexts: Sequence[Ciphertext]) -> dict[str, list[int]]:
 def _told(error: VaultError) -> VaultUnavailable:
     log.warning("vault.failed", kind=type(error).__name__, reason=str(error))
     return VaultUnavailable(next(message for kind, message in _TOLD if isinstance(error, kind)))
+
+
+def encryption_by(settings: Settings, vault: Vault | None) -> Encryption | None:
+    """What all writers of a process use; None where there is no vault."""
+    return Encryption(vault, _REQUESTS * settings.vault_timeout_seconds) if vault else None

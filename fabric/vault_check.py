@@ -37,11 +37,9 @@ async def check_vault(settings: Settings) -> AsyncIterator[Finding]:
 
 def judged(health: Health) -> list[Finding]:
     """A finding for each problem, or one that all is well."""
-    if health.problems:
-        return [
-            bad("vault", f"{health.backend}: {problem.rstrip('.')}", "docs/vaults.md says how")
-            for problem in health.problems
-        ]
+    silent = () if health.reachable else ("it cannot be reached",)
+    if problems := health.problems or silent:
+        return [bad("vault", f"{health.backend}: {problem.rstrip('.')}", HOW) for problem in problems]
     seconds = math.inf if health.token_seconds_left is None else health.token_seconds_left
     if seconds < TOKEN_SECONDS:
         return [care("vault", f"{health.backend}; a token ends in {seconds:.0f} s", "have its file replaced in time")]

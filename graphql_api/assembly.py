@@ -9,7 +9,7 @@ from fabric.db import Database
 from fabric.document_register import DocumentRegister
 from fabric.embedding import choice
 from fabric.embedding.provider import Provider
-from fabric.encryption import Encryption
+from fabric.encryption import encryption_by
 from fabric.feed import Feed
 from fabric.graphs import Graphs
 from fabric.key_rotations import KeyRotations
@@ -118,7 +118,7 @@ async def serving(
             )
         )
         await database.require_safe_role()
-        types = Types(database, Encryption(vault) if vault else None)
+        types = Types(database, encryption_by(settings, vault))
         feed = Feed(database)
         await running.enter_async_context(feed.running())
         pace = Pace(settings.rotation_rows_per_second, settings.rotation_days)

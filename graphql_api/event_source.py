@@ -4,20 +4,16 @@ An event's id is its cursor, so a client that comes back with the last one (`Las
 the subscription's: who may, what is seen, the limits, and how a stream ends.
 """
 
-import time
 from typing import Any
 
 import orjson
 from starlette.requests import Request
-from starlette.responses import Response
 
 from fabric.errors import BadInput, Forbidden
 from fabric.subject import SESSION_LABEL_HEADER
 from graphql_api.admission import Admission
-from graphql_api.connections import Connections
+from graphql_api.endpoint import Endpoint
 from graphql_api.http_messages import GRAPHQL_JSON, Answer, NotGraphQL, admitted, negotiated, refused
-from graphql_api.metrics import Metrics
-from graphql_api.pipeline import Pipeline
 from graphql_api.sse import EVENT_STREAM, EventStream
 
 LAST_EVENT_ID = "Last-Event-ID"
@@ -56,20 +52,7 @@ def _event(name: str, data: Any, id: str | None = None) -> bytes:
     return f"{head}event: {name}\ndata: ".encode() + orjson.dumps(data) + b"\n\n"
 
 
-class EventSource:
-    """The endpoint."""
-
-    def __init__(self, pipeline: Pipeline, connections: Connections, metrics: Metrics) -> None:
-        self._pipeline = pipeline
-        self._connections = connections
-        self._metrics = metrics
-
-    async def __call__(self, request: Request) -> Response:
-        started = time.perf_counter()
-        answer = await self._answer(request)
-        self._metrics.answered(answer.outcome, time.perf_counter() - started)
-        return answer.response
-
+class EventSource(Endpoint):
     async def _answer(self, request: Request) -> Answer:
         request_id: str = request.state.request_id
         try:

@@ -5,15 +5,13 @@ POST with JSON, GET for queries only. `application/graphql-response+json` gets 4
 So does `text/event-stream`, in which alone subscriptions are answered here.
 """
 
-import time
 
 from starlette.requests import Request
-from starlette.responses import Response
 
 from fabric.subject import SESSION_LABEL_HEADER
 from graphql_api.admission import Admission
-from graphql_api.connections import Connections
 from graphql_api.context import Context
+from graphql_api.endpoint import Endpoint
 from graphql_api.http_messages import (
     GRAPHQL_JSON,
     JSON,
@@ -27,27 +25,13 @@ from graphql_api.http_messages import (
     said,
     waited_for,
 )
-from graphql_api.metrics import Metrics
-from graphql_api.pipeline import Pipeline, Prepared
+from graphql_api.pipeline import Prepared
 from graphql_api.sse import EVENT_STREAM, EventStream
 
 _OFFERS = {GRAPHQL_JSON: GRAPHQL_JSON, JSON: JSON, "*/*": JSON, "application/*": JSON, EVENT_STREAM: EVENT_STREAM}
 
 
-class GraphQLOverHTTP:
-    """The endpoint."""
-
-    def __init__(self, pipeline: Pipeline, connections: Connections, metrics: Metrics) -> None:
-        self._pipeline = pipeline
-        self._connections = connections
-        self._metrics = metrics
-
-    async def __call__(self, request: Request) -> Response:
-        started = time.perf_counter()
-        answer = await self._answer(request)
-        self._metrics.answered(answer.outcome, time.perf_counter() - started)
-        return answer.response
-
+class GraphQLOverHTTP(Endpoint):
     async def _answer(self, request: Request) -> Answer:
         request_id: str = request.state.request_id
         media_type = JSON

@@ -16,12 +16,13 @@ from steered_vault import software
 
 from fabric import ciphertexts
 from fabric.db import Database
-from fabric.encryption import Encryption
+from fabric.encryption import Encryption, encryption_by
 from fabric.errors import Conflict, FabricError, VaultUnavailable
 from fabric.objects import Change
 from fabric.organizations import Directory, Organization, establish
 from fabric.places import Place
 from fabric.regrading import regrade
+from fabric.settings import Settings
 from vault.protocol import Denied, Throttled, Unavailable
 
 pytestmark = pytest.mark.anyio
@@ -235,6 +236,15 @@ async def test_a_slow_vault_is_given_up(ground: Ground) -> None:
     ground.vault.latency = timedelta(seconds=600)
     ground.encryption = Encryption(ground.vault, seconds=0.05)
     ground.types.encryption = ground.encryption
+    with pytest.raises(VaultUnavailable):
+        await ground.create(serial="CD-7654321")
+
+
+async def test_a_batch_may_take_longer_than_one_of_its_requests(ground: Ground) -> None:
+    ground.vault.latency = timedelta(seconds=0.2)
+    ground.types.encryption = encryption_by(Settings(vault_timeout_seconds=0.1), ground.vault)
+    await ground.create(serial="AB-1234567")
+    ground.vault.latency = timedelta(seconds=600)
     with pytest.raises(VaultUnavailable):
         await ground.create(serial="CD-7654321")
 

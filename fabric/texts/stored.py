@@ -1,13 +1,11 @@
 """What is stored of documents already, at one label; and what is left to do once a changed one has been loaded."""
 
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
 from uuid import UUID
 
 from fabric.batches import SIZE
 from fabric.catalogue import ObjectType
 from fabric.db import Database
-from fabric.errors import NotFound
 from fabric.objects import Change, Objects
 from fabric.organizations import Organization
 from fabric.subject import Subject
@@ -19,7 +17,8 @@ _VERSIONS = """
 
 _DOCUMENTS = f"select fabric.text(data, $4), fabric.text(data, $5), fabric.text(data, $6) {_VERSIONS}"
 
-_PASSAGES = f"select object_id, fabric.text(data, $5) {_VERSIONS} and fabric.text(data, $4) = $6"
+_PASSAGES = f"""
+    select object_id, fabric.text(data, $4), fabric.text(data, $5) {_VERSIONS} and fabric.text(data, $4) = any($6)"""
 
 
 class StoredDocuments:
@@ -45,27 +44,28 @@ class StoredDocuments:
 
         How many passages were deleted. A document that was deleted meanwhile is left alone.
         """
-        removed = 0
+        stale = await self._stale(documents)
+        await self._write(Change("delete", PASSAGE, object_id=id) for id in stale)
+        there = await self.all()
+        await self._write(
+            Change("update", DOCUMENT, {"path": path, "sha256": loaded.sha256, "chunking": CHUNKING})
+            for path, loaded in documents.items()
+            if path in there
+        )
+        return len(stale)
+
+    async def _stale(self, documents: dict[str, Loaded]) -> list[UUID]:
         passage = await self._type(PASSAGE)
         if passage is None:
-            return 0
-        for path, loaded in documents.items():
-            stale = await self._stale(passage, path, loaded)
-            for some in _batches(stale):
-                await self._objects.write(
-                    self._subject, self._organization, [Change("delete", PASSAGE, object_id=id) for id in some]
-                )
-            removed += len(stale)
-            whole = {"path": path, "sha256": loaded.sha256, "chunking": CHUNKING}
-            with suppress(NotFound):
-                await self._objects.write(self._subject, self._organization, [Change("update", DOCUMENT, whole)])
-        return removed
-
-    async def _stale(self, passage: ObjectType, path: str, loaded: Loaded) -> list[UUID]:
+            return []
+        kept = {path: set(loaded.marks) for path, loaded in documents.items()}
         async with self._database.transaction(self._subject.session) as transaction:
-            rows = await transaction.fetch(_PASSAGES, *self._at(passage), *_keys(passage, "path", "mark"), path)
-        kept = set(loaded.marks)
-        return sorted(id for id, mark in rows if mark not in kept)
+            rows = await transaction.fetch(_PASSAGES, *self._at(passage), *_keys(passage, "path", "mark"), [*documents])
+        return sorted(id for id, path, mark in rows if mark not in kept[path])
+
+    async def _write(self, changes: Iterable[Change]) -> None:
+        for some in _batches([*changes]):
+            await self._objects.write(self._subject, self._organization, some)
 
     def _at(self, object_type: ObjectType) -> tuple[UUID, int, str]:
         return self._subject.organization_id, self._subject.label, object_type.name
@@ -79,6 +79,6 @@ def _keys(object_type: ObjectType, *names: str) -> list[str]:
     return [object_type.fields[name].key if name in object_type.fields else name for name in names]
 
 
-def _batches(ids: list[UUID]) -> Iterator[list[UUID]]:
-    for start in range(0, len(ids), SIZE):
-        yield ids[start : start + SIZE]
+def _batches(changes: list[Change]) -> Iterator[list[Change]]:
+    for start in range(0, len(changes), SIZE):
+        yield changes[start : start + SIZE]

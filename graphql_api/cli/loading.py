@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from fabric.db import Database
-from fabric.encryption import Encryption
+from fabric.encryption import encryption_by
 from fabric.labels import Label, Level
 from fabric.loader import Loader, Phase, Source, Summary
 from fabric.organizations import Organization
@@ -37,7 +37,7 @@ async def load(
         subject = operator(organization, top)
         vault = open_vault(settings)
         try:
-            types = Types(database, Encryption(vault) if vault else None)
+            types = Types(database, encryption_by(settings, vault))
             loader = Loader(database, types, organization, subject, strict=strict, progress=progress)
             return await loader.load(definitions, objects, links, expected)
         finally:

@@ -192,6 +192,11 @@ def test_a_token_that_ends_soon_is_told(seconds: float | None, verdict: Verdict)
     assert finding.verdict is verdict
 
 
+def test_a_vault_that_cannot_be_reached_is_bad_though_it_says_no_more() -> None:
+    [finding] = judged(Health("hashicorp", reachable=False))
+    assert (finding.verdict, "cannot be reached" in finding.found) == (Verdict.BAD, True)
+
+
 # The command
 
 
