@@ -119,7 +119,7 @@ async def _sealed(transaction: Transaction, of: Log, key: SealingKey, trusted: T
     organization_id = transaction.session.organization_id
     # What stands before the last row under any seal is sealed: each pass takes the rows of all labels in order.
     start = await transaction.fetchrow(_SEALED_TO, of.name)
-    place = Place(int(start["transaction_id"]), start["position"]) if start else Place(0, 0)
+    sealed_to = place = Place(int(start["transaction_id"]), start["position"]) if start else Place(0, 0)
     heads: dict[int, Head | None] = {}
     runs: dict[int, Run] = {}
     seals: list[Seal] = []
@@ -133,7 +133,7 @@ async def _sealed(transaction: Transaction, of: Log, key: SealingKey, trusted: T
     async for row in transaction.cursor(_rows(of), str(place.transaction_id), place.number, MOST, size=_AT_ONCE):
         label = row["label"]
         if label not in runs:
-            heads[label] = await _head(transaction, Chain(of.name, label), trusted)
+            heads[label] = await _head(transaction, Chain(of.name, label), trusted, sealed_to)
             head = heads[label]
             runs[label] = Run(head.digest if head else beginning(organization_id, Chain(of.name, label)))
         place = Place(int(row["transaction_id"]), row["number"])
@@ -146,13 +146,16 @@ async def _sealed(transaction: Transaction, of: Log, key: SealingKey, trusted: T
     return seals, bool(await transaction.fetchval(_more(of), str(place.transaction_id), place.number))
 
 
-async def _head(transaction: Transaction, chain: Chain, trusted: TrustedKeys) -> Head | None:
+async def _head(transaction: Transaction, chain: Chain, trusted: TrustedKeys, sealed_to: Place) -> Head | None:
+    """The chain's end. LostRace where it is further than all was sealed to: another has sealed these rows meanwhile."""
     row = await transaction.fetchrow(_HEAD, *chain)
     if row is None:
         return None
     found = read_seal(transaction.session.organization_id, row)
     if not trusted.accepts(found.key_id, found.message, found.signature):
         raise ForgedSeal(chain)
+    if found.last > sealed_to:
+        raise LostRace
     return found.head
 
 
@@ -239,7 +242,8 @@ class Sealer:
             done = await seal(self._database, organization_id, self._key, self._trusted, known.heads if known else {})
             if done.lost:
                 fault = f"the checkpoint tells of seals that are missing now, in {len(done.lost)} chains"
-            if done.heads and not fault:
+            # Of one that could not be kept it is found out here, by another try, whether it can be by now.
+            if (done.heads or organization_id in self.alarmed) and not fault:
                 fault = await self._keep(organization_id, known, done.heads)
         except ForgedSeal as error:
             self._judge(organization_id, str(error))
