@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from databases import COMPARTMENTS, POLICY, MakeSubject, run_sql, url_of
+from databases import COMPARTMENTS, POLICY, MakeSubject, drop_database, run_sql, url_of
 from demo_organization import TEMPLATE, load_demo
 from http_server import MakeServer, Server, serving
 from hypothesis import settings
@@ -162,7 +162,7 @@ def new_server(postgres: EmbeddedPostgres, worker: str, tmp_path_factory: pytest
             with serving(*urls, folder, policy, changed) as server:
                 yield server
         finally:
-            asyncio.run(run_sql(maintenance, f"drop database {name} with (force)"))
+            asyncio.run(drop_database(maintenance, name))
 
     return make
 
@@ -174,7 +174,7 @@ def database_name(postgres: EmbeddedPostgres, worker: str) -> Iterator[str]:
     maintenance = url_of(postgres.admin_url, "postgres")
     asyncio.run(run_sql(maintenance, f"create database {name} template {DATABASE}"))
     yield name
-    asyncio.run(run_sql(maintenance, f"drop database {name} with (force)"))
+    asyncio.run(drop_database(maintenance, name))
 
 
 @pytest.fixture(scope="session")

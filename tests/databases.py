@@ -31,6 +31,27 @@ async def run_sql(url: str, sql: str, *args: Any) -> list[asyncpg.Record]:
         await connection.close()
 
 
+async def drop_database(maintenance: str, name: str) -> None:
+    """Drops it, and begins again where that hangs.
+
+    PostgreSQL 15 to 18 may wait for ever for a process that began at the same moment and was never told that it is
+    waited for (https://postgr.es/m/CAEze2WgAJmWReDN7Chtba8Er2YBvKCoa0KVN25-1evnTrHsLyA@mail.gmail.com). The next try
+    tells it.
+    Meanwhile the transaction of the drop would hold back all that follows events in the cluster.
+    """
+    connection = await asyncpg.connect(maintenance, server_settings={"statement_timeout": "2000"})
+    try:
+        for _ in range(30):
+            try:
+                await connection.execute(f"drop database if exists {name} with (force)")
+            except asyncpg.QueryCanceledError:
+                continue
+            return
+        raise AssertionError(f"{name} cannot be dropped")
+    finally:
+        await connection.close()
+
+
 _HELD_BACK = """
 select from pg_stat_activity where backend_xid is not null and datname is distinct from current_database()
   and backend_xid::text::bigint < $1"""

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from databases import run_sql
+from databases import drop_database, run_sql
 from typer.testing import CliRunner
 
 from fabric import doctor
@@ -151,7 +151,7 @@ def test_an_empty_database_needs_migration(admin_url: str, database_name: str) -
     try:
         findings = of_database(maintenance.replace("/postgres?", f"/{name}?"))
     finally:
-        asyncio.run(run_sql(maintenance, f"drop database {name} with (force)"))
+        asyncio.run(drop_database(maintenance, name))
     revision = found(findings, "revision")
     assert (revision.verdict, "`semantic-fabric migrate`" in revision.found) == (Verdict.BAD, True)
     assert found(findings, "pgvector").verdict is Verdict.GOOD

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from databases import run_sql, url_of
+from databases import drop_database, run_sql, url_of
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -54,7 +54,7 @@ async def empty_url(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
     maintenance = url_of(postgres.admin_url, "postgres")
     await run_sql(maintenance, f"create database {name} template template0")
     yield url_of(postgres.admin_url, name)
-    await run_sql(maintenance, f"drop database {name} with (force)")
+    await drop_database(maintenance, name)
 
 
 @pytest.fixture(scope="module")

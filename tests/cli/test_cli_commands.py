@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from command_line import ROOT, Run, seen, token
-from databases import run_sql
+from databases import drop_database, run_sql
 from typer.main import get_command
 
 from fabric.migration import head, revision_of
@@ -144,7 +144,7 @@ def empty_database(admin_url: str, name: str) -> Iterator[str]:
     try:
         yield re.sub(r"/\w+\?", f"/{name}?", admin_url)
     finally:
-        asyncio.run(run_sql(maintenance, f"drop database {name} with (force)"))
+        asyncio.run(drop_database(maintenance, name))
 
 
 def test_a_database_that_is_behind_is_refused_with_the_command_that_mends_it(

@@ -2,7 +2,7 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
-from databases import run_sql, url_of
+from databases import drop_database, run_sql, url_of
 
 from compiler.ground import Ground
 from compiler.house import House, build
@@ -17,7 +17,7 @@ def ground(postgres: EmbeddedPostgres, worker: str) -> Iterator[Ground]:
     asyncio.run(run_sql(maintenance, f"create database {name} template {DATABASE}"))
     with Ground(url_of(postgres.admin_url, name), url_of(postgres.url, name)) as ground:
         yield ground
-    asyncio.run(run_sql(maintenance, f"drop database {name} with (force)"))
+    asyncio.run(drop_database(maintenance, name))
 
 
 @pytest.fixture(scope="session")

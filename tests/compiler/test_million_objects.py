@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from databases import run_sql, url_of
+from databases import drop_database, run_sql, url_of
 
 from compiler.ground import Ground
 from compiler.plans import Ran, explain
@@ -98,7 +98,7 @@ def million(postgres: EmbeddedPostgres, worker: str) -> Iterator[_Million]:
     asyncio.run(run_sql(maintenance, f"create database {name} template {DATABASE}"))
     with Ground(url_of(postgres.admin_url, name), url_of(postgres.url, name)) as ground:
         yield ground.run(_fill(ground))
-    asyncio.run(run_sql(maintenance, f"drop database {name} with (force)"))
+    asyncio.run(drop_database(maintenance, name))
 
 
 async def _fill(ground: Ground) -> _Million:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from itertools import count
 
 import pytest
-from databases import run_sql, url_of
+from databases import drop_database, run_sql, url_of
 from hooks import SETTINGS, MakePlace
 from http_server import TYPES, Server, Tenant, serving
 from receiver import Receiver, receiving
@@ -26,7 +26,7 @@ def new_place(postgres: EmbeddedPostgres, worker: str) -> MakePlace:
         try:
             yield url_of(postgres.url, name), url_of(postgres.admin_url, name)
         finally:
-            asyncio.run(run_sql(maintenance, f"drop database {name} with (force)"))
+            asyncio.run(drop_database(maintenance, name))
 
     return make
 
