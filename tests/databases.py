@@ -6,7 +6,7 @@ from typing import Any
 
 import asyncpg
 
-from fabric.embedded import DATABASE
+from fabric.embedded import ADMIN_ROLE, DATABASE, SERVING_ROLE
 from fabric.policy import Policy
 from fabric.subject import Subject
 
@@ -59,6 +59,7 @@ select from pg_stat_activity where backend_xid is not null and datname is distin
 
 async def settled(url: str) -> None:
     """Waits for what other tests' transactions hold back: they are of the same cluster, if not of this database."""
+    url = url.replace(SERVING_ROLE, ADMIN_ROLE)  # who alone sees them
     [[begun]] = await run_sql(url, "select pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
     for _ in range(3_000):
         if not await run_sql(url, _HELD_BACK, begun):

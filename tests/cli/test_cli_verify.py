@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 from command_line import Run
-from databases import run_sql
+from databases import run_sql, settled
 from sealed import HIGH, LOW
 
 from fabric import checkpoints
@@ -38,6 +38,7 @@ def written(url: str, data_dir: Path, *labels: int, sealing: bool = True) -> Org
                 async with database.transaction(Session(organization.organization_id, label)) as transaction:
                     await append(transaction, "ann", [Entry("x.y", "x", uuid4(), "X", {}) for _ in range(2)])
             if sealing:
+                await settled(url)
                 async with Sealer(database, key, trusted_keys(key, None), data_dir).running():
                     pass
             return organization
@@ -132,6 +133,7 @@ def test_a_key_can_be_exchanged_where_the_earlier_one_is_named(
             assert found is not None
             async with database.transaction(Session(found.organization_id, LOW)) as transaction:
                 await append(transaction, "ann", [Entry("x.y", "x", uuid4(), "X", {})])
+            await settled(server_url)
             await seal(database, found.organization_id, new, trusted_keys(new, earlier), {})
 
     asyncio.run(seal_on())

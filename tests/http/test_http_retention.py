@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from http_server import MakeServer, Server, Tenant, eventually
+from test_http_events import settle
 from websocket_client import opened
 
 from fabric.retention import Policy, prune
@@ -54,6 +55,7 @@ class Past:
         self.tenant, self.id = tenant, made["asset"]["id"]
         self.first, self.between = made["position"], now()
         self.second = tenant.data(RATE, {"id": self.id, "r": 2})["updateAsset"]["position"]
+        settle(tenant)
         self.cursors = [edge["cursor"] for edge in self.listed()["edges"]]
         pruned(tenant.server)
         self.afterwards = now()
