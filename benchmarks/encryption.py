@@ -16,18 +16,18 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
-from fabric.db import Database
-from fabric.embedded import EmbeddedPostgres
-from fabric.encryption import Encryption
+from fabric.database.db import Database
+from fabric.database.embedded import EmbeddedPostgres
+from fabric.database.migration import migrate
+from fabric.encryption.encryption import Encryption
+from fabric.identity.organizations import Directory, establish
+from fabric.identity.policy import PERMISSIONS
+from fabric.identity.subject import Subject
 from fabric.labels import Lattice
-from fabric.loader import Loader
-from fabric.migration import migrate
-from fabric.objects import Change, Objects
-from fabric.organizations import Directory, establish
-from fabric.policy import PERMISSIONS
-from fabric.records import Record
-from fabric.subject import Subject
-from fabric.types import Types
+from fabric.transfer.loader import Loader
+from fabric.transfer.records import Record
+from fabric.types.types import Types
+from fabric.writing.objects import Change, Objects
 from vault.software import SoftwareVault
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))

@@ -27,19 +27,19 @@ import uvloop
 from serving import served
 from subscriber import Subscriber, subscribed
 
-from fabric.db import Database
-from fabric.embedded import EmbeddedPostgres
+from fabric.database.db import Database
+from fabric.database.embedded import EmbeddedPostgres
+from fabric.database.migration import migrate
+from fabric.identity.organizations import Directory, Organization, establish
+from fabric.identity.policy import Policy
+from fabric.identity.subject import Subject
+from fabric.identity.tokens import issue_token
 from fabric.labels import Label
-from fabric.links import LinkChange, Links
-from fabric.migration import migrate
-from fabric.objects import Change, Objects
-from fabric.organizations import Directory, Organization, establish
-from fabric.policy import Policy
 from fabric.secrets import token_secret
 from fabric.settings import Settings
-from fabric.subject import Subject
-from fabric.tokens import issue_token
-from fabric.types import Types
+from fabric.types.types import Types
+from fabric.writing.links import LinkChange, Links
+from fabric.writing.objects import Change, Objects
 
 PORT, IDLE, BUSY, SINGLE = 18_180, 10_000, 100, 200
 TOGETHER, RATE, SECONDS = 20, 2_000, 10.0

@@ -19,13 +19,13 @@ import asyncpg
 import uvloop
 from graph import made, max_memory, memory
 
-from fabric.db import Database
-from fabric.embedded import EmbeddedPostgres
-from fabric.feed import Feed
+from fabric.database.db import Database
+from fabric.database.embedded import EmbeddedPostgres
+from fabric.database.migration import migrate
+from fabric.events.feed import Feed
 from fabric.graph import LinkColumns, ObjectColumns
-from fabric.graphs import Graphs
-from fabric.migration import migrate
-from fabric.organizations import establish
+from fabric.identity.organizations import establish
+from fabric.live_graphs.graphs import Graphs
 
 LINKS, ROUNDS = 1_000_000, 3
 

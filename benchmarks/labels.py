@@ -17,9 +17,9 @@ from uuid import UUID
 import asyncpg
 from wordnet import COMPARTMENTS, ORGANIZATION
 
-from fabric.embedded import EmbeddedPostgres
-from fabric.indexes import PREFIX
+from fabric.database.embedded import EmbeddedPostgres
 from fabric.labels import COMPARTMENT_BITS
+from fabric.types.indexes import PREFIX
 
 ROUNDS, EACH = 9, 40
 

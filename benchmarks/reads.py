@@ -35,21 +35,21 @@ from starlette.responses import Response
 from starlette.routing import Route
 from wordnet import COMPARTMENTS, ORGANIZATION
 
-from fabric.db import Database
-from fabric.embedded import EmbeddedPostgres
+from fabric.database.db import Database
+from fabric.database.embedded import EmbeddedPostgres
+from fabric.identity.organizations import Directory
+from fabric.identity.subject import Subject
+from fabric.identity.tokens import issue_token
 from fabric.labels import Label, Level
-from fabric.organizations import Directory
 from fabric.secrets import token_secret
 from fabric.settings import Settings
-from fabric.subject import Subject
-from fabric.tokens import issue_token
-from fabric.types import Types
-from graphql_api import plan
-from graphql_api.compiler import Compiler
-from graphql_api.planner import PageLimits, Planner
-from graphql_api.schema import build_surface
-from graphql_api.selection import Spreader
-from graphql_api.sql import statement
+from fabric.types.types import Types
+from graphql_api.compiler import plan
+from graphql_api.compiler.compiler import Compiler
+from graphql_api.compiler.planner import PageLimits, Planner
+from graphql_api.compiler.sql import statement
+from graphql_api.documents.selection import Spreader
+from graphql_api.schema.schema import build_surface
 
 TOP = Label(Level.TOP_SECRET, frozenset(COMPARTMENTS))
 MIXED = [Label(), Label(Level.CONFIDENTIAL), Label(Level.SECRET, frozenset(COMPARTMENTS[:2])), TOP]

@@ -22,24 +22,24 @@ from typing import Any
 from graphql import get_introspection_query
 from serving import served
 
-from fabric.db import Database
-from fabric.definitions import read_document
-from fabric.embedded import EmbeddedPostgres
-from fabric.kinds import Kind
+from fabric.database.db import Database
+from fabric.database.embedded import EmbeddedPostgres
+from fabric.database.migration import migrate
+from fabric.identity.organizations import Directory, establish
+from fabric.identity.policy import Policy
+from fabric.identity.subject import Subject
+from fabric.identity.tokens import issue_token
 from fabric.labels import Label, Lattice
-from fabric.merging import build
-from fabric.migration import migrate
-from fabric.objects import Change, Objects
-from fabric.organizations import Directory, establish
-from fabric.policy import Policy
-from fabric.projection import Definer, plan
 from fabric.secrets import token_secret
 from fabric.settings import Settings
-from fabric.subject import Subject
-from fabric.tokens import issue_token
-from fabric.types import Types
-from graphql_api.compiler import Compiler
-from graphql_api.schema import build_surface, build_whole
+from fabric.types.definitions import read_document
+from fabric.types.kinds import Kind
+from fabric.types.merging import build
+from fabric.types.projection import Definer, plan
+from fabric.types.types import Types
+from fabric.writing.objects import Change, Objects
+from graphql_api.compiler.compiler import Compiler
+from graphql_api.schema.schema import build_surface, build_whole
 
 FIELDS, OBJECTS, PORT, CLIENTS = 20, 200, 8768, 4
 QUERY = "{ type0s(first: 20, orderBy: [{field0: ASC}]) { nodes { id field0 field1 field2 field3 } } }"

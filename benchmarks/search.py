@@ -17,19 +17,19 @@ from uuid import uuid4
 import asyncpg
 import numpy as np
 
-from fabric.db import Database
-from fabric.embedded import EmbeddedPostgres
+from fabric.database.db import Database
+from fabric.database.embedded import EmbeddedPostgres
+from fabric.database.migration import migrate
 from fabric.embedding.provider import Model, Vectors, unit_vectors
+from fabric.identity.organizations import Directory, establish
+from fabric.identity.policy import PERMISSIONS
+from fabric.identity.subject import Session, Subject
 from fabric.labels import Label, Level
-from fabric.migration import migrate
-from fabric.organizations import Directory, establish
-from fabric.policy import PERMISSIONS
 from fabric.search.counts import IndexCounts
 from fabric.search.indexing import Indexer
 from fabric.search.query_vectors import QueryVectors
 from fabric.search.searching import Asked, Mode, Reader, Search
-from fabric.subject import Session, Subject
-from fabric.types import Types
+from fabric.types.types import Types
 
 DIMENSIONS, WORDS, VOCABULARY, ROUNDS = 384, 12, 20_000, 10
 TYPE = {"typeName": "Synset", "fields": {"gloss": {"type": "text", "searchable": True}}}

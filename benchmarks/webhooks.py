@@ -18,27 +18,27 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from fabric.db import Database
-from fabric.embedded import EmbeddedPostgres
-from fabric.feed import Feed
+from fabric.database.db import Database
+from fabric.database.embedded import EmbeddedPostgres
+from fabric.database.migration import migrate
+from fabric.events.feed import Feed
+from fabric.identity.organizations import Directory, establish
+from fabric.identity.policy import Policy
+from fabric.identity.revocations import Revocations
+from fabric.identity.subject import Subject
 from fabric.labels import Label
-from fabric.migration import migrate
-from fabric.objects import Change, Objects
-from fabric.organizations import Directory, establish
-from fabric.policy import Policy
-from fabric.revocations import Revocations
 from fabric.settings import Settings
-from fabric.subject import Subject
-from fabric.types import Types
-from fabric.webhook_addresses import Networks
-from fabric.webhook_client import Client
-from fabric.webhook_counts import WebhookCounts
-from fabric.webhook_courier import Office
-from fabric.webhook_pace import Schedule, Slots
-from fabric.webhook_registry import Given, Registry
-from fabric.webhook_worker import Worker
-from graphql_api.surfaces import Surfaces
-from graphql_api.webhook_notices import Notices
+from fabric.types.types import Types
+from fabric.webhooks.addresses import Networks
+from fabric.webhooks.client import Client
+from fabric.webhooks.counts import WebhookCounts
+from fabric.webhooks.courier import Office
+from fabric.webhooks.pace import Schedule, Slots
+from fabric.webhooks.registry import Given, Registry
+from fabric.webhooks.worker import Worker
+from fabric.writing.objects import Change, Objects
+from graphql_api.compiler.surfaces import Surfaces
+from graphql_api.fields.webhook_notices import Notices
 
 SINGLE, BULK, HOOKS = 200, 1_000, 8
 HERE = Networks.parse(["127.0.0.0/8"])

@@ -17,17 +17,17 @@ from typing import Any
 
 import asyncpg
 
-from fabric.db import Database
-from fabric.embedded import EmbeddedPostgres
-from fabric.indexes import reconcile
+from fabric.database.db import Database
+from fabric.database.embedded import EmbeddedPostgres
+from fabric.database.migration import migrate
+from fabric.identity.organizations import Directory, Organization, establish
+from fabric.identity.policy import Policy
+from fabric.identity.subject import Subject
 from fabric.labels import Label, Level
-from fabric.links import LinkChange, Links
-from fabric.migration import migrate
-from fabric.objects import Change, Objects
-from fabric.organizations import Directory, Organization, establish
-from fabric.policy import Policy
-from fabric.subject import Subject
-from fabric.types import Types
+from fabric.types.indexes import reconcile
+from fabric.types.types import Types
+from fabric.writing.links import LinkChange, Links
+from fabric.writing.objects import Change, Objects
 
 ORGANIZATION, COMPARTMENTS, BATCH = "wordnet", ("ALPHA", "BRAVO", "CHARLIE", "DELTA"), 1_000
 

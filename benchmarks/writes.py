@@ -18,13 +18,13 @@ from uuid import UUID, uuid4
 import asyncpg
 from wordnet import ORGANIZATION, Writing
 
-from fabric.db import Database
-from fabric.embedded import EmbeddedPostgres
+from fabric.database.db import Database
+from fabric.database.embedded import EmbeddedPostgres
+from fabric.identity.organizations import Directory
 from fabric.labels import Label
-from fabric.objects import Change
-from fabric.organizations import Directory
-from fabric.seal_keys import sealing_key, trusted_keys
-from fabric.sealing import Sealer, seal
+from fabric.seals.seal_keys import sealing_key, trusted_keys
+from fabric.seals.sealing import Sealer, seal
+from fabric.writing.objects import Change
 
 ROUNDS, EACH, SEALED, BULK = 9, 100, 1_000, 1_000
 

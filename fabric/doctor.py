@@ -7,18 +7,18 @@ from enum import Enum
 
 import asyncpg
 
-from fabric.db import DRIVER_ERRORS, Database, UnsafeRole
+from fabric.database.db import DRIVER_ERRORS, Database, UnsafeRole
+from fabric.database.migration import Ahead, Behind, require_head
+from fabric.database.numbering import OutOfOrder, require_order
 from fabric.embedding.choice import provider
 from fabric.embedding.hashing import Hashing
 from fabric.embedding.minilm import PACKAGE, MiniLM
 from fabric.errors import FabricError
-from fabric.migration import Ahead, Behind, require_head
-from fabric.numbering import OutOfOrder, require_order
-from fabric.policy import Policy
-from fabric.seal_keys import existing_key, trusted_keys
+from fabric.identity.policy import Policy
+from fabric.identity.token_keys import SYMMETRIC, verification_keys
+from fabric.seals.seal_keys import existing_key, trusted_keys
 from fabric.secrets import LENGTH, SecretError, private_folder, read_secret
 from fabric.settings import Settings, SettingsError, variable
-from fabric.token_keys import SYMMETRIC, verification_keys
 
 POSTGRESQL = 15
 VECTOR = (0, 8)

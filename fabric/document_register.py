@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
-from fabric import journal
-from fabric.db import READ, Database, Transaction, retried
-from fabric.subject import Session, Subject
+from fabric.database.db import READ, Database, Transaction, retried
+from fabric.events import journal
+from fabric.identity.subject import Session, Subject
 from fabric.text_cache import TextCache
 
 FOUND_SECONDS = 30.0

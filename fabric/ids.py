@@ -11,9 +11,9 @@ from uuid import UUID, uuid4
 
 import orjson
 
-from fabric.journal import Position
-from fabric.kinds import JSONValue
-from fabric.organizations import Organization
+from fabric.events.journal import Position
+from fabric.identity.organizations import Organization
+from fabric.types.kinds import JSONValue
 
 
 def random_id() -> UUID:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from platformdirs import user_data_path
 
-from fabric.webhook_addresses import Networks
+from fabric.webhooks.addresses import Networks
 
 PREFIX = "FABRIC_"
 SHARED_SECRET_ALGORITHMS = frozenset({"HS256"})

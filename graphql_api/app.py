@@ -13,16 +13,16 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fabric.errors import BadInput, FabricError, NotFound
+from fabric.identity.subject import SESSION_LABEL_HEADER
 from fabric.log import request as request_scope
 from fabric.settings import Settings
-from fabric.subject import SESSION_LABEL_HEADER
 from graphql_api import graphiql
 from graphql_api.assembly import Endpoints, Outfit, serving
 from graphql_api.at_least import AT_LEAST_HEADER
-from graphql_api.connections import Connections
-from graphql_api.event_source import LAST_EVENT_ID
+from graphql_api.http.responses import format_errors
 from graphql_api.metrics import Metrics
-from graphql_api.responses import format_errors
+from graphql_api.streaming.connections import Connections
+from graphql_api.streaming.event_source import LAST_EVENT_ID
 
 log = structlog.stdlib.get_logger(__name__)
 

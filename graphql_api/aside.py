@@ -5,8 +5,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from fabric.catalogue import Catalogue
-from graphql_api.schema import Surface, build_surface
+from fabric.types.catalogue import Catalogue
+from graphql_api.schema.schema import Surface, build_surface
 
 T = TypeVar("T")
 

@@ -5,57 +5,57 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Self
 
-from fabric.db import Database
+from fabric.database.db import Database
+from fabric.database.migration import require_head
+from fabric.database.numbering import require_order
 from fabric.document_register import DocumentRegister
 from fabric.embedding import choice
 from fabric.embedding.provider import Provider
-from fabric.encryption import encryption_by
-from fabric.feed import Feed
-from fabric.graphs import Graphs
-from fabric.key_rotations import KeyRotations
-from fabric.links import Links
-from fabric.migration import require_head
-from fabric.numbering import require_order
-from fabric.objects import Objects
-from fabric.organizations import Directory
-from fabric.policy import Policy
-from fabric.revocations import Revocations
-from fabric.rotator import Pace, Rotator
-from fabric.seal_keys import SealingKey, TrustedKeys, sealing_key, trusted_keys
-from fabric.sealing import Sealer
+from fabric.encryption.encryption import encryption_by
+from fabric.encryption.key_rotations import KeyRotations
+from fabric.encryption.rotator import Pace, Rotator
+from fabric.events.feed import Feed
+from fabric.identity.organizations import Directory
+from fabric.identity.policy import Policy
+from fabric.identity.revocations import Revocations
+from fabric.identity.token_keys import verification_keys
+from fabric.identity.tokens import Authenticator
+from fabric.live_graphs.graphs import Graphs
+from fabric.seals.seal_keys import SealingKey, TrustedKeys, sealing_key, trusted_keys
+from fabric.seals.sealing import Sealer
 from fabric.search.indexing import Indexer
 from fabric.search.query_vectors import QueryVectors
 from fabric.search.searching import Search
 from fabric.secrets import token_secret
 from fabric.settings import Settings, variable
-from fabric.token_keys import verification_keys
-from fabric.tokens import Authenticator
-from fabric.types import Types
-from fabric.unlock_attempts import Limit
-from fabric.unlock_requests import UnlockRequests
-from fabric.unlocking import Unlocking
-from fabric.vaults import open_vault
-from fabric.webhook_addresses import Networks
-from fabric.webhook_client import Client
-from fabric.webhook_courier import Office
-from fabric.webhook_pace import Schedule, Slots
-from fabric.webhook_registry import Registry
-from fabric.webhook_worker import Worker
+from fabric.types.types import Types
+from fabric.unlocking.attempts import Limit
+from fabric.unlocking.requests import UnlockRequests
+from fabric.unlocking.unlocking import Unlocking
+from fabric.vaults.vaults import open_vault
+from fabric.webhooks.addresses import Networks
+from fabric.webhooks.client import Client
+from fabric.webhooks.courier import Office
+from fabric.webhooks.pace import Schedule, Slots
+from fabric.webhooks.registry import Registry
+from fabric.webhooks.worker import Worker
+from fabric.writing.links import Links
+from fabric.writing.objects import Objects
 from graphql_api import background
-from graphql_api.authentication import Gate
-from graphql_api.channels import Channels
-from graphql_api.connections import Connections
+from graphql_api.compiler.surfaces import Surfaces
 from graphql_api.context import Services
-from graphql_api.downloads import Places
-from graphql_api.event_source import EventSource
-from graphql_api.export_http import ExportOverHTTP
-from graphql_api.http import GraphQLOverHTTP
+from graphql_api.fields.webhook_notices import Notices
+from graphql_api.http.authentication import Gate
+from graphql_api.http.downloads import Places
+from graphql_api.http.export_http import ExportOverHTTP
+from graphql_api.http.http import GraphQLOverHTTP
+from graphql_api.http.rdf_http import RdfOverHTTP
 from graphql_api.metrics import Metrics
 from graphql_api.pipeline import Pipeline
-from graphql_api.rdf_http import RdfOverHTTP
-from graphql_api.surfaces import Surfaces
-from graphql_api.webhook_notices import Notices
-from graphql_api.websocket import GraphQLOverWebSocket
+from graphql_api.streaming.channels import Channels
+from graphql_api.streaming.connections import Connections
+from graphql_api.streaming.event_source import EventSource
+from graphql_api.streaming.websocket import GraphQLOverWebSocket
 from vault.protocol import Vault
 
 

@@ -8,8 +8,8 @@ import asyncio
 from collections.abc import Sequence
 
 from fabric.errors import BadInput, TimedOut
-from fabric.journal import Position
-from fabric.organizations import Organization
+from fabric.events.journal import Position
+from fabric.identity.organizations import Organization
 from graphql_api.context import Context
 from graphql_api.positions import read_position
 

@@ -7,18 +7,19 @@ from uuid import UUID
 
 import structlog
 
-from fabric import indexes, retention
-from fabric.db import Database
-from fabric.revocations import CHANNEL, Revocations
-from fabric.seal_keys import SealingKey, TrustedKeys
+from fabric.database.db import Database
+from fabric.identity.revocations import CHANNEL, Revocations
+from fabric.seals import retention
+from fabric.seals.seal_keys import SealingKey, TrustedKeys
 from fabric.search.indexing import Indexer
 from fabric.search.worker import Worker as Indexing
 from fabric.settings import Settings, variable
-from fabric.types import Types
-from fabric.webhook_client import Client
-from fabric.webhook_worker import Worker
-from graphql_api.authentication import Gate
-from graphql_api.connections import Connections
+from fabric.types import indexes
+from fabric.types.types import Types
+from fabric.webhooks.client import Client
+from fabric.webhooks.worker import Worker
+from graphql_api.http.authentication import Gate
+from graphql_api.streaming.connections import Connections
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -10,25 +10,25 @@ from uuid import UUID
 
 from graphql import GraphQLResolveInfo
 
-from fabric.db import Database, Transaction
+from fabric.database.db import Database, Transaction
 from fabric.document_register import DocumentRegister
+from fabric.encryption.key_rotations import KeyRotations
 from fabric.errors import NotFound, TimedOut, TooComplex
-from fabric.feed import Feed
+from fabric.events.feed import Feed
+from fabric.events.journal import Position
 from fabric.graph import Budget
-from fabric.graphs import Graphs
-from fabric.journal import Position
-from fabric.key_rotations import KeyRotations
-from fabric.links import Links
-from fabric.objects import Objects
-from fabric.organizations import Organization
+from fabric.identity.organizations import Organization
+from fabric.identity.subject import Subject
+from fabric.live_graphs.graphs import Graphs
 from fabric.search.searching import Search
 from fabric.settings import Settings
-from fabric.subject import Subject
-from fabric.types import Types
-from fabric.unlock_requests import UnlockRequests
-from fabric.unlocking import Unlocking
-from fabric.webhook_registry import Registry
-from graphql_api.channels import Channels
+from fabric.types.types import Types
+from fabric.unlocking.requests import UnlockRequests
+from fabric.unlocking.unlocking import Unlocking
+from fabric.webhooks.registry import Registry
+from fabric.writing.links import Links
+from fabric.writing.objects import Objects
+from graphql_api.streaming.channels import Channels
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from fabric.organizations import Organization
+from fabric.identity.organizations import Organization
 
 SEAL_BYTES = 16
 _BLOCK = 64

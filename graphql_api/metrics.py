@@ -11,11 +11,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, star
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from fabric.db import Database
-from fabric.graphs import GraphFigures, Graphs
-from fabric.sealing import Sealer
+from fabric.database.db import Database
+from fabric.live_graphs.graphs import GraphFigures, Graphs
+from fabric.seals.sealing import Sealer
 from fabric.search.counts import IndexCounts
-from fabric.webhook_counts import WebhookCounts
+from fabric.webhooks.counts import WebhookCounts
 from graphql_api.caches import CacheCounts
 
 Transport: TypeAlias = Literal["websocket", "sse"]

@@ -6,20 +6,20 @@ from typing import Any
 
 from fabric.document_register import document_id, is_document_id
 from fabric.errors import BadInput
+from fabric.events.journal import Position
 from fabric.graph import Budget
-from fabric.journal import Position
-from fabric.organizations import Organization
-from fabric.subject import Subject
-from graphql_api import variables
+from fabric.identity.organizations import Organization
+from fabric.identity.subject import Subject
 from graphql_api.aside import LARGE_TEXT, LARGE_VALUES
 from graphql_api.at_least import EXTENSION
-from graphql_api.authentication import Gate
-from graphql_api.compiler import Compiler, Items, OperationReader, Outcome
+from graphql_api.compiler.compiler import Compiler, Items, OperationReader, Outcome
+from graphql_api.compiler.surfaces import Surfaces
 from graphql_api.context import Context, Services, Turns
-from graphql_api.documents import Operation
-from graphql_api.persisted import Persisted
-from graphql_api.subscriptions import Subscription
-from graphql_api.surfaces import Surfaces
+from graphql_api.documents import variables
+from graphql_api.documents.documents import Operation
+from graphql_api.documents.persisted import Persisted
+from graphql_api.http.authentication import Gate
+from graphql_api.streaming.subscriptions import Subscription
 
 
 @dataclass(frozen=True, slots=True)

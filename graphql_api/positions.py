@@ -13,8 +13,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from fabric.errors import BadInput
-from fabric.journal import Position
-from fabric.organizations import Organization
+from fabric.events.journal import Position
+from fabric.identity.organizations import Organization
 
 _NONCE = 12
 _NUMBER = 8

@@ -1,4 +1,4 @@
-"""Runs alembic's revisions over one connection that the caller brings (see fabric/migration.py), or over a URL."""
+"""Runs alembic's revisions over a given connection (see fabric/database/migration.py), or over a URL."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ from alembic import context
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from fabric.models import SCHEMA, Base
+from fabric.database.models import SCHEMA, Base
 
 
 def include_name(name: str | None, kind: str, _: object) -> bool:

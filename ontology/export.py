@@ -5,11 +5,11 @@ from typing import Any
 
 from pyoxigraph import Triple
 
-from fabric.db import Database
+from fabric.database.db import Database
 from fabric.errors import NotFound
-from fabric.export import bodies, reading
-from fabric.organizations import Organization
-from fabric.subject import Subject
+from fabric.identity.organizations import Organization
+from fabric.identity.subject import Subject
+from fabric.transfer.export import bodies, reading
 from ontology.iris import Iris
 from ontology.triples import Triples
 from ontology.writing import Writer

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from fabric.catalogue import Catalogue
+from fabric.types.catalogue import Catalogue
 from ontology.terms import ROOTS, Ontology
 from ontology.vocabulary import ROOT
 

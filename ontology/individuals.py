@@ -8,11 +8,11 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from pyoxigraph import BlankNode, Literal, NamedNode
 
-from fabric.catalogue import ObjectType
-from fabric.definitions import Field
 from fabric.errors import BadInput
-from fabric.kinds import JSONValue, Kind, KindError
-from fabric.records import Problem, Record
+from fabric.transfer.records import Problem, Record
+from fabric.types.catalogue import ObjectType
+from fabric.types.definitions import Field
+from fabric.types.kinds import JSONValue, Kind, KindError
 from ontology.blank import Genids
 from ontology.graph import Graph, Node, Term
 from ontology.iris import IDS, Iris

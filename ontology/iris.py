@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 from pyoxigraph import NamedNode
 
-from fabric.catalogue import Catalogue, ObjectType, Relation
-from fabric.definitions import Field
+from fabric.types.catalogue import Catalogue, ObjectType, Relation
+from fabric.types.definitions import Field
 from ontology.terms import ROOTS
 from ontology.vocabulary import BASE, ITSELF, ROOT
 

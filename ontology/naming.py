@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
 
-from fabric.definitions import RESERVED_FIELDS
 from fabric.names import GRAPHQL_NAME, RESERVED_NAMES, camel, generated_names, link_aggregate, pascal, plural
+from fabric.types.definitions import RESERVED_FIELDS
 from ontology.classes import local_name, namespace
 
 NAME_LENGTH = 63

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fabric.catalogue import Catalogue
-from fabric.definitions import MAX_FIELDS, MAX_PARENTS
-from fabric.kinds import Kind
 from fabric.labels import Label
-from fabric.type_documents import as_document
+from fabric.types.catalogue import Catalogue
+from fabric.types.definitions import MAX_FIELDS, MAX_PARENTS
+from fabric.types.kinds import Kind
+from fabric.types.type_documents import as_document
 from ontology.hierarchy import Hierarchy
 from ontology.iris import Iris
 from ontology.naming import Names

@@ -7,12 +7,12 @@ from typing import Any
 
 from pyoxigraph import Literal, NamedNode, RdfFormat
 
-from fabric.catalogue import Catalogue
-from fabric.definitions import read_document
 from fabric.labels import Label, Lattice
-from fabric.loader import explicitly_labelled, needed_compartments
-from fabric.projection import Definer, plan
-from fabric.records import Problem, Record
+from fabric.transfer.loader import explicitly_labelled, needed_compartments
+from fabric.transfer.records import Problem, Record
+from fabric.types.catalogue import Catalogue
+from fabric.types.definitions import read_document
+from fabric.types.projection import Definer, plan
 from ontology.individuals import Individuals
 from ontology.iris import Iris
 from ontology.plan import Planner

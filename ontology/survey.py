@@ -7,7 +7,7 @@ import orjson
 from pyoxigraph import Literal, NamedNode
 
 from fabric.errors import BadInput
-from fabric.kinds import KindError
+from fabric.types.kinds import KindError
 from ontology.classes import DESCRIPTIONS, datatypes, read_classes
 from ontology.graph import Graph, order
 from ontology.iris import Iris

@@ -10,10 +10,10 @@ from typing import Any
 import orjson
 from pyoxigraph import BlankNode, Literal, NamedNode, Triple
 
-from fabric.catalogue import ObjectType
-from fabric.definitions import Field, LinkField
-from fabric.kinds import JSONValue, Kind
 from fabric.labels import Label
+from fabric.types.catalogue import ObjectType
+from fabric.types.definitions import Field, LinkField
+from fabric.types.kinds import JSONValue, Kind
 from ontology.iris import Iris, names_property
 from ontology.terms import NOT_OURS
 from ontology.values import lexical, literal

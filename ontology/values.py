@@ -6,8 +6,8 @@ import re
 import orjson
 from pyoxigraph import Literal, NamedNode
 
-from fabric.definitions import Field
-from fabric.kinds import JSONValue, Kind, KindError, canonical
+from fabric.types.definitions import Field
+from fabric.types.kinds import JSONValue, Kind, KindError, canonical
 from ontology.graph import Term
 from ontology.vocabulary import DATATYPES, ESCAPED
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from pyoxigraph import NamedNode
 
-from fabric.kinds import Kind
+from fabric.types.kinds import Kind
 
 BASE = "urn:semantic-fabric:"
 OWN = BASE + "vocabulary#"

@@ -27,18 +27,18 @@ from http_server import MakeServer, Server, serving
 from hypothesis import settings
 from sealed import Ground
 
-from fabric.db import Database
-from fabric.embedded import DATABASE, EmbeddedPostgres
+from fabric.database.db import Database
+from fabric.database.embedded import DATABASE, EmbeddedPostgres
+from fabric.database.migration import migrate
+from fabric.identity.organizations import Directory, Organization, establish
+from fabric.identity.policy import DEFAULT_POLICY
+from fabric.identity.subject import Subject
 from fabric.labels import Label
-from fabric.links import Links
 from fabric.log import OURS, PLAIN_SPOKEN
-from fabric.migration import migrate
-from fabric.objects import Objects
-from fabric.organizations import Directory, Organization, establish
-from fabric.policy import DEFAULT_POLICY
-from fabric.seal_keys import SealingKey, TrustedKeys
-from fabric.subject import Subject
-from fabric.types import Types
+from fabric.seals.seal_keys import SealingKey, TrustedKeys
+from fabric.types.types import Types
+from fabric.writing.links import Links
+from fabric.writing.objects import Objects
 
 # A loaded machine is no fault of what is tested.
 settings.register_profile("unhurried", deadline=None)

@@ -6,9 +6,9 @@ from typing import Any
 
 import asyncpg
 
-from fabric.embedded import ADMIN_ROLE, DATABASE, SERVING_ROLE
-from fabric.policy import Policy
-from fabric.subject import Subject
+from fabric.database.embedded import ADMIN_ROLE, DATABASE, SERVING_ROLE
+from fabric.identity.policy import Policy
+from fabric.identity.subject import Subject
 
 COMPARTMENTS = ("ALPHA", "BRAVO", "CHARLIE")
 POLICY = Policy.load(None)

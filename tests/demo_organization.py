@@ -6,15 +6,15 @@ from tempfile import TemporaryDirectory
 from steered_vault import software
 
 from fabric import demo
-from fabric.db import Database
-from fabric.encryption import Encryption
+from fabric.database.db import Database
+from fabric.encryption.encryption import Encryption
+from fabric.identity.organizations import Directory, establish
+from fabric.identity.policy import PERMISSIONS
+from fabric.identity.subject import Subject
 from fabric.labels import Label
-from fabric.loader import Loader
-from fabric.organizations import Directory, establish
-from fabric.policy import PERMISSIONS
-from fabric.records import Record
-from fabric.subject import Subject
-from fabric.types import Types
+from fabric.transfer.loader import Loader
+from fabric.transfer.records import Record
+from fabric.types.types import Types
 
 TEMPLATE = "demo"
 WHOLE = "TOP_SECRET/CISTERN,HALYARD,LANTERN"

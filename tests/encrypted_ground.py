@@ -6,13 +6,13 @@ from uuid import UUID
 from databases import MakeSubject, run_sql
 from steered_vault import SteeredVault
 
-from fabric import ciphertexts
-from fabric.db import Database
-from fabric.encryption import Encryption
+from fabric.database.db import Database
+from fabric.encryption import ciphertexts
+from fabric.encryption.encryption import Encryption
 from fabric.errors import FabricError, Several
-from fabric.objects import Change, Objects, Written
-from fabric.organizations import Organization
-from fabric.types import Types
+from fabric.identity.organizations import Organization
+from fabric.types.types import Types
+from fabric.writing.objects import Change, Objects, Written
 
 PERSON = {
     "typeName": "Person",

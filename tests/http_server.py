@@ -18,15 +18,15 @@ import httpx
 import orjson
 from databases import COMPARTMENTS, run_sql
 
+from fabric.identity.organizations import establish
+from fabric.identity.tokens import issue_token
 from fabric.labels import Label
-from fabric.organizations import establish
 from fabric.secrets import token_secret
 from fabric.settings import Settings
-from fabric.tokens import issue_token
 from graphql_api.app import create_app
 from graphql_api.cli.serve import StoppingServer, configured, listening
-from graphql_api.connections import Connections
 from graphql_api.metrics import Metrics
+from graphql_api.streaming.connections import Connections
 
 GRAPHQL = "application/graphql-response+json"
 

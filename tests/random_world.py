@@ -6,14 +6,14 @@ from uuid import UUID
 
 from databases import MakeSubject
 
-from fabric.db import Database
+from fabric.database.db import Database
 from fabric.errors import FabricError
-from fabric.journal import Position
-from fabric.links import LinkChange, Links
-from fabric.objects import Change, Objects
-from fabric.organizations import Organization
-from fabric.regrading import regrade
-from fabric.types import Types
+from fabric.events.journal import Position
+from fabric.identity.organizations import Organization
+from fabric.types.types import Types
+from fabric.writing.links import LinkChange, Links
+from fabric.writing.objects import Change, Objects
+from fabric.writing.regrading import regrade
 
 NOTES = [
     {

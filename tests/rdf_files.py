@@ -6,10 +6,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from fabric.catalogue import Catalogue
 from fabric.labels import Lattice
-from fabric.merging import EMPTY
-from fabric.records import Problem
+from fabric.transfer.records import Problem
+from fabric.types.catalogue import Catalogue
+from fabric.types.merging import EMPTY
 from ontology.reading import Read, reading
 from ontology.source import RdfSource
 

@@ -7,17 +7,17 @@ from uuid import UUID, uuid4
 
 from databases import run_sql, settled
 
-from fabric import checkpoints
-from fabric.checkpoints import Checkpoint
-from fabric.db import Database
-from fabric.faults import Kind
-from fabric.journal import Entry, append
-from fabric.organizations import Organization
-from fabric.seal_keys import SealingKey, TrustedKeys
-from fabric.sealing import Pass, seal
-from fabric.seals import EVENTS, Log
-from fabric.subject import Session
-from fabric.verification import Report, verify
+from fabric.database.db import Database
+from fabric.events.journal import Entry, append
+from fabric.identity.organizations import Organization
+from fabric.identity.subject import Session
+from fabric.seals import checkpoints
+from fabric.seals.checkpoints import Checkpoint
+from fabric.seals.faults import Kind
+from fabric.seals.seal_keys import SealingKey, TrustedKeys
+from fabric.seals.sealing import Pass, seal
+from fabric.seals.seals import EVENTS, Log
+from fabric.seals.verification import Report, verify
 
 LOW, MIDDLE, HIGH = 0, 1 << 60, 7 << 60
 

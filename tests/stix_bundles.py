@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from fabric.definitions import read_document
-from fabric.records import Problem
 from fabric.stix import StixBundle
+from fabric.transfer.records import Problem
+from fabric.types.definitions import read_document
 
 
 def id_of(stix_type: str, number: int) -> str:

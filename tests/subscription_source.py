@@ -23,14 +23,14 @@ from graphql import (
     subscribe,
 )
 
-from fabric.catalogue import Catalogue
 from fabric.errors import Forbidden
-from graphql_api import surfaces
+from fabric.types.catalogue import Catalogue
+from graphql_api.compiler import surfaces
 from graphql_api.context import Context
+from graphql_api.http.responses import body, format_errors
 from graphql_api.pipeline import Prepared
-from graphql_api.responses import body, format_errors
-from graphql_api.schema import Surface
-from graphql_api.streams import Dropped
+from graphql_api.schema.schema import Surface
+from graphql_api.streaming.streams import Dropped
 
 
 class Source:

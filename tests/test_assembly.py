@@ -11,8 +11,8 @@ from fabric.embedding.hashing import Hashing
 from fabric.settings import Settings
 from graphql_api import assembly, background
 from graphql_api.assembly import Outfit, serving
-from graphql_api.connections import Connections
 from graphql_api.metrics import Metrics
+from graphql_api.streaming.connections import Connections
 from vault.software import SoftwareVault
 
 pytestmark = pytest.mark.anyio

@@ -9,15 +9,15 @@ import pytest
 from databases import MakeSubject, run_sql, settled
 from random_world import LABELS, NOTES, View, World
 
-from fabric import history
-from fabric.chronicle import Change as Seen
-from fabric.chronicle import link_changes, object_change, tell
-from fabric.db import Database
-from fabric.events import BEGINNING, read_page
-from fabric.journal import Position
+from fabric.database.db import Database
+from fabric.events import history
+from fabric.events.chronicle import Change as Seen
+from fabric.events.chronicle import link_changes, object_change, tell
+from fabric.events.events import BEGINNING, read_page
+from fabric.events.journal import Position
+from fabric.identity.organizations import Organization
 from fabric.labels import Label
-from fabric.organizations import Organization
-from fabric.types import Types
+from fabric.types.types import Types
 
 pytestmark = pytest.mark.anyio
 

@@ -8,11 +8,21 @@ import asyncpg
 import pytest
 from databases import MakeSubject, run_sql
 
-from fabric.db import READ, RETRIES, Database, LostRace, StaleTypes, Transaction, UnsafeRole, retried, translate
+from fabric.database.db import (
+    READ,
+    RETRIES,
+    Database,
+    LostRace,
+    StaleTypes,
+    Transaction,
+    UnsafeRole,
+    retried,
+    translate,
+)
 from fabric.errors import BadInput, Conflict, FabricError, Internal, TimedOut
-from fabric.organizations import Organization
-from fabric.subject import Session
-from fabric.types import Types
+from fabric.identity.organizations import Organization
+from fabric.identity.subject import Session
+from fabric.types.types import Types
 
 pytestmark = pytest.mark.anyio
 

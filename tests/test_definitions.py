@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 from databases import COMPARTMENTS
 
-from fabric.catalogue import Catalogue, Fragment, visible
-from fabric.definitions import MAX_FIELDS, read_document
 from fabric.errors import BadInput, FabricError, Several
-from fabric.kinds import Kind
 from fabric.labels import Label, Lattice
-from fabric.merging import build
-from fabric.projection import Definer, plan
-from fabric.type_documents import as_document
+from fabric.types.catalogue import Catalogue, Fragment, visible
+from fabric.types.definitions import MAX_FIELDS, read_document
+from fabric.types.kinds import Kind
+from fabric.types.merging import build
+from fabric.types.projection import Definer, plan
+from fabric.types.type_documents import as_document
 
 LATTICE = Lattice(COMPARTMENTS)
 STRING: Mapping[str, Any] = {"type": "string"}

@@ -22,17 +22,17 @@ from http_server import MakeServer, Tenant
 from text_blocks import Block, blocks
 
 from fabric import demo
-from fabric.definitions import _FIELD_KEYS as FIELD_KEYS
-from fabric.definitions import _LINK_KEYS as LINK_KEYS
-from fabric.definitions import _TYPE_KEYS as TYPE_KEYS
-from fabric.definitions import RESERVED_FIELDS, read_document
-from fabric.kinds import Kind
+from fabric.identity.policy import PERMISSIONS
 from fabric.names import RESERVED_NAMES
-from fabric.policy import PERMISSIONS
 from fabric.settings import Settings, variable
+from fabric.types.definitions import _FIELD_KEYS as FIELD_KEYS
+from fabric.types.definitions import _LINK_KEYS as LINK_KEYS
+from fabric.types.definitions import _TYPE_KEYS as TYPE_KEYS
+from fabric.types.definitions import RESERVED_FIELDS, read_document
+from fabric.types.kinds import Kind
 from graphql_api.cli import COMMANDS
-from graphql_api.inputs import operators_of
-from graphql_api.streams import CloseCode
+from graphql_api.schema.inputs import operators_of
+from graphql_api.streaming.streams import CloseCode
 
 ROOT = Path(__file__).parent.parent
 README, CHANGELOG = ROOT / "README.md", ROOT / "CHANGELOG.md"

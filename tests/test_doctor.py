@@ -8,10 +8,10 @@ from databases import drop_database, run_sql
 from typer.testing import CliRunner
 
 from fabric import doctor
+from fabric.database.migration import SCRIPTS
 from fabric.doctor import Finding, Verdict, check_database, check_files
-from fabric.migration import SCRIPTS
-from fabric.organizations import establish
-from fabric.seal_keys import FILE, sealing_key
+from fabric.identity.organizations import establish
+from fabric.seals.seal_keys import FILE, sealing_key
 from fabric.settings import Settings
 from graphql_api.cli import app
 

@@ -7,7 +7,7 @@ from unittest.mock import patch
 import pytest
 from databases import MakeSubject, run_sql
 
-from fabric.db import Database
+from fabric.database.db import Database
 from fabric.document_register import (
     FOUND_SECONDS,
     MISSED_SECONDS,

@@ -15,9 +15,9 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 import pytest
 
-from fabric.embedded import EmbeddedError, EmbeddedPostgres
+from fabric.database.embedded import EmbeddedError, EmbeddedPostgres
+from fabric.database.tuning import configuration
 from fabric.secrets import SecretError
-from fabric.tuning import configuration
 
 ROOT = Path(__file__).parent.parent
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="tells of what root does")

@@ -14,15 +14,15 @@ from databases import MakeSubject
 from encrypted_ground import PERSON, SERIAL, Ground, faults
 from steered_vault import software
 
-from fabric import ciphertexts
-from fabric.db import Database
-from fabric.encryption import Encryption, encryption_by
+from fabric.database.db import Database
+from fabric.encryption import ciphertexts
+from fabric.encryption.encryption import Encryption, encryption_by
+from fabric.encryption.places import Place
 from fabric.errors import Conflict, FabricError, VaultUnavailable
-from fabric.objects import Change
-from fabric.organizations import Directory, Organization, establish
-from fabric.places import Place
-from fabric.regrading import regrade
+from fabric.identity.organizations import Directory, Organization, establish
 from fabric.settings import Settings
+from fabric.writing.objects import Change
+from fabric.writing.regrading import regrade
 from vault.protocol import Denied, Throttled, Unavailable
 
 pytestmark = pytest.mark.anyio

@@ -16,13 +16,13 @@ from databases import MakeSubject
 from encrypted_ground import Ground
 from steered_vault import software
 
-from fabric.ciphertexts import Ciphertext
-from fabric.db import Database
+from fabric.database.db import Database
+from fabric.encryption.ciphertexts import Ciphertext
+from fabric.encryption.places import Place
 from fabric.errors import FabricError
-from fabric.objects import Change
-from fabric.organizations import Organization
-from fabric.places import Place
-from fabric.regrading import regrade
+from fabric.identity.organizations import Organization
+from fabric.writing.objects import Change
+from fabric.writing.regrading import regrade
 
 pytestmark = pytest.mark.anyio
 

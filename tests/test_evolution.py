@@ -11,15 +11,15 @@ from databases import MakeSubject, run_sql
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fabric.db import Database
-from fabric.definitions import Field
+from fabric.database.db import Database
 from fabric.errors import BadInput, Conflict, FabricError, Forbidden, NotFound, Several
-from fabric.evolution import keeps_values
-from fabric.kinds import Kind, KindError, canonical, canonical_list
-from fabric.links import LinkChange, Links
-from fabric.objects import Change, Objects
-from fabric.organizations import Organization
-from fabric.types import Types
+from fabric.identity.organizations import Organization
+from fabric.types.definitions import Field
+from fabric.types.evolution import keeps_values
+from fabric.types.kinds import Kind, KindError, canonical, canonical_list
+from fabric.types.types import Types
+from fabric.writing.links import LinkChange, Links
+from fabric.writing.objects import Change, Objects
 
 pytestmark = pytest.mark.anyio
 

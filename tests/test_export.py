@@ -12,18 +12,18 @@ import pytest
 from databases import COMPARTMENTS, POLICY, run_sql
 
 from fabric import demo
-from fabric.db import Database
+from fabric.database.db import Database
+from fabric.encryption.protection import KEYS
 from fabric.errors import FabricError, Forbidden
-from fabric.export import export
-from fabric.jsonl import JsonLines
+from fabric.identity.organizations import Directory, Organization, establish
+from fabric.identity.subject import Subject
 from fabric.labels import Label, dominates, winner
-from fabric.links import LinkChange, Links
-from fabric.loader import Loader, Summary
-from fabric.objects import Change, Objects
-from fabric.organizations import Directory, Organization, establish
-from fabric.protection import KEYS
-from fabric.subject import Subject
-from fabric.types import Types
+from fabric.transfer.export import export
+from fabric.transfer.jsonl import JsonLines
+from fabric.transfer.loader import Loader, Summary
+from fabric.types.types import Types
+from fabric.writing.links import LinkChange, Links
+from fabric.writing.objects import Change, Objects
 
 pytestmark = pytest.mark.anyio
 
@@ -395,7 +395,7 @@ class TestReading:
             await ground.export(organization, role="auditor")
 
     async def test_it_is_all_of_one_moment(self, ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("fabric.export.BLOCK_BYTES", 1)
+        monkeypatch.setattr("fabric.transfer.export.BLOCK_BYTES", 1)
         world = await World(ground, await ground.organization("acme"), 4).make()
         before = await ground.export(world.organization)
         blocks = export(ground.database, world.organization, ground.subject(world.organization))

@@ -10,13 +10,13 @@ import asyncpg
 import pytest
 from databases import run_sql, settled
 
-from fabric import feed as feeds
-from fabric.chronicle import Told
-from fabric.db import Database
-from fabric.events import BEGINNING, read_page
-from fabric.feed import Feed, Tail
-from fabric.journal import Position
-from fabric.organizations import Organization
+from fabric.database.db import Database
+from fabric.events import feed as feeds
+from fabric.events.chronicle import Told
+from fabric.events.events import BEGINNING, read_page
+from fabric.events.feed import Feed, Tail
+from fabric.events.journal import Position
+from fabric.identity.organizations import Organization
 
 pytestmark = pytest.mark.anyio
 

@@ -16,20 +16,20 @@ import pytest
 from databases import COMPARTMENTS, POLICY, MakeSubject, run_sql
 from random_world import LABELS, NOTES, World
 
-from fabric.db import Database
-from fabric.embedded import EmbeddedPostgres
+from fabric.database.db import Database
+from fabric.database.embedded import EmbeddedPostgres
+from fabric.database.migration import migrate
 from fabric.errors import FabricError
-from fabric.feed import Feed
+from fabric.events.feed import Feed
+from fabric.events.journal import Position
 from fabric.graph import LinkGraph
-from fabric.graph_loading import load
-from fabric.graphs import GraphFigures, Graphs
-from fabric.journal import Position
+from fabric.identity.organizations import Directory, Organization, establish
+from fabric.identity.subject import Subject
 from fabric.labels import Label
-from fabric.migration import migrate
-from fabric.objects import Change
-from fabric.organizations import Directory, Organization, establish
-from fabric.subject import Subject
-from fabric.types import Types
+from fabric.live_graphs.graphs import GraphFigures, Graphs
+from fabric.live_graphs.loading import load
+from fabric.types.types import Types
+from fabric.writing.objects import Change
 
 pytestmark = pytest.mark.anyio
 
@@ -110,7 +110,7 @@ async def test_a_load_that_fails_leaves_nothing_and_the_next_succeeds(
         )
 
     with monkeypatch.context() as patch:
-        patch.setattr("fabric.graph_loading._names", fail)
+        patch.setattr("fabric.live_graphs.loading._names", fail)
         with pytest.raises(Exception):  # noqa: B017, PT011  whatever a lost connection comes to
             await graphs.graph(world.organization.organization_id)
     assert graphs.figures().graphs == 0
@@ -177,7 +177,7 @@ async def test_who_waits_for_a_graph_gets_it_however_short_memory_is_and_whateve
         await go_on.wait()
         return await load(*given)
 
-    monkeypatch.setattr("fabric.graphs.load", wait)
+    monkeypatch.setattr("fabric.live_graphs.graphs.load", wait)
     loading = asyncio.create_task(graphs.graph(world.organization.organization_id))
     await reached.wait()
     assert (graphs.figures().graphs, graphs.figures().loading) == (1, 1)
@@ -216,7 +216,7 @@ async def test_how_far_a_load_has_come_is_told(graphs: Graphs, world: World, mon
 
         return await load(transaction, tell)
 
-    monkeypatch.setattr("fabric.graphs.load", telling)
+    monkeypatch.setattr("fabric.live_graphs.graphs.load", telling)
     await graphs.graph(world.organization.organization_id)
     assert [each.loading for each in seen] == [1, 1]
     assert 0 < seen[0].rows < seen[1].rows

@@ -6,11 +6,11 @@ import asyncpg
 import pytest
 from databases import MakeSubject, run_sql
 
-from fabric import indexes
-from fabric.access import value_of
-from fabric.objects import Change, Objects
-from fabric.organizations import Organization, establish
-from fabric.types import Types
+from fabric.identity.organizations import Organization, establish
+from fabric.types import indexes
+from fabric.types.access import value_of
+from fabric.types.types import Types
+from fabric.writing.objects import Change, Objects
 
 pytestmark = pytest.mark.anyio
 

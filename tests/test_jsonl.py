@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from fabric import jsonl
 from fabric.errors import BadInput
-from fabric.jsonl import JsonLines
-from fabric.records import Problem, Record
+from fabric.transfer import jsonl
+from fabric.transfer.jsonl import JsonLines
+from fabric.transfer.records import Problem, Record
 
 Opened = Callable[..., JsonLines]
 

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fabric.kinds import JSON_LENGTH, LIST_LENGTH, Kind, KindError, canonical, canonical_list
+from fabric.types.kinds import JSON_LENGTH, LIST_LENGTH, Kind, KindError, canonical, canonical_list
 
 VALUES = ("OK", "DEGRADED", "FAILED")
 INT32 = 2**31

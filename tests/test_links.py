@@ -8,13 +8,13 @@ from uuid import UUID, uuid4
 import pytest
 from databases import MakeSubject, run_sql
 
-from fabric.db import Database
+from fabric.database.db import Database
 from fabric.errors import FabricError, Forbidden, Several
-from fabric.journal import Position
-from fabric.links import LinkChange, Links, WrittenLink
-from fabric.objects import Change, Objects
-from fabric.organizations import Organization
-from fabric.types import Types
+from fabric.events.journal import Position
+from fabric.identity.organizations import Organization
+from fabric.types.types import Types
+from fabric.writing.links import LinkChange, Links, WrittenLink
+from fabric.writing.objects import Change, Objects
 
 pytestmark = pytest.mark.anyio
 

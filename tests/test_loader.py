@@ -14,17 +14,17 @@ from databases import MakeSubject, run_sql
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fabric import batches, loader
-from fabric.batches import BOTTOM, Batch, BatchesByLabel
-from fabric.db import Database
+from fabric.database.db import Database
 from fabric.errors import Forbidden, Internal
+from fabric.identity.link_labels import labels_of_ends
+from fabric.identity.organizations import Organization
 from fabric.labels import Lattice, dominates, rank
-from fabric.link_labels import labels_of_ends
-from fabric.loader import Loader, Summary, Tally, needed_compartments
-from fabric.objects import Change, Objects
-from fabric.organizations import Organization
-from fabric.records import Problem, Record
-from fabric.types import Types
+from fabric.transfer import batches, loader
+from fabric.transfer.batches import BOTTOM, Batch, BatchesByLabel
+from fabric.transfer.loader import Loader, Summary, Tally, needed_compartments
+from fabric.transfer.records import Problem, Record
+from fabric.types.types import Types
+from fabric.writing.objects import Change, Objects
 
 pytestmark = pytest.mark.anyio
 

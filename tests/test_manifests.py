@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from graphql_api.manifests import ManifestError, read_manifest
+from graphql_api.documents.manifests import ManifestError, read_manifest
 
 ASK = "query Ask {\n  viewer { subject }\n}\n"
 THINGS = "query Things($n: Int) { things(first: $n) { nodes { name } } }"

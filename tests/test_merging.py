@@ -5,8 +5,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fabric.catalogue import Catalogue, Fragment
-from fabric.merging import EMPTY, build
+from fabric.types.catalogue import Catalogue, Fragment
+from fabric.types.merging import EMPTY, build
 
 NAMES = ("Asset", "Pump", "Pumps", "Site", "Valve")
 """`Pump` and `Pumps` can clash, and `Asset` with what its enums bring."""

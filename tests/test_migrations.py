@@ -12,12 +12,12 @@ from databases import drop_database, run_sql, url_of
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from fabric.db import Database
-from fabric.embedded import ADMIN_ROLE, EmbeddedPostgres
-from fabric.migration import Ahead, Behind, head, migrate, require_head, revision_of
-from fabric.models import SCHEMA, Base
-from fabric.organizations import Directory, establish
-from fabric.subject import Session
+from fabric.database.db import Database
+from fabric.database.embedded import ADMIN_ROLE, EmbeddedPostgres
+from fabric.database.migration import Ahead, Behind, head, migrate, require_head, revision_of
+from fabric.database.models import SCHEMA, Base
+from fabric.identity.organizations import Directory, establish
+from fabric.identity.subject import Session
 
 pytestmark = pytest.mark.anyio
 

@@ -17,16 +17,16 @@ from databases import COMPARTMENTS, POLICY
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from fabric.catalogue import Catalogue
-from fabric.db import Database
+from fabric.database.db import Database
 from fabric.errors import FabricError, Several
+from fabric.identity.organizations import Directory, Organization, establish
+from fabric.identity.subject import Subject
 from fabric.labels import Label, dominates
-from fabric.links import LinkChange, Links
-from fabric.objects import Change, Objects
-from fabric.organizations import Directory, Organization, establish
-from fabric.subject import Subject
-from fabric.type_documents import as_document
-from fabric.types import Types
+from fabric.types.catalogue import Catalogue
+from fabric.types.type_documents import as_document
+from fabric.types.types import Types
+from fabric.writing.links import LinkChange, Links
+from fabric.writing.objects import Change, Objects
 
 pytestmark = pytest.mark.anyio
 

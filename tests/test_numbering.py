@@ -13,15 +13,15 @@ import pytest
 from databases import run_sql, settled, url_of
 from sealed import HIGH, LOW, Ground
 
-from fabric.db import Database
+from fabric.database.db import Database
+from fabric.database.embedded import DATABASE, EmbeddedPostgres
+from fabric.database.migration import migrate
+from fabric.database.numbering import GAP, OutOfOrder, beyond, mend, require_order
 from fabric.doctor import Verdict, check_database
-from fabric.embedded import DATABASE, EmbeddedPostgres
-from fabric.events import BEGINNING, read_page
-from fabric.faults import Kind
-from fabric.journal import Position
-from fabric.migration import migrate
-from fabric.numbering import GAP, OutOfOrder, beyond, mend, require_order
-from fabric.seals import LOGS
+from fabric.events.events import BEGINNING, read_page
+from fabric.events.journal import Position
+from fabric.seals.faults import Kind
+from fabric.seals.seals import LOGS
 
 pytestmark = pytest.mark.anyio
 

@@ -7,11 +7,11 @@ from uuid import UUID, uuid4
 import pytest
 from databases import MakeSubject, run_sql
 
-from fabric.db import Database
+from fabric.database.db import Database
 from fabric.errors import FabricError, Forbidden, Several
-from fabric.objects import Change, Objects, Written
-from fabric.organizations import Organization
-from fabric.types import Types
+from fabric.identity.organizations import Organization
+from fabric.types.types import Types
+from fabric.writing.objects import Change, Objects, Written
 
 pytestmark = pytest.mark.anyio
 

@@ -6,12 +6,12 @@ import pytest
 from graphql import parse, validate, validate_schema
 from test_export import Ground
 
-from fabric.db import Database
+from fabric.database.db import Database
 from fabric.labels import Lattice
-from fabric.loader import Loader
-from fabric.merging import EMPTY
-from fabric.types import Types
-from graphql_api.schema import build_surface, build_whole
+from fabric.transfer.loader import Loader
+from fabric.types.merging import EMPTY
+from fabric.types.types import Types
+from graphql_api.schema.schema import build_surface, build_whole
 from ontology.reading import reading
 from ontology.source import RdfSource
 

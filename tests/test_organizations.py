@@ -4,9 +4,9 @@ from dataclasses import replace
 import pytest
 from databases import run_sql
 
-from fabric.db import Database
+from fabric.database.db import Database
+from fabric.identity.organizations import FRESH_SECONDS, Directory, Organization, establish
 from fabric.labels import COMPARTMENT_BITS
-from fabric.organizations import FRESH_SECONDS, Directory, Organization, establish
 
 pytestmark = pytest.mark.anyio
 
@@ -95,7 +95,7 @@ async def test_what_is_known_is_used_for_a_while(
     admin_url: str, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr("fabric.organizations.time.monotonic", lambda: now)
+    monkeypatch.setattr("fabric.identity.organizations.time.monotonic", lambda: now)
     directory = Directory(database)
     assert await directory.find("acme") is None
     await establish(admin_url, "acme")

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from fabric import link_rights
-from fabric.link_rights import UNLIMITED, LinkRights
-from fabric.policy import PERMISSIONS, Policy
+from fabric.identity import link_rights
+from fabric.identity.link_rights import UNLIMITED, LinkRights
+from fabric.identity.policy import PERMISSIONS, Policy
 
 READER = {"object:read", "link:read", "type:read"}
 WRITER = READER | {

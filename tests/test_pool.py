@@ -8,8 +8,8 @@ import asyncpg
 import pytest
 from databases import run_sql
 
-from fabric import pool as pools
-from fabric.pool import Pool
+from fabric.database import pool as pools
+from fabric.database.pool import Pool
 
 pytestmark = pytest.mark.anyio
 

@@ -11,17 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from steered_vault import software
 
-from fabric.changes import object_change
-from fabric.db import Database
-from fabric.definitions import read_document
+from fabric.database.db import Database
+from fabric.encryption.hints import hint_of
+from fabric.encryption.protection import Hint, Protection, Unlock, protection_json, protection_of
 from fabric.errors import FabricError, VaultUnavailable
-from fabric.export import export
-from fabric.hints import hint_of
-from fabric.loader import Loader
-from fabric.objects import Change, Objects
-from fabric.organizations import Organization
-from fabric.protection import Hint, Protection, Unlock, protection_json, protection_of
-from fabric.records import Record
+from fabric.identity.organizations import Organization
+from fabric.transfer.changes import object_change
+from fabric.transfer.export import export
+from fabric.transfer.loader import Loader
+from fabric.transfer.records import Record
+from fabric.types.definitions import read_document
+from fabric.writing.objects import Change, Objects
 from vault.protocol import Unavailable
 
 SERIAL: dict[str, Any] = {"type": "string", "encrypted": True}

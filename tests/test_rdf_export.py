@@ -13,14 +13,14 @@ from pyoxigraph import Literal, NamedNode, Triple, parse
 from rdflib.compare import isomorphic
 from test_export import LABELS, TOP, Ground, World
 
-from fabric.db import Database
-from fabric.definitions import Field
+from fabric.database.db import Database
 from fabric.errors import NotFound
-from fabric.jsonl import JsonLines
-from fabric.kinds import Kind, canonical
-from fabric.loader import Loader, Summary
-from fabric.organizations import Organization
-from fabric.types import Types
+from fabric.identity.organizations import Organization
+from fabric.transfer.jsonl import JsonLines
+from fabric.transfer.loader import Loader, Summary
+from fabric.types.definitions import Field
+from fabric.types.kinds import Kind, canonical
+from fabric.types.types import Types
 from ontology.export import export
 from ontology.reading import reading
 from ontology.source import RdfSource

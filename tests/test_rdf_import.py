@@ -7,12 +7,12 @@ import pytest
 from rdf_files import EX, PREFIXES, definitions, imported, notices, records
 from test_export import Ground
 
-from fabric.catalogue import Catalogue
-from fabric.db import Database
+from fabric.database.db import Database
+from fabric.identity.organizations import Organization
 from fabric.labels import Label
-from fabric.loader import Loader, Summary
-from fabric.organizations import Organization
-from fabric.types import Types
+from fabric.transfer.loader import Loader, Summary
+from fabric.types.catalogue import Catalogue
+from fabric.types.types import Types
 from ontology.reading import reading
 from ontology.source import RdfSource
 

@@ -6,13 +6,13 @@ from uuid import UUID
 import pytest
 from databases import MakeSubject, run_sql
 
-from fabric.db import Database
+from fabric.database.db import Database
 from fabric.errors import BadInput, Conflict, Forbidden, NotFound
-from fabric.objects import TABLE, Change, Objects
-from fabric.organizations import Organization
-from fabric.regrading import regrade
-from fabric.subject import Subject
-from fabric.types import Types
+from fabric.identity.organizations import Organization
+from fabric.identity.subject import Subject
+from fabric.types.types import Types
+from fabric.writing.objects import TABLE, Change, Objects
+from fabric.writing.regrading import regrade
 
 pytestmark = pytest.mark.anyio
 

@@ -12,16 +12,16 @@ import pytest
 from databases import run_sql, settled
 from sealed import HIGH, LOW, Ground
 
-from fabric import retention, seals
 from fabric.errors import NoLongerKept
-from fabric.events import BEGINNING, pruned_to, read_page
-from fabric.faults import Kind
-from fabric.feed import Feed
-from fabric.history import versions_at
-from fabric.journal import Position
-from fabric.retention import NotAsSealed, Policy, prune
-from fabric.seals import AUDIT_LOG, EVENTS
-from fabric.subject import Session
+from fabric.events.events import BEGINNING, pruned_to, read_page
+from fabric.events.feed import Feed
+from fabric.events.history import versions_at
+from fabric.events.journal import Position
+from fabric.identity.subject import Session
+from fabric.seals import retention, seals
+from fabric.seals.faults import Kind
+from fabric.seals.retention import NotAsSealed, Policy, prune
+from fabric.seals.seals import AUDIT_LOG, EVENTS
 
 pytestmark = pytest.mark.anyio
 

@@ -8,12 +8,12 @@ import asyncpg
 import pytest
 from databases import run_sql
 
-from fabric import revocations
-from fabric.db import Database
+from fabric.database.db import Database
 from fabric.errors import Internal
-from fabric.organizations import Organization, establish
-from fabric.revocations import CHANNEL, Revocations, revoke_subject, revoke_token
-from fabric.subject import Session
+from fabric.identity import revocations
+from fabric.identity.organizations import Organization, establish
+from fabric.identity.revocations import CHANNEL, Revocations, revoke_subject, revoke_token
+from fabric.identity.subject import Session
 
 pytestmark = pytest.mark.anyio
 

@@ -14,11 +14,11 @@ import asyncpg
 import pytest
 from databases import run_sql
 
-from fabric.db import READ, Database
+from fabric.database.db import READ, Database
 from fabric.errors import FabricError, TimedOut
+from fabric.identity.organizations import Directory, Organization, establish
+from fabric.identity.subject import Session
 from fabric.labels import dominates
-from fabric.organizations import Directory, Organization, establish
-from fabric.subject import Session
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from fabric.seal_keys import FILE, TrustedKeys, existing_key, public_keys, sealing_key, trusted_keys
+from fabric.seals.seal_keys import FILE, TrustedKeys, existing_key, public_keys, sealing_key, trusted_keys
 from fabric.secrets import SecretError
 
 

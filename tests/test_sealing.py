@@ -16,17 +16,17 @@ from databases import run_sql, settled
 from sealed import HIGH, LOW, MIDDLE, Ground
 from structlog.testing import capture_logs
 
-from fabric import checkpoints, sealing
-from fabric.checkpoints import Checkpoint, CheckpointError, ForgedSeal
-from fabric.db import Database
+from fabric.database.db import Database
 from fabric.errors import FabricError
-from fabric.faults import Kind
-from fabric.journal import Entry, append
-from fabric.organizations import establish
-from fabric.seal_keys import SealingKey, TrustedKeys
-from fabric.sealing import Pass, Sealer
-from fabric.seals import AUDIT_LOG, EVENTS, LOGS, Chain, Head
-from fabric.subject import Session
+from fabric.events.journal import Entry, append
+from fabric.identity.organizations import establish
+from fabric.identity.subject import Session
+from fabric.seals import checkpoints, sealing
+from fabric.seals.checkpoints import Checkpoint, CheckpointError, ForgedSeal
+from fabric.seals.faults import Kind
+from fabric.seals.seal_keys import SealingKey, TrustedKeys
+from fabric.seals.sealing import Pass, Sealer
+from fabric.seals.seals import AUDIT_LOG, EVENTS, LOGS, Chain, Head
 
 pytestmark = pytest.mark.anyio
 

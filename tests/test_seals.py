@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from databases import run_sql
 from sealed import HIGH, LOW, MIDDLE, Ground
 
-from fabric import seals
-from fabric.faults import Kind, compare
-from fabric.seal_keys import SealingKey, TrustedKeys
-from fabric.seals import AUDIT_LOG, EVENTS, LOGS, Log
-from fabric.verification import verify
+from fabric.seals import seals
+from fabric.seals.faults import Kind, compare
+from fabric.seals.seal_keys import SealingKey, TrustedKeys
+from fabric.seals.seals import AUDIT_LOG, EVENTS, LOGS, Log
+from fabric.seals.verification import verify
 
 pytestmark = pytest.mark.anyio
 
@@ -254,7 +254,7 @@ async def test_a_flood_of_rows_under_a_seal_is_found_without_keeping_them(filled
 
 
 async def test_faults_beyond_a_number_are_counted(filled: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fabric.verification.MOST_FAULTS", 2)
+    monkeypatch.setattr("fabric.seals.verification.MOST_FAULTS", 2)
     await filled.attack("update fabric.events set actor = 'eve'")
     report = await filled.verify()
     assert (len(report.faults), report.number) == (2, 4)

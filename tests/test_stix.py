@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from stix_bundles import bodies, id_of, item, open_bundle, relationship, types_of
 
-from fabric.kinds import Kind, canonical, canonical_list
-from fabric.records import Record
 from fabric.stix import StixBundle
 from fabric.stix.schema import field_names, type_names
+from fabric.transfer.records import Record
+from fabric.types.kinds import Kind, canonical, canonical_list
 
 ATTACK = Path(__file__).parents[2] / "shared/data/attack/enterprise-attack.stix.json.gz"
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fabric.kinds import Kind, canonical, canonical_list
 from fabric.stix.forms import EVERY_FORM, field_of, narrow
+from fabric.types.kinds import Kind, canonical, canonical_list
 
 
 def inferred(values: list[Any]) -> dict[str, Any]:

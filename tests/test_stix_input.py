@@ -12,9 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fabric.errors import BadInput
-from fabric.records import Problem, Record
 from fabric.stix import StixBundle, elements
 from fabric.stix.elements import bundle_elements
+from fabric.transfer.records import Problem, Record
 
 ID = "00000000-0000-4000-8000-000000000001"
 GOOD = f'{{"type": "tool", "id": "tool--{ID}"}}'

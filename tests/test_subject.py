@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fabric.errors import BadInput, Forbidden
+from fabric.identity.subject import Session, Subject
 from fabric.labels import Label, Lattice, Level, code, dominates
-from fabric.subject import Session, Subject
 
 LATTICE = Lattice(("ALPHA", "BRAVO", "CHARLIE"))
 CODES = st.builds(code, st.sampled_from(Level), st.integers(0, 7))

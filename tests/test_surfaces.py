@@ -5,12 +5,12 @@ from uuid import uuid4
 
 import pytest
 
-from fabric.catalogue import Catalogue, Fragment
-from fabric.merging import build
 from fabric.settings import Settings
-from graphql_api import surfaces
-from graphql_api.schema import Surface, build_surface
-from graphql_api.surfaces import Surfaces
+from fabric.types.catalogue import Catalogue, Fragment
+from fabric.types.merging import build
+from graphql_api.compiler import surfaces
+from graphql_api.compiler.surfaces import Surfaces
+from graphql_api.schema.schema import Surface, build_surface
 
 ORGANIZATION = uuid4()
 

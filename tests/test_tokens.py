@@ -20,12 +20,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fabric import token_keys, tokens
 from fabric.errors import Unauthenticated
+from fabric.identity import token_keys, tokens
+from fabric.identity.subject import Claims
+from fabric.identity.token_keys import UNVERIFIABLE, RemoteKeys, verification_keys
+from fabric.identity.tokens import EXPIRED, MALFORMED, MISSING, NOT_ACCEPTED, Authenticator, issue_token
 from fabric.labels import COMPARTMENT_NAME, Label, Level
-from fabric.subject import Claims
-from fabric.token_keys import UNVERIFIABLE, RemoteKeys, verification_keys
-from fabric.tokens import EXPIRED, MALFORMED, MISSING, NOT_ACCEPTED, Authenticator, issue_token
 
 SECRET = bytes(range(32))
 ISSUER, AUDIENCE = "https://issuer.test", "fabric"

@@ -7,11 +7,11 @@ from unittest.mock import patch
 import pytest
 from databases import MakeSubject
 
-from fabric import types as store
-from fabric.catalogue import Catalogue
-from fabric.db import Database, Transaction
-from fabric.organizations import Organization
-from fabric.types import Types, read_catalogue
+from fabric.database.db import Database, Transaction
+from fabric.identity.organizations import Organization
+from fabric.types import types as store
+from fabric.types.catalogue import Catalogue
+from fabric.types.types import Types, read_catalogue
 
 pytestmark = pytest.mark.anyio
 

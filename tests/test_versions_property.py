@@ -14,13 +14,13 @@ from databases import MakeSubject, run_sql
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fabric.db import READ, Database
+from fabric.database.db import READ, Database
 from fabric.errors import FabricError
+from fabric.identity.organizations import Organization
+from fabric.identity.subject import Session
 from fabric.labels import COMPARTMENT_BITS, Level, code, dominates, join, rank, winner
-from fabric.objects import Change, Objects
-from fabric.organizations import Organization
-from fabric.subject import Session
-from fabric.types import Types
+from fabric.types.types import Types
+from fabric.writing.objects import Change, Objects
 
 pytestmark = pytest.mark.anyio
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fabric.catalogue import Catalogue, ObjectType
-from fabric.definitions import Field
-from fabric.kinds import Kind
+from fabric.types.catalogue import Catalogue, ObjectType
+from fabric.types.definitions import Field
+from fabric.types.kinds import Kind
 
 MOST_CHARACTERS = 100_000
 """Of one version; what comes after is not searched."""

@@ -10,9 +10,9 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fabric.db import Database
+from fabric.database.db import Database
+from fabric.identity.subject import Session
 from fabric.search.statements import CORPUS, bound
-from fabric.subject import Session
 
 FRESH_SECONDS = 15.0
 STALE_SECONDS = 10 * FRESH_SECONDS

@@ -6,7 +6,7 @@ They come as pieces of text that match or do not, never as markup: the text may 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fabric.db import Database
+from fabric.database.db import Database
 from fabric.search.query import Query
 
 MOST_CHARACTERS = 20_000

@@ -13,14 +13,14 @@ from uuid import UUID
 import numpy as np
 import structlog
 
-from fabric.db import Database
+from fabric.database.db import Database
 from fabric.embedding.provider import Provider, TextRefused, Vectors
+from fabric.identity.subject import Session
 from fabric.search import store
 from fabric.search.composition import Composition, composition, content_hash
 from fabric.search.counts import IndexCounts
 from fabric.search.store import FIRST, Place, Stored, Text
-from fabric.subject import Session
-from fabric.types import Types
+from fabric.types.types import Types
 
 WORDS_AT_ONCE = 500
 VECTORS_AT_ONCE = 64

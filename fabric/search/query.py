@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fabric.db import Database
+from fabric.database.db import Database
 from fabric.errors import BadInput
 
 MOST_CHARACTERS = 2_000

@@ -12,8 +12,8 @@ from typing import TypeVar
 
 from fabric.embedding.provider import Model, Provider
 from fabric.errors import EmbeddingsUnavailable
+from fabric.identity.subject import Session
 from fabric.search.store import as_text
-from fabric.subject import Session
 
 T = TypeVar("T")
 

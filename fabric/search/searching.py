@@ -10,9 +10,9 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from fabric.catalogue import Catalogue
-from fabric.db import Database
+from fabric.database.db import Database
 from fabric.errors import EmbeddingsUnavailable, NotFound
+from fabric.identity.subject import Session
 from fabric.search.composition import composition
 from fabric.search.corpus import Corpora, Corpus
 from fabric.search.fusion import Fused, Ranking, fuse
@@ -30,8 +30,8 @@ from fabric.search.statements import (
     anything,
     bound,
 )
-from fabric.subject import Session
-from fabric.types import Types
+from fabric.types.catalogue import Catalogue
+from fabric.types.types import Types
 
 DEPTH = 1_000
 """Of each ranking, so many are looked at: no search has more than that by one of them."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from string import Formatter
 from typing import Any, TypeAlias
 
-from fabric.db import READ
+from fabric.database.db import READ
 
 Where: TypeAlias = Callable[[int], tuple[str, tuple[Any, ...]]]
 """From the number of the first parameter that it may use: a condition on `o`, and its arguments."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from fabric.db import Transaction
+from fabric.database.db import Transaction
 from fabric.embedding.provider import Vectors
 
 OBJECTS = "objects"

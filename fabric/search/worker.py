@@ -12,12 +12,12 @@ from uuid import UUID
 
 import structlog
 
-from fabric.claims import Claims, claiming
-from fabric.db import Database, LostRace
+from fabric.database.claims import Claims, claiming
+from fabric.database.db import Database, LostRace
 from fabric.errors import EmbeddingsUnavailable, FabricError, NoLongerKept
-from fabric.events import read_now, read_page
-from fabric.feed import CHANNEL
-from fabric.journal import Position
+from fabric.events.events import read_now, read_page
+from fabric.events.feed import CHANNEL
+from fabric.events.journal import Position
 from fabric.log import Outline
 from fabric.search.indexing import Indexer
 

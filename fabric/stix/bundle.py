@@ -8,13 +8,13 @@ from typing import Any
 
 from fabric.errors import BadInput
 from fabric.labels import Label
-from fabric.records import Problem, Record
 from fabric.stix.elements import MAX_BYTES, Element, Progress, read_elements
 from fabric.stix.judgement import RELATIONSHIP, fault_of, is_relationship, problem
 from fabric.stix.markings import Markings
 from fabric.stix.references import KILL_CHAIN_PHASES, KILL_CHAIN_RELATION, Reference, domains, phases, references
 from fabric.stix.schema import STIX_ID, Schema
 from fabric.stix.survey import Counts, Survey
+from fabric.transfer.records import Problem, Record
 
 
 class StixBundle:

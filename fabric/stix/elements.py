@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from fabric.errors import BadInput
-from fabric.kinds import JSON_DEPTH
+from fabric.types.kinds import JSON_DEPTH
 
 MAX_BYTES = 8 * 2**30
 MAX_ELEMENT = 64 * 2**20

@@ -6,7 +6,7 @@ Every value narrows the set; `json` is never ruled out.
 
 from typing import Any
 
-from fabric.kinds import LIST_LENGTH, Kind, KindError, canonical
+from fabric.types.kinds import LIST_LENGTH, Kind, KindError, canonical
 
 STRING_LENGTH = 255
 """Longer strings, and those of several lines, make a property `text`."""

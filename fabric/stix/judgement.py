@@ -3,10 +3,10 @@
 import re
 from typing import Any, TypeGuard
 
-from fabric.kinds import Kind, KindError, canonical
-from fabric.records import Problem
 from fabric.stix.elements import Element
 from fabric.stix.markings import marking_refs
+from fabric.transfer.records import Problem
+from fabric.types.kinds import Kind, KindError, canonical
 
 RELATIONSHIP = "relationship"
 

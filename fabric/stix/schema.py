@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator, Set
 from itertools import count
 from typing import Any
 
-from fabric.definitions import RESERVED_FIELDS
 from fabric.names import GRAPHQL_NAME, RESERVED_NAMES, camel, generated_names, pascal, plural
 from fabric.stix.forms import field_of
 from fabric.stix.survey import Ends, Forms, Survey
+from fabric.types.definitions import RESERVED_FIELDS
 
 STIX_ID = "stixId"
 _NAME_LENGTH = 63

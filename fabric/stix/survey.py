@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fabric.definitions import MAX_FIELDS
 from fabric.errors import BadInput
 from fabric.stix.elements import Element
 from fabric.stix.forms import EVERY_FORM, narrow
 from fabric.stix.judgement import RELATIONSHIP, fault_of, is_relationship
 from fabric.stix.markings import Markings
 from fabric.stix.references import KILL_CHAIN_RELATION, Domains, Tactics, domains, phases, references
+from fabric.types.definitions import MAX_FIELDS
 
 Ends = tuple[str, str, str]
 """A relation, and the STIX types of a link's source and target."""

@@ -7,11 +7,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from fabric.records import Problem, Record
 from fabric.texts.formats import FORMATS
 from fabric.texts.passages import OVERLAP, TOKENS, Passage, Splitter, storable
 from fabric.texts.sections import Text, Unreadable
 from fabric.texts.workshop import Workshop
+from fabric.transfer.records import Problem, Record
 
 DOCUMENT, PASSAGE, RELATION = "TextDocument", "TextPassage", "passage_of"
 

@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Iterator
 from uuid import UUID
 
-from fabric.batches import SIZE
-from fabric.catalogue import ObjectType
-from fabric.db import Database
-from fabric.objects import Change, Objects
-from fabric.organizations import Organization
-from fabric.subject import Subject
+from fabric.database.db import Database
+from fabric.identity.organizations import Organization
+from fabric.identity.subject import Subject
 from fabric.texts.collection import CHUNKING, DOCUMENT, PASSAGE, Loaded, Stored
-from fabric.types import Types
+from fabric.transfer.batches import SIZE
+from fabric.types.catalogue import ObjectType
+from fabric.types.types import Types
+from fabric.writing.objects import Change, Objects
 
 _VERSIONS = """
     from fabric.objects where organization_id = $1 and label = $2 and type_name = $3 and not tombstone"""

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from fabric.db import DRIVER_ERRORS, Database, UnsafeRole
-from fabric.embedded import EmbeddedPostgres
+from fabric.database.db import DRIVER_ERRORS, Database, UnsafeRole
+from fabric.database.embedded import EmbeddedPostgres
+from fabric.identity.organizations import Directory, Organization
+from fabric.identity.policy import PERMISSIONS
+from fabric.identity.subject import Subject
 from fabric.labels import Label
-from fabric.organizations import Directory, Organization
-from fabric.policy import PERMISSIONS
 from fabric.settings import Settings, variable
-from fabric.subject import Subject
 from graphql_api.cli.failures import Refused, refusing
 from graphql_api.cli.options import organization_command
 

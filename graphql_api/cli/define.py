@@ -9,9 +9,9 @@ import orjson
 import typer
 
 from fabric import log
-from fabric.loader import Summary
-from fabric.records import Record
 from fabric.settings import Settings
+from fabric.transfer.loader import Summary
+from fabric.transfer.records import Record
 from graphql_api.cli.console import complain
 from graphql_api.cli.database import Place, existing, opened, place_of
 from graphql_api.cli.failures import Refused, refusing

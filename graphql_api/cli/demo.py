@@ -13,9 +13,9 @@ from graphql import strip_ignored_characters
 from fabric import log
 from fabric.demo import COMPARTMENTS, COUNTS, OFFICER, ORGANIZATION, READERS, UNLOCK, Reader, records
 from fabric.labels import Label
-from fabric.records import Record
 from fabric.secrets import private_folder
 from fabric.settings import Settings
+from fabric.transfer.records import Record
 from graphql_api.cli.console import say
 from graphql_api.cli.database import Place, opened, place_of
 from graphql_api.cli.failures import Refused

@@ -4,11 +4,11 @@ import asyncio
 
 import typer
 
+from fabric.database.embedded import EmbeddedError
 from fabric.doctor import Finding, Verdict, bad, care, check_database, check_files
-from fabric.embedded import EmbeddedError
 from fabric.secrets import SecretError
 from fabric.settings import Settings
-from fabric.vault_check import check_vault
+from fabric.vaults.check import check_vault
 from graphql_api.cli.console import printable
 from graphql_api.cli.database import Place, is_empty, place_of
 from graphql_api.cli.failures import Refused

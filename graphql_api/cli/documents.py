@@ -10,22 +10,22 @@ import typer
 from graphql import GraphQLError, OperationDefinitionNode, parse
 
 from fabric import log
-from fabric.db import Database
+from fabric.database.db import Database
 from fabric.document_register import DocumentRegister, Registered, document_id, is_document_id
+from fabric.identity.organizations import Organization as Tenant
+from fabric.identity.subject import Subject
 from fabric.labels import Label
-from fabric.organizations import Organization as Tenant
 from fabric.settings import Settings
-from fabric.subject import Subject
-from fabric.types import Types
+from fabric.types.types import Types
 from graphql_api.cli.console import complain, printable, say
 from graphql_api.cli.database import Place, code_of, existing, opened, operator, place_of
 from graphql_api.cli.failures import Refused, refusing
 from graphql_api.cli.options import Clearance, DatabaseUrl, DataDir, Organization, command_app, settings_of
 from graphql_api.cli.readiness import prepare
-from graphql_api.compiler import Compiler
-from graphql_api.manifests import Listed, ManifestError, read_manifest
-from graphql_api.persisted import faults
-from graphql_api.schema import build_surface
+from graphql_api.compiler.compiler import Compiler
+from graphql_api.documents.manifests import Listed, ManifestError, read_manifest
+from graphql_api.documents.persisted import faults
+from graphql_api.schema.schema import build_surface
 
 app = command_app()
 

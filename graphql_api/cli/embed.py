@@ -11,7 +11,7 @@ from fabric.embedding.choice import provider
 from fabric.search.counts import IndexCounts
 from fabric.search.indexing import Indexer
 from fabric.settings import Settings
-from fabric.types import Types
+from fabric.types.types import Types
 from graphql_api.cli.console import progress_bars
 from graphql_api.cli.database import Place, existing, opened, place_of
 from graphql_api.cli.options import DatabaseUrl, DataDir, Organization, command_app, settings_of

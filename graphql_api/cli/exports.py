@@ -11,12 +11,12 @@ from typing import IO, Annotated
 import typer
 
 from fabric import log
-from fabric.db import Database
-from fabric.export import export
+from fabric.database.db import Database
+from fabric.identity.organizations import Organization as HeldOrganization
+from fabric.identity.subject import Subject
 from fabric.labels import Label
-from fabric.organizations import Organization as HeldOrganization
 from fabric.settings import Settings
-from fabric.subject import Subject
+from fabric.transfer.export import export
 from graphql_api.cli.console import progress_bars
 from graphql_api.cli.database import Place, code_of, existing, opened, operator, place_of
 from graphql_api.cli.failures import refusing

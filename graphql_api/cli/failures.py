@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from fabric.embedded import EmbeddedError
+from fabric.database.embedded import EmbeddedError
 from fabric.errors import FabricError, Several
 from fabric.secrets import SecretError
 from fabric.settings import SettingsError

@@ -11,14 +11,14 @@ import orjson
 import typer
 
 from fabric import log
-from fabric.jsonl import JsonLines
 from fabric.labels import Label
-from fabric.loader import Phase, Source, Summary, needed_compartments
-from fabric.records import Problem
 from fabric.settings import Settings
 from fabric.stix import StixBundle
 from fabric.texts import Collection, StoredDocuments
-from fabric.types import Types
+from fabric.transfer.jsonl import JsonLines
+from fabric.transfer.loader import Phase, Source, Summary, needed_compartments
+from fabric.transfer.records import Problem
+from fabric.types.types import Types
 from graphql_api.cli.console import progress_bars
 from graphql_api.cli.database import BOTTOM, Place, code_of, opened, operator, place_of
 from graphql_api.cli.failures import refusing

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 
-from fabric.db import Database
-from fabric.encryption import encryption_by
+from fabric.database.db import Database
+from fabric.encryption.encryption import encryption_by
+from fabric.identity.organizations import Organization
 from fabric.labels import Label, Level
-from fabric.loader import Loader, Phase, Source, Summary
-from fabric.organizations import Organization
 from fabric.settings import Settings
-from fabric.types import Types
-from fabric.vaults import open_vault
+from fabric.transfer.loader import Loader, Phase, Source, Summary
+from fabric.types.types import Types
+from fabric.vaults.vaults import open_vault
 from graphql_api.cli.console import progress_bars
 from graphql_api.cli.database import operator
 

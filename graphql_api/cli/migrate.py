@@ -7,8 +7,8 @@ import typer
 from alembic.util import CommandError
 
 from fabric import log
-from fabric.migration import Ahead, head, revision_of
-from fabric.numbering import OutOfOrder
+from fabric.database.migration import Ahead, head, revision_of
+from fabric.database.numbering import OutOfOrder
 from fabric.settings import Settings, variable
 from graphql_api.cli import passwords
 from graphql_api.cli.console import say

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from fabric.db import Database
-from fabric.organizations import Directory, Organization, establish
+from fabric.database.db import Database
+from fabric.identity.organizations import Directory, Organization, establish
 from fabric.settings import Settings
 from graphql_api.cli.database import Place, existing, opened, place_of, reaching
 from graphql_api.cli.failures import refusing

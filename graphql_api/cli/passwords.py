@@ -6,7 +6,7 @@ import secrets
 from base64 import b64encode
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
-from fabric.embedded import SERVING_ROLE
+from fabric.database.embedded import SERVING_ROLE
 from graphql_api.cli.database import connected
 
 _ITERATIONS = 4096  # PostgreSQL's own

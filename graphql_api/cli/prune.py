@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from fabric import log
-from fabric.retention import NotAsSealed, Policy
-from fabric.retention import prune as prune_all
-from fabric.seal_keys import SealingKey, existing_key, trusted_keys
+from fabric.seals.retention import NotAsSealed, Policy
+from fabric.seals.retention import prune as prune_all
+from fabric.seals.seal_keys import SealingKey, existing_key, trusted_keys
 from fabric.settings import Settings, variable
 from graphql_api.cli.console import printable, progress_bars
 from graphql_api.cli.database import Place, place_of, reaching

@@ -13,14 +13,14 @@ from rich.console import Console
 from rich.table import Table
 
 from fabric import log
-from fabric.catalogue import Catalogue
+from fabric.identity.organizations import Directory, Organization
 from fabric.labels import Label, Lattice, Level
-from fabric.loader import Summary
-from fabric.merging import EMPTY
-from fabric.organizations import Directory, Organization
-from fabric.records import Problem
 from fabric.settings import Settings
-from fabric.types import Types
+from fabric.transfer.loader import Summary
+from fabric.transfer.records import Problem
+from fabric.types.catalogue import Catalogue
+from fabric.types.merging import EMPTY
+from fabric.types.types import Types
 from graphql_api.cli import options
 from graphql_api.cli.console import printable, progress_bars
 from graphql_api.cli.database import Place, opened, operator, place_of

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 from sqlalchemy.exc import DBAPIError
 
-from fabric.migration import Ahead, Behind, head, migrate, require_head, revision_of
-from fabric.numbering import OutOfOrder, beyond, require_order
+from fabric.database.migration import Ahead, Behind, head, migrate, require_head, revision_of
+from fabric.database.numbering import OutOfOrder, beyond, require_order
 from graphql_api.cli.database import Place, connected, reaching
 from graphql_api.cli.failures import refusing
 

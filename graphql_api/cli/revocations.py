@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fabric.revocations import revoke_subject, revoke_token
+from fabric.identity.revocations import revoke_subject, revoke_token
 from fabric.settings import Settings
 from graphql_api.cli.database import OPERATOR, Place, existing, opened, place_of, reaching
 from graphql_api.cli.failures import Refused, refusing

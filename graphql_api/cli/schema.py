@@ -4,14 +4,14 @@ import asyncio
 
 import typer
 
+from fabric.identity.subject import Session
 from fabric.labels import Label
 from fabric.settings import Settings
-from fabric.subject import Session
-from fabric.types import Types
+from fabric.types.types import Types
 from graphql_api.cli.database import Place, code_of, existing, opened, place_of
 from graphql_api.cli.options import Clearance, DatabaseUrl, DataDir, Organization, command_app, settings_of
 from graphql_api.cli.readiness import prepare
-from graphql_api.schema import build_surface
+from graphql_api.schema.schema import build_surface
 
 app = command_app()
 

@@ -21,8 +21,8 @@ from graphql_api.cli.database import Place, opened, place_of
 from graphql_api.cli.failures import Refused, refusing
 from graphql_api.cli.options import DatabaseUrl, DataDir, Host, Port, command_app, settings_of
 from graphql_api.cli.readiness import prepare
-from graphql_api.connections import Connections
 from graphql_api.metrics import Metrics, served
+from graphql_api.streaming.connections import Connections
 
 app = command_app()
 log = structlog.stdlib.get_logger(__name__)

@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
-from fabric.loader import Summary, Tally
+from fabric.transfer.loader import Summary, Tally
 from graphql_api.cli.console import printable
 
 PROBLEMS_SHOWN = 20

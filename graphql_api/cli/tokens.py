@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
+from fabric.identity.policy import Policy
+from fabric.identity.token_keys import SYMMETRIC
+from fabric.identity.tokens import issue_token
 from fabric.labels import Label
-from fabric.policy import Policy
 from fabric.secrets import token_secret
 from fabric.settings import Settings, variable
-from fabric.token_keys import SYMMETRIC
-from fabric.tokens import issue_token
 from graphql_api.cli.console import say
 from graphql_api.cli.database import Place, code_of, existing, is_empty, opened, place_of
 from graphql_api.cli.failures import Refused, refusing

@@ -6,9 +6,9 @@ from uuid import UUID
 
 import typer
 
+from fabric.encryption.vault_keys import DEFAULT_PURPOSE, PURPOSE, encryption_key, index_key
 from fabric.settings import Settings, variable
-from fabric.vault_keys import DEFAULT_PURPOSE, PURPOSE, encryption_key, index_key
-from fabric.vaults import open_vault
+from fabric.vaults.vaults import open_vault
 from graphql_api.cli.database import Place, existing, opened, place_of
 from graphql_api.cli.failures import Refused
 from graphql_api.cli.options import AdminDatabaseUrl, DatabaseUrl, DataDir, Organization, command_app, settings_of

@@ -8,16 +8,17 @@ from typing import Annotated
 
 import typer
 
-from fabric import checkpoints, log
-from fabric.checkpoints import Checkpoint, CheckpointError, ForgedSeal
-from fabric.db import Database, Transaction
+from fabric import log
+from fabric.database.db import Database, Transaction
+from fabric.identity.organizations import Organization as Tenant
+from fabric.identity.subject import Session
 from fabric.labels import Label, Lattice
-from fabric.organizations import Organization as Tenant
-from fabric.seal_keys import SealingKey, TrustedKeys, existing_key, public_keys
-from fabric.seals import AUDIT_LOG, EVENTS, Log
+from fabric.seals import checkpoints
+from fabric.seals.checkpoints import Checkpoint, CheckpointError, ForgedSeal
+from fabric.seals.seal_keys import SealingKey, TrustedKeys, existing_key, public_keys
+from fabric.seals.seals import AUDIT_LOG, EVENTS, Log
+from fabric.seals.verification import Report, Summary, sealed_rows, verify
 from fabric.settings import Settings, variable
-from fabric.subject import Session
-from fabric.verification import Report, Summary, sealed_rows, verify
 from graphql_api.cli.console import printable, progress_bars
 from graphql_api.cli.database import Place, code_of, existing, opened, place_of
 from graphql_api.cli.failures import Refused, refusing

@@ -1,7 +1,7 @@
 """Tamper evidence: seals over events and the audit log, what was pruned of them, and order that outlives a restore.
 
 A seal covers some rows of one label, in order, and is signed with a key that the database never has (see
-fabric/seals.py). The serving role can add seals at its label; only the owner can prune.
+fabric/seals/seals.py). The serving role can add seals at its label; only the owner can prune.
 """
 
 from alembic import op
@@ -14,8 +14,8 @@ depends_on = None
 OWNER, SERVER, FOLLOWER = "semantic_fabric_owner", "semantic_fabric_server", "semantic_fabric_follower"
 
 # A dump restored into another cluster brings rows with the old one's transaction ids. The numbers of new transactions
-# are lifted above them (see fabric/numbering.py), so that rows that are there never change. `lift` is stable and not
-# immutable: plans that hold a folded constant would not notice that it has been replaced.
+# are lifted above them (see fabric/database/numbering.py), so that rows that are there never change. `lift` is stable
+# and not immutable: plans that hold a folded constant would not notice that it has been replaced.
 NUMBERING = [
     "create function fabric.lift() returns bigint language sql stable parallel safe as 'select 0::bigint'",
     *(

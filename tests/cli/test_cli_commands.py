@@ -15,7 +15,7 @@ from command_line import ROOT, Run, seen, token
 from databases import drop_database, run_sql
 from typer.main import get_command
 
-from fabric.migration import head, revision_of
+from fabric.database.migration import head, revision_of
 from graphql_api.cli import COMMANDS, app
 
 COMMANDS_DOCUMENT = ROOT / "docs" / "commands.md"

@@ -10,8 +10,8 @@ from command_line import Run, seen
 from databases import run_sql
 from own_processes import folder
 
-from fabric.embedded import EmbeddedPostgres
-from fabric.migration import revision_of
+from fabric.database.embedded import EmbeddedPostgres
+from fabric.database.migration import revision_of
 from graphql_api.cli import passwords
 
 

@@ -19,8 +19,8 @@ from command_line import THING, token
 from databases import run_sql
 from own_processes import command, folder, listens, wait_until
 
+from fabric.database.embedded import EmbeddedPostgres
 from fabric.demo import COUNTS, OFFICER, READERS
-from fabric.embedded import EmbeddedPostgres
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,13 @@ from command_line import Run
 from databases import run_sql, settled
 from sealed import HIGH, LOW
 
-from fabric import checkpoints
-from fabric.db import Database
-from fabric.journal import Entry, append
-from fabric.organizations import Directory, Organization, establish
-from fabric.seal_keys import FILE, sealing_key, trusted_keys
-from fabric.sealing import Sealer, seal
-from fabric.subject import Session
+from fabric.database.db import Database
+from fabric.events.journal import Entry, append
+from fabric.identity.organizations import Directory, Organization, establish
+from fabric.identity.subject import Session
+from fabric.seals import checkpoints
+from fabric.seals.seal_keys import FILE, sealing_key, trusted_keys
+from fabric.seals.sealing import Sealer, seal
 
 
 @pytest.fixture
@@ -178,7 +178,7 @@ def test_what_is_older_than_the_settings_say_is_pruned(
 ) -> None:
     written(server_url, tmp_path, LOW)
     assert run("prune", "--events-kept-days", "1").out == "pruned: 0 of events\n"
-    monkeypatch.setattr("fabric.retention.datetime", Tomorrow)
+    monkeypatch.setattr("fabric.seals.retention.datetime", Tomorrow)
     assert (
         run("prune", "--events-kept-days", "1", "--audit-kept-days", "3").out == "pruned: 2 of events, 0 of audit_log\n"
     )

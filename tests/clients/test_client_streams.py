@@ -17,9 +17,9 @@ from websockets.exceptions import ConnectionClosed
 from workshop import Workshop, client
 
 from fabric.demo import ORGANIZATION
+from fabric.identity.tokens import EXPIRED, issue_token
 from fabric.labels import Label
 from fabric.secrets import token_secret
-from fabric.tokens import EXPIRED, issue_token
 from graphql_api import graphiql
 
 COUNTED = [{"data": {"count": number}} for number in (1, 2, 3)]

@@ -10,9 +10,9 @@ from typing import Any
 from graphql import FieldNode
 
 from compiler.values import TEXT_OPERATORS, Row, comparable, equal, holds, listed, microseconds, moment
-from fabric.catalogue import ObjectType
-from fabric.kinds import Kind, canonical
 from fabric.labels import Lattice
+from fabric.types.catalogue import ObjectType
+from fabric.types.kinds import Kind, canonical
 
 _TYPES = {
     Kind.STRING: "String", Kind.TEXT: "String", Kind.INTEGER: "Int", Kind.BIGINT: "BigInt", Kind.FLOAT: "Float",

@@ -6,7 +6,7 @@ from databases import drop_database, run_sql, url_of
 
 from compiler.ground import Ground
 from compiler.house import House, build
-from fabric.embedded import DATABASE, EmbeddedPostgres
+from fabric.database.embedded import DATABASE, EmbeddedPostgres
 
 
 @pytest.fixture(scope="session")

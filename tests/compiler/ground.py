@@ -14,38 +14,38 @@ import asyncpg
 import orjson
 from steered_vault import SteeredVault
 
-from fabric.catalogue import Catalogue
-from fabric.ciphertexts import Ciphertext
-from fabric.db import Database
+from fabric.database.db import Database
 from fabric.document_register import DocumentRegister
-from fabric.encryption import Encryption
-from fabric.events import COLUMNS
-from fabric.feed import Feed
+from fabric.encryption.ciphertexts import Ciphertext
+from fabric.encryption.encryption import Encryption
+from fabric.encryption.key_rotations import KeyRotations
+from fabric.encryption.places import Place
+from fabric.events.events import COLUMNS
+from fabric.events.feed import Feed
 from fabric.graph import Budget
-from fabric.graphs import Graphs
-from fabric.key_rotations import KeyRotations
+from fabric.identity.organizations import Directory, Organization, establish
+from fabric.identity.policy import Policy
+from fabric.identity.subject import Subject
 from fabric.labels import Label, Lattice
-from fabric.links import Links
-from fabric.objects import Objects
-from fabric.organizations import Directory, Organization, establish
-from fabric.places import Place
-from fabric.policy import Policy
+from fabric.live_graphs.graphs import Graphs
 from fabric.search.query_vectors import QueryVectors
 from fabric.search.searching import Search
 from fabric.settings import Settings
-from fabric.subject import Subject
-from fabric.types import Types
-from fabric.unlock_attempts import Limit
-from fabric.unlock_requests import UnlockRequests
-from fabric.unlocking import Unlocking
-from fabric.webhook_addresses import Networks
-from fabric.webhook_registry import Registry
-from graphql_api.channels import Channels
-from graphql_api.compiler import Compiler, OperationReader, Outcome
+from fabric.types.catalogue import Catalogue
+from fabric.types.types import Types
+from fabric.unlocking.attempts import Limit
+from fabric.unlocking.requests import UnlockRequests
+from fabric.unlocking.unlocking import Unlocking
+from fabric.webhooks.addresses import Networks
+from fabric.webhooks.registry import Registry
+from fabric.writing.links import Links
+from fabric.writing.objects import Objects
+from graphql_api.compiler.compiler import Compiler, OperationReader, Outcome
+from graphql_api.compiler.surfaces import Surfaces
 from graphql_api.context import Context, Services, Turns
-from graphql_api.schema import build_surface
-from graphql_api.surfaces import Surfaces
-from graphql_api.webhook_notices import Notices
+from graphql_api.fields.webhook_notices import Notices
+from graphql_api.schema.schema import build_surface
+from graphql_api.streaming.channels import Channels
 from vault.software import SoftwareVault
 
 T = TypeVar("T")

@@ -5,10 +5,10 @@ from typing import Any
 from uuid import UUID
 
 from compiler.ground import COMPARTMENTS, Ground
-from fabric.links import LinkChange
-from fabric.objects import Change
-from fabric.organizations import Directory, Organization
-from graphql_api.compiler import Outcome
+from fabric.identity.organizations import Directory, Organization
+from fabric.writing.links import LinkChange
+from fabric.writing.objects import Change
+from graphql_api.compiler.compiler import Outcome
 
 LOW, MIDDLE, HIGH = "UNCLASSIFIED", "SECRET/ALPHA", "TOP_SECRET/ALPHA,BRAVO"
 NAME = "house"

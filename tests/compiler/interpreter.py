@@ -16,15 +16,15 @@ from graphql.utilities import value_from_ast_untyped
 
 from compiler.aggregates import Aggregates
 from compiler.values import TEXT_OPERATORS, Row, comparable, equal, holds, json_equal, listed, moment
-from fabric.catalogue import Catalogue, ObjectType
-from fabric.definitions import Field, LinkField
-from fabric.hints import hint_of
-from fabric.journal import Position
-from fabric.kinds import Kind, canonical
+from fabric.encryption.hints import hint_of
+from fabric.encryption.places import Place as FieldPlace
+from fabric.events.journal import Position
+from fabric.identity.organizations import Organization
 from fabric.labels import Label, dominates, rank, winner
 from fabric.names import camel, pascal
-from fabric.organizations import Organization
-from fabric.places import Place as FieldPlace
+from fabric.types.catalogue import Catalogue, ObjectType
+from fabric.types.definitions import Field, LinkField
+from fabric.types.kinds import Kind, canonical
 from graphql_api.positions import transaction_token
 
 ABSENT = object()

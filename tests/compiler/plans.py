@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 
 from compiler.ground import Ground
-from fabric.db import Transaction
-from fabric.organizations import Organization
+from fabric.database.db import Transaction
+from fabric.identity.organizations import Organization
 
 
 @dataclass(frozen=True)

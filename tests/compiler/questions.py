@@ -26,8 +26,8 @@ from graphql import (
 )
 
 from compiler.worlds import LABELS, POOL
-from fabric.kinds import Kind
-from graphql_api.schema import Surface
+from fabric.types.kinds import Kind
+from graphql_api.schema.schema import Surface
 
 _SCALARS = {
     "String": Kind.STRING, "Int": Kind.INTEGER, "BigInt": Kind.BIGINT, "Float": Kind.FLOAT, "Decimal": Kind.DECIMAL,

@@ -17,11 +17,11 @@ from compiler.questions import Question
 from compiler.test_against_interpreter import check
 from compiler.worlds import LABELS, World, make_world
 from fabric.errors import BadInput, FabricError
-from fabric.objects import Change
-from fabric.organizations import Organization
-from graphql_api import plan as p
-from graphql_api.cost import cost, terms
-from graphql_api.documents import Invalid
+from fabric.identity.organizations import Organization
+from fabric.writing.objects import Change
+from graphql_api.compiler import plan as p
+from graphql_api.compiler.cost import cost, terms
+from graphql_api.documents.documents import Invalid
 
 WORLDS = 12
 

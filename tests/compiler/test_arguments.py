@@ -22,7 +22,7 @@ from graphql.language import FieldNode
 
 from compiler.house import House
 from fabric.errors import BadInput
-from graphql_api.arguments import Leaf, read_arguments, shape
+from graphql_api.documents.arguments import Leaf, read_arguments, shape
 
 _WHERE: GraphQLInputObjectType = GraphQLInputObjectType(
     "Where",

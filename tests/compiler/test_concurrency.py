@@ -21,7 +21,7 @@ from compiler.interpreter import Interpreter, Place
 from compiler.questions import Values
 from compiler.test_against_interpreter import compare
 from compiler.worlds import LABELS, World, make_world
-from graphql_api.documents import PLANS_PER_OPERATION
+from graphql_api.documents.documents import PLANS_PER_OPERATION
 
 ABSENT = object()
 

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from compiler.house import HIGH, IDS, LOW, MIDDLE, House
 from fabric.errors import BadInput, Forbidden
-from graphql_api.conditions import beyond_prefix
-from graphql_api.documents import Invalid
+from graphql_api.compiler.conditions import beyond_prefix
+from graphql_api.documents.documents import Invalid
 
 # Few characters, so that one text often begins with another; the greatest, and those beside the surrogates.
 _TEXTS = st.text(st.sampled_from("aby\ud7ff\ue000\U0010ffff"), max_size=4)

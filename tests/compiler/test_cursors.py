@@ -19,7 +19,7 @@ from compiler.questions import Values
 from compiler.test_against_interpreter import check
 from compiler.worlds import LABELS, World, make_world
 from fabric.errors import BadInput
-from fabric.organizations import Organization
+from fabric.identity.organizations import Organization
 from graphql_api.cursors import BadCursor, cursor_key, shape
 
 _PAGE = "edges { cursor node { id } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } totalCount"

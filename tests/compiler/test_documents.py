@@ -8,7 +8,7 @@ from graphql import GraphQLSchema
 from compiler.ground import Ground
 from compiler.house import House
 from fabric.errors import BadInput, TooComplex
-from graphql_api.documents import DocumentLimits, Documents, Invalid, Operation
+from graphql_api.documents.documents import DocumentLimits, Documents, Invalid, Operation
 
 LIMITS = DocumentLimits(tokens=2_000, depth=5, aliases=5, directives=5, introspection=True)
 

@@ -7,9 +7,9 @@ import pytest
 from graphql import build_client_schema, get_introspection_query, print_schema
 
 from compiler.house import HIGH, LOW, House
-from fabric.catalogue import Catalogue
-from graphql_api import introspection
-from graphql_api.schema import build_whole
+from fabric.types.catalogue import Catalogue
+from graphql_api.compiler import introspection
+from graphql_api.schema.schema import build_whole
 
 SCHEMA = "{ __schema { queryType { name } } }"
 

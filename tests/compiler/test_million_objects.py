@@ -13,10 +13,10 @@ from databases import drop_database, run_sql, url_of
 
 from compiler.ground import Ground
 from compiler.plans import Ran, explain
-from fabric import indexes
-from fabric.embedded import DATABASE, EmbeddedPostgres
+from fabric.database.embedded import DATABASE, EmbeddedPostgres
+from fabric.identity.organizations import Organization
 from fabric.labels import Label
-from fabric.organizations import Organization
+from fabric.types import indexes
 
 OBJECTS, LINKS, NEIGHBOURS = 1_000_000, 300_000, 100
 BATCH = 50_000

@@ -10,9 +10,9 @@ import pytest
 from random_world import LABELS, NOTES, World
 
 from compiler.ground import Ground
+from fabric.identity.organizations import Organization
+from fabric.identity.subject import Subject
 from fabric.labels import Label
-from fabric.organizations import Organization
-from fabric.subject import Subject
 from graphql_api.positions import position_token
 
 BY_POSITION = """query ($id: ID!, $at: String) {

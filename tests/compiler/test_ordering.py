@@ -7,7 +7,7 @@ import pytest
 
 from compiler.house import IDS, LOW, MIDDLE, House
 from fabric.errors import BadInput, FabricError
-from graphql_api.documents import Invalid
+from graphql_api.documents.documents import Invalid
 
 
 def _names(house: House, order: str, label: str = LOW) -> list[str]:

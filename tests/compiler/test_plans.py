@@ -10,15 +10,15 @@ import pytest
 
 from compiler.ground import Ground
 from compiler.plans import Ran, explain, explained
-from fabric import indexes
-from fabric.event_pages import Sought as EventsSought
-from fabric.event_pages import list_events
-from fabric.link_pages import Listed, Slice, Sought, list_links
-from fabric.links import LinkChange
-from fabric.log_pages import Slice as EventSlice
-from fabric.objects import Change
-from fabric.organizations import Organization
-from fabric.subject import Session
+from fabric.events.event_pages import Sought as EventsSought
+from fabric.events.event_pages import list_events
+from fabric.events.link_pages import Listed, Slice, Sought, list_links
+from fabric.events.log_pages import Slice as EventSlice
+from fabric.identity.organizations import Organization
+from fabric.identity.subject import Session
+from fabric.types import indexes
+from fabric.writing.links import LinkChange
+from fabric.writing.objects import Change
 
 ROWS = 2_000
 LINKS = 4

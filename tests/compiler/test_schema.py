@@ -28,19 +28,19 @@ from hypothesis import strategies as st
 
 from compiler.ground import Ground
 from compiler.worlds import LABELS, documents
-from fabric.catalogue import Catalogue, Fragment, visible
-from fabric.definitions import read_document
 from fabric.demo import COMPARTMENTS, records
 from fabric.errors import FabricError
-from fabric.kinds import Kind
 from fabric.labels import Label, Lattice
-from fabric.merging import build
 from fabric.names import RESERVED_NAMES, camel, generated_names, pascal
-from fabric.projection import Definer, plan
 from fabric.settings import Settings
-from graphql_api.compiler import Compiler
-from graphql_api.outputs import concrete_name
-from graphql_api.schema import Surface, build_surface, build_whole
+from fabric.types.catalogue import Catalogue, Fragment, visible
+from fabric.types.definitions import read_document
+from fabric.types.kinds import Kind
+from fabric.types.merging import build
+from fabric.types.projection import Definer, plan
+from graphql_api.compiler.compiler import Compiler
+from graphql_api.schema.outputs import concrete_name
+from graphql_api.schema.schema import Surface, build_surface, build_whole
 
 
 def _catalogue(documents: Iterable[Any], lattice: Lattice = Ground.lattice) -> Catalogue:

@@ -8,10 +8,10 @@ from graphql import FragmentDefinitionNode, OperationDefinitionNode, parse
 from compiler.ground import Ground
 from compiler.house import IDS, MIDDLE, House
 from fabric.errors import Forbidden
-from fabric.links import LinkChange
-from fabric.objects import Change
-from graphql_api.documents import Invalid
-from graphql_api.selection import Spreader
+from fabric.writing.links import LinkChange
+from fabric.writing.objects import Change
+from graphql_api.documents.documents import Invalid
+from graphql_api.documents.selection import Spreader
 
 
 def _collected(text: str, variables: dict[str, Any] | None = None, types: str = "A Node") -> dict[str, int]:

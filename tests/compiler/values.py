@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from fabric.kinds import Kind
+from fabric.types.kinds import Kind
 
 Row = Mapping[str, Any]
 """One row of `fabric.objects` or `fabric.links`, by column."""

@@ -12,17 +12,17 @@ from uuid import UUID
 from compiler.ground import Ground
 from compiler.interpreter import visible
 from compiler.values import Row
-from fabric.catalogue import Catalogue, ObjectType
-from fabric.definitions import Field
+from fabric.encryption.places import Place
+from fabric.encryption.protection import Hint, matched_kinds
 from fabric.errors import FabricError
-from fabric.kinds import Kind
+from fabric.identity.organizations import Organization
+from fabric.identity.subject import Subject
 from fabric.labels import Label, dominates
-from fabric.links import LinkChange
-from fabric.objects import Change
-from fabric.organizations import Organization
-from fabric.places import Place
-from fabric.protection import Hint, matched_kinds
-from fabric.subject import Subject
+from fabric.types.catalogue import Catalogue, ObjectType
+from fabric.types.definitions import Field
+from fabric.types.kinds import Kind
+from fabric.writing.links import LinkChange
+from fabric.writing.objects import Change
 
 LABELS = ("UNCLASSIFIED", "CONFIDENTIAL", "SECRET/ALPHA", "SECRET/BRAVO", "TOP_SECRET/ALPHA,BRAVO")
 TOP = LABELS[-1]

@@ -13,7 +13,7 @@ import pytest
 from http_server import MakeServer, Server, Tenant, answer, eventually
 from test_http_events import EVENTS, SECRET, create, settle, update
 
-from fabric.revocations import revoke_subject
+from fabric.identity.revocations import revoke_subject
 
 LIST = 'query { events(where: {topics: "object.*"}) { nodes { %s } } }'
 TOLD = "topic transactionId occurredAt actor label entityId entityType from to data"

@@ -9,11 +9,11 @@ import pytest
 from http_server import Tenant, eventually
 from websocket_client import opened
 
-from fabric.db import Database
-from fabric.event_pages import Sought, list_events
-from fabric.log_pages import Slice
-from fabric.organizations import Directory
-from fabric.subject import Session
+from fabric.database.db import Database
+from fabric.events.event_pages import Sought, list_events
+from fabric.events.log_pages import Slice
+from fabric.identity.organizations import Directory
+from fabric.identity.subject import Session
 
 SECRET = "SECRET/ALPHA"
 EVENTS = """query ($w: EventWhere, $f: Int, $a: String, $l: Int, $b: String) {

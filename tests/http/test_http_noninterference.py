@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fabric import ids
+from fabric.identity.organizations import Organization
 from fabric.labels import Lattice
-from fabric.organizations import Organization
 
 SEEN = ("UNCLASSIFIED", "CONFIDENTIAL")
 HIDDEN = ("SECRET", "SECRET/ALPHA", "CONFIDENTIAL/BRAVO", "UNCLASSIFIED/ALPHA,BRAVO")

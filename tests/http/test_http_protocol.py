@@ -10,7 +10,7 @@ from http_server import GRAPHQL, Answer, Server, Tenant, answer
 
 from fabric import errors
 from fabric.errors import FabricError
-from graphql_api.http_messages import STATUSES
+from graphql_api.http.http_messages import STATUSES
 
 JSON = "application/json"
 QUERY = b'{"query":"{ __typename }"}'

@@ -11,8 +11,8 @@ from http_server import MakeServer, Server, Tenant, eventually
 from test_http_events import settle
 from websocket_client import opened
 
-from fabric.retention import Policy, prune
-from fabric.seal_keys import sealing_key, trusted_keys
+from fabric.seals.retention import Policy, prune
+from fabric.seals.seal_keys import sealing_key, trusted_keys
 
 LIST = """query ($a: String, $b: String, $f: Int, $l: Int, $w: EventWhere) {
   events(after: $a, before: $b, first: $f, last: $l, where: $w) {

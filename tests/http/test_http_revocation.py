@@ -9,10 +9,10 @@ import pytest
 from http_server import GRAPHQL, Answer, Tenant, answer, eventually
 from websocket_client import opened
 
-from fabric import revocations
-from fabric.revocations import revoke_subject, revoke_token
+from fabric.identity import revocations
+from fabric.identity.revocations import revoke_subject, revoke_token
+from fabric.identity.tokens import NOT_ACCEPTED
 from fabric.secrets import token_secret
-from fabric.tokens import NOT_ACCEPTED
 
 QUERY = "{ viewer { subject clearance } }"
 

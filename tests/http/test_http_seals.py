@@ -5,12 +5,12 @@ import time
 
 from http_server import Server, Tenant
 
-from fabric import checkpoints
-from fabric.db import Database
-from fabric.embedded import SERVING_ROLE
-from fabric.seal_keys import existing_key, trusted_keys
-from fabric.seals import LOGS
-from fabric.verification import verify
+from fabric.database.db import Database
+from fabric.database.embedded import SERVING_ROLE
+from fabric.seals import checkpoints
+from fabric.seals.seal_keys import existing_key, trusted_keys
+from fabric.seals.seals import LOGS
+from fabric.seals.verification import verify
 
 CREATE = 'mutation { createPlant(input: {title: "x"}) { plant { id } } }'
 

@@ -18,12 +18,12 @@ from http_server import MakeServer, Server, Tenant, eventually
 from subscription_source import Source, subscription_source
 from websocket_client import SOON, frame, opened, raw
 
-from fabric import revocations
 from fabric.errors import Internal
+from fabric.identity import revocations
+from fabric.identity.revocations import Revocations, revoke_subject, revoke_token
+from fabric.identity.tokens import EXPIRED, NOT_ACCEPTED, issue_token
 from fabric.labels import Label
-from fabric.revocations import Revocations, revoke_subject, revoke_token
 from fabric.secrets import token_secret
-from fabric.tokens import EXPIRED, NOT_ACCEPTED, issue_token
 
 PUBLISHED = "subscription { published }"
 
@@ -158,7 +158,7 @@ def test_no_event_passes_once_the_token_has_expired(
     source.wait_for(1)
     source.publish("one")
     assert listener.event() == {"published": "one"}
-    monkeypatch.setattr("fabric.tokens.time.time", lambda: 4e9)
+    monkeypatch.setattr("fabric.identity.tokens.time.time", lambda: 4e9)
     source.publish("two")
     assert listener.ended() == (4403, EXPIRED)
     source.wait_for(0)
@@ -167,7 +167,7 @@ def test_no_event_passes_once_the_token_has_expired(
 def test_no_operation_starts_once_the_token_has_expired(organization: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     with opened(organization.server) as socket:
         socket.initialise(bearer(organization))
-        monkeypatch.setattr("fabric.tokens.time.time", lambda: 4e9)
+        monkeypatch.setattr("fabric.identity.tokens.time.time", lambda: 4e9)
         socket.subscribe("{ __typename }")
         assert socket.closed() == (4403, EXPIRED)
 

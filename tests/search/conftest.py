@@ -2,9 +2,9 @@ import pytest
 from databases import MakeSubject
 from library import SECRET_PAPER, TYPES, Library
 
-from fabric.db import Database
-from fabric.organizations import Organization
-from fabric.types import Types
+from fabric.database.db import Database
+from fabric.identity.organizations import Organization
+from fabric.types.types import Types
 
 
 @pytest.fixture

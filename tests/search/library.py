@@ -7,15 +7,15 @@ from uuid import UUID
 
 from databases import MakeSubject, run_sql
 
-from fabric.db import Database
+from fabric.database.db import Database
 from fabric.embedding.hashing import Hashing
 from fabric.embedding.provider import Model, TextRefused, Vectors
 from fabric.errors import EmbeddingsUnavailable
-from fabric.objects import Change, Objects
-from fabric.organizations import Organization
+from fabric.identity.organizations import Organization
 from fabric.search.counts import IndexCounts
 from fabric.search.indexing import Indexer
-from fabric.types import Types
+from fabric.types.types import Types
+from fabric.writing.objects import Change, Objects
 
 PAPER: dict[str, Any] = {
     "typeName": "Paper",

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from library import PAPER, Library, Provider
 
-from fabric.db import Database
+from fabric.database.db import Database
 from fabric.errors import EmbeddingsUnavailable
-from fabric.objects import Change
 from fabric.search import indexing, worker
 from fabric.search.worker import Worker
+from fabric.writing.objects import Change
 
 pytestmark = pytest.mark.anyio
 

@@ -10,16 +10,16 @@ import pytest
 from databases import MakeSubject, run_sql
 from library import Library, Provider
 
-from fabric.db import Database
+from fabric.database.db import Database
 from fabric.embedding.provider import Model, Vectors, unit_vectors
 from fabric.errors import BadInput, EmbeddingsUnavailable, NotFound
 from fabric.labels import Label
-from fabric.objects import Change
 from fabric.search import searching
 from fabric.search.query import Query, read_query
 from fabric.search.query_vectors import QueryVectors
 from fabric.search.searching import Asked, Found, Mode, Reader, Search
 from fabric.search.statements import anything
+from fabric.writing.objects import Change
 
 pytestmark = pytest.mark.anyio
 

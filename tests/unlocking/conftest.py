@@ -8,13 +8,13 @@ import pytest
 from databases import MakeSubject
 from safe import ASSET, LIMIT, Safe
 
-from fabric.db import Database
-from fabric.encryption import Encryption
-from fabric.objects import Objects
-from fabric.organizations import Organization
-from fabric.types import Types
-from fabric.unlock_requests import UnlockRequests
-from fabric.unlocking import Unlocking
+from fabric.database.db import Database
+from fabric.encryption.encryption import Encryption
+from fabric.identity.organizations import Organization
+from fabric.types.types import Types
+from fabric.unlocking.requests import UnlockRequests
+from fabric.unlocking.unlocking import Unlocking
+from fabric.writing.objects import Objects
 from vault.software import SoftwareVault
 
 

@@ -4,8 +4,8 @@ import asyncio
 import sys
 from pathlib import Path
 
-from fabric.db import Database
-from fabric.rotator import Pace, Rotator
+from fabric.database.db import Database
+from fabric.encryption.rotator import Pace, Rotator
 from vault.software import SoftwareVault
 
 

@@ -6,14 +6,14 @@ from uuid import UUID
 
 from databases import MakeSubject, run_sql
 
-from fabric.db import Database
-from fabric.objects import Change, Objects
-from fabric.organizations import Organization
-from fabric.subject import Subject
-from fabric.types import Types
-from fabric.unlock_attempts import Attempt, Limit
-from fabric.unlock_requests import UnlockRequests
-from fabric.unlocking import Unlocked, Unlocking
+from fabric.database.db import Database
+from fabric.identity.organizations import Organization
+from fabric.identity.subject import Subject
+from fabric.types.types import Types
+from fabric.unlocking.attempts import Attempt, Limit
+from fabric.unlocking.requests import UnlockRequests
+from fabric.unlocking.unlocking import Unlocked, Unlocking
+from fabric.writing.objects import Change, Objects
 from vault.software import SoftwareVault
 
 LIMIT = Limit(5, 3600.0)

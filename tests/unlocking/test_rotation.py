@@ -13,18 +13,18 @@ import pytest
 from databases import MakeSubject, run_sql
 from safe import Safe
 
-from fabric import ciphertexts
-from fabric.ciphertexts import Ciphertext
-from fabric.db import Database, StaleKeys
+from fabric.database.db import Database, StaleKeys
+from fabric.encryption import ciphertexts
+from fabric.encryption.ciphertexts import Ciphertext
+from fabric.encryption.key_rotations import KeyRotations, Rotation, State
+from fabric.encryption.places import Place
+from fabric.encryption.rotator import Pace, Rotator
+from fabric.encryption.vault_keys import encryption_key
 from fabric.errors import BadInput, Conflict, Forbidden, NotFound
-from fabric.key_rotations import KeyRotations, Rotation, State
+from fabric.identity.organizations import Organization
+from fabric.identity.subject import Session
 from fabric.labels import Label
-from fabric.organizations import Organization
-from fabric.places import Place
-from fabric.rotator import Pace, Rotator
-from fabric.subject import Session
-from fabric.types import Types
-from fabric.vault_keys import encryption_key
+from fabric.types.types import Types
 from vault.protocol import KeyKind, NotDecryptable, Placed, Plain, Unavailable
 from vault.software import SoftwareVault
 

@@ -10,10 +10,10 @@ from databases import run_sql
 from safe import LIMIT, OFFICER, Safe
 
 from fabric.errors import Conflict, FabricError, Forbidden, NotFound, RateLimited, VaultUnavailable
-from fabric.subject import Subject
-from fabric.unlock_attempts import Attempt
-from fabric.unlock_requests import Request, State
-from fabric.unlocking import Unlocked
+from fabric.identity.subject import Subject
+from fabric.unlocking.attempts import Attempt
+from fabric.unlocking.requests import Request, State
+from fabric.unlocking.unlocking import Unlocked
 from vault.protocol import Placed, Unavailable
 
 pytestmark = pytest.mark.anyio

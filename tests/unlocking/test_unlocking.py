@@ -10,10 +10,10 @@ import pytest
 from databases import run_sql
 from safe import LIMIT, OFFICER, Safe
 
-from fabric.db import Transaction
+from fabric.database.db import Transaction
 from fabric.errors import BadInput, Conflict, FabricError, Internal, NotFound, RateLimited, VaultUnavailable
-from fabric.objects import Change
-from fabric.unlock_attempts import Attempt
+from fabric.unlocking.attempts import Attempt
+from fabric.writing.objects import Change
 from vault.protocol import Placed, Throttled, Unavailable
 
 pytestmark = pytest.mark.anyio

@@ -11,7 +11,7 @@ from strict_kms import REGION, strict_kms
 
 from fabric.secrets import SecretError
 from fabric.settings import Settings, SettingsError
-from fabric.vaults import open_vault
+from fabric.vaults.vaults import open_vault
 from vault.protocol import KeyKind
 
 pytestmark = pytest.mark.anyio

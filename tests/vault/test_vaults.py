@@ -16,12 +16,12 @@ from transit import MOUNT, Transit, rights_of, serving_transit
 from typer.testing import CliRunner
 
 from fabric.doctor import Finding, Verdict
-from fabric.organizations import establish
+from fabric.encryption.vault_keys import encryption_key, index_key
+from fabric.identity.organizations import establish
 from fabric.secrets import SecretError
 from fabric.settings import Settings, SettingsError
-from fabric.vault_check import check_vault, judged
-from fabric.vault_keys import encryption_key, index_key
-from fabric.vaults import KEYRING, MASTER_KEY, open_vault
+from fabric.vaults.check import check_vault, judged
+from fabric.vaults.vaults import KEYRING, MASTER_KEY, open_vault
 from graphql_api.cli import app
 from vault.hashicorp_policies import Duty, policy
 from vault.protocol import Health, KeyKind

@@ -11,7 +11,7 @@ from hooks import SETTINGS, MakePlace
 from http_server import TYPES, Server, Tenant, serving
 from receiver import Receiver, receiving
 
-from fabric.embedded import DATABASE, EmbeddedPostgres
+from fabric.database.embedded import DATABASE, EmbeddedPostgres
 
 
 @pytest.fixture(scope="session")

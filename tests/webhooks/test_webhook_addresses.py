@@ -4,7 +4,7 @@ import pytest
 
 from fabric.errors import BadInput
 from fabric.settings import Settings, SettingsError
-from fabric.webhook_addresses import LONGEST, Networks, Target
+from fabric.webhooks.addresses import LONGEST, Networks, Target
 
 NOBODYS = Networks()
 INSIDE = Networks.parse(["10.1.0.0/16", "fd00:1::/32", "127.0.0.0/8"])

@@ -16,8 +16,8 @@ import trustme
 from receiver import Receiver, Reply, receiving
 
 from fabric.settings import Settings
-from fabric.webhook_addresses import Networks
-from fabric.webhook_client import Client, Outcome
+from fabric.webhooks.addresses import Networks
+from fabric.webhooks.client import Client, Outcome
 from graphql_api.assembly import webhook_client
 
 pytestmark = pytest.mark.anyio

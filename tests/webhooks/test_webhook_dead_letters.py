@@ -9,7 +9,7 @@ from hooks import ASSETS, SETTINGS, Hook, MakePlace, created, make, rate, until
 from http_server import TYPES, Server, Tenant, serving
 from receiver import Received, Receiver, Reply
 
-from fabric import webhook_courier
+from fabric.webhooks import courier as webhook_courier
 
 LETTERS = """query ($id: ID!, $first: Int, $after: String) { webhook(webhookId: $id) {
     deadLetters(first: $first, after: $after) {

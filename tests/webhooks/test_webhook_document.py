@@ -14,10 +14,10 @@ import uvicorn
 from hooks import ASSETS, created, make, until
 from http_server import Tenant
 
-from fabric.webhook_courier import AT_ONCE, FAILING, MOST_DEAD, MOST_WAITING, REST
-from fabric.webhook_pace import JITTER, LONGEST_PAUSE
-from fabric.webhook_worker import MOST
-from fabric.webhooks import Stop
+from fabric.webhooks.courier import AT_ONCE, FAILING, MOST_DEAD, MOST_WAITING, REST
+from fabric.webhooks.pace import JITTER, LONGEST_PAUSE
+from fabric.webhooks.webhooks import Stop
+from fabric.webhooks.worker import MOST
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 SECTION = (DOCS / "integrators.md").read_text("utf-8").partition("\n## Webhooks\n")[2].partition("\n## ")[0]

@@ -10,8 +10,8 @@ from hooks import ASSETS, CREATE, SETTINGS, Hook, MakePlace, created, make, rate
 from http_server import TYPES, Server, Tenant, serving
 from receiver import Receiver, receiving
 
-from fabric.policy import DEFAULT_POLICY
-from fabric.revocations import revoke_subject, revoke_token
+from fabric.identity.policy import DEFAULT_POLICY
+from fabric.identity.revocations import revoke_subject, revoke_token
 
 SECRET = "SECRET/ALPHA"
 LIST = "{ webhooks { webhookId name label } }"

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from fabric.webhook_pace import JITTER, LONGEST_PAUSE, Schedule, Slots
+from fabric.webhooks.pace import JITTER, LONGEST_PAUSE, Schedule, Slots
 
 pytestmark = pytest.mark.anyio
 

@@ -18,7 +18,8 @@ from hooks import ASSETS, SETTINGS, Hook, MakePlace, created, make, rate, until
 from http_server import TYPES, Server, Tenant, serving
 from receiver import Received, Receiver, Reply
 
-from fabric import webhook_courier, webhook_worker
+from fabric.webhooks import courier as webhook_courier
+from fabric.webhooks import worker as webhook_worker
 
 ROOT = Path(__file__).parent.parent.parent
 

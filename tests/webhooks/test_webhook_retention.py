@@ -10,8 +10,8 @@ from hooks import ASSETS, SETTINGS, MakePlace, created, make, until
 from http_server import TYPES, Server, eventually, serving
 from receiver import Receiver
 
-from fabric.retention import Policy, prune
-from fabric.seal_keys import sealing_key, trusted_keys
+from fabric.seals.retention import Policy, prune
+from fabric.seals.seal_keys import sealing_key, trusted_keys
 
 
 @pytest.fixture

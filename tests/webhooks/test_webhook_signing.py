@@ -8,11 +8,11 @@ import pytest
 from databases import COMPARTMENTS
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from fabric.events.journal import Position
+from fabric.identity.organizations import Organization
 from fabric.ids import delivery_id
-from fabric.journal import Position
 from fabric.labels import Lattice
-from fabric.organizations import Organization
-from fabric.webhook_signing import secret, shown, signed_headers
+from fabric.webhooks.signing import secret, shown, signed_headers
 
 ACME = Organization(uuid4(), "acme", bytes(range(32)), Lattice(COMPARTMENTS))
 GLOBEX = Organization(uuid4(), "globex", bytes(range(1, 33)), Lattice(COMPARTMENTS))

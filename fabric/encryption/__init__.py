@@ -1,0 +1,1 @@
+"""Encrypted fields: declared, bound to their place, kept apart, carried along, rotated."""

@@ -1,0 +1,1 @@
+"""What happened: written with each change, read in commit order, and what it means to one reader."""

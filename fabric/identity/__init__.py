@@ -1,0 +1,1 @@
+"""Who asks, from which organization, and what they may do."""

@@ -1,0 +1,1 @@
+"""Graphs of organizations: loaded, kept current by their events, forgotten."""

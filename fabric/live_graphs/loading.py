@@ -1,0 +1,133 @@
+"""An organization's graph read from PostgreSQL: all versions at all labels, streamed as of one moment.
+
+Rows come by COPY in its binary form, every field of one width, so that they become arrays without an object of Python
+for each: millions of links in seconds. Names of types and relations come as numbers. The arrays are made in a thread.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fabric.database.db import Transaction
+from fabric.graph import Builder, LinkColumns, ObjectColumns
+
+_HEADER = 19
+_BLOCK = 4 << 20
+"""Bytes that are turned into arrays at a time."""
+
+_NEVER = -(2**63)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_UUID, _INT8, _INT4, _FLOAT8, _BOOL = "V16", ">i8", ">i4", ">f8", "u1"
+
+_OBJECTS = """
+select o.object_id, o.label, t.n::int, o.tombstone
+from fabric.objects o join unnest($1::text[]) with ordinality as t(type_name, n) using (type_name)"""
+_OBJECT = (("id", _UUID), ("label", _INT8), ("name", _INT4), ("tombstone", _BOOL))
+
+_LINKS = f"""
+select l.link_id, l.label, r.n::int, l.source_id, l.target_id, coalesce(l.weight, 'NaN'),
+       coalesce((extract(epoch from l.valid_from) * 1000000)::bigint, {_NEVER}),
+       coalesce((extract(epoch from l.valid_to) * 1000000)::bigint, {_NEVER}), l.tombstone
+from fabric.links l join unnest($1::text[]) with ordinality as r(relation, n) using (relation)"""
+_LINK = (
+    ("id", _UUID), ("label", _INT8), ("name", _INT4), ("source", _UUID), ("target", _UUID), ("weight", _FLOAT8),
+    ("valid_from", _INT8), ("valid_to", _INT8), ("tombstone", _BOOL),
+)  # fmt: skip
+
+Progress = Callable[[int], None]
+"""Is told how many rows have come so far."""
+
+
+async def load(transaction: Transaction, progress: Progress) -> Builder:
+    """Reads everything that a follower's transaction sees; it should be a snapshot."""
+    builder = Builder()
+    types = await _names(transaction, "select distinct type_name from fabric.objects")
+    relations = await _names(transaction, "select distinct relation from fabric.links")
+    count = 0
+
+    def objects(rows: NDArray[Any]) -> None:
+        nonlocal count
+        names = [types[n - 1] for n in rows["name"].tolist()]
+        builder.add_objects(
+            ObjectColumns(rows["id"].tobytes(), rows["label"].tolist(), names, rows["tombstone"].astype(bool).tolist())
+        )
+        count += len(rows)
+        progress(count)
+
+    def links(rows: NDArray[Any]) -> None:
+        nonlocal count
+        builder.add_links(_link_columns(rows, relations))
+        count += len(rows)
+        progress(count)
+
+    await _Rows(_OBJECT, objects).read(transaction, _OBJECTS, types)
+    await _Rows(_LINK, links).read(transaction, _LINKS, relations)
+    return builder
+
+
+async def _names(transaction: Transaction, sql: str) -> list[str]:
+    return [row[0] for row in await transaction.fetch(sql)]
+
+
+def _link_columns(rows: NDArray[Any], relations: Sequence[str]) -> LinkColumns:
+    return LinkColumns(
+        ids=rows["id"].tobytes(),
+        labels=rows["label"].tolist(),
+        relations=[relations[n - 1] for n in rows["name"].tolist()],
+        sources=rows["source"].tobytes(),
+        targets=rows["target"].tobytes(),
+        weights=None if np.isnan(rows["weight"]).all() else rows["weight"].tolist(),
+        valid_from=_moments(rows["valid_from"]),
+        valid_to=_moments(rows["valid_to"]),
+        tombstones=rows["tombstone"].astype(bool).tolist(),
+    )
+
+
+def _moments(column: NDArray[Any]) -> list[datetime | None] | None:
+    if (column == _NEVER).all():
+        return None
+    return [None if us == _NEVER else _EPOCH + timedelta(microseconds=us) for us in column.tolist()]
+
+
+class _Rows:
+    """Rows of a binary COPY whose fields all have one width, as blocks of a structured array."""
+
+    def __init__(self, columns: Sequence[tuple[str, str]], take: Callable[[NDArray[Any]], None]) -> None:
+        # Before each row stands the number of its fields, before each field its length.
+        members = [("fields", ">i2")]
+        for name, form in columns:
+            members += [(f"{name} length", ">i4"), (name, form)]
+        self._dtype = np.dtype(members)
+        self._columns = columns
+        self._take = take
+        self._held = bytearray()
+        self._skip = _HEADER
+
+    async def read(self, transaction: Transaction, sql: str, *arguments: Any) -> None:
+        await transaction.copy(sql, self._receive, *arguments)
+        if len(self._held) % self._dtype.itemsize != 2:  # the trailer
+            raise ValueError("the rows do not have the form that was asked for")
+        await self._pass_on()
+
+    async def _receive(self, data: bytes) -> None:
+        self._held += data[self._skip :]
+        self._skip = max(0, self._skip - len(data))
+        if len(self._held) >= _BLOCK:
+            await self._pass_on()
+
+    async def _pass_on(self) -> None:
+        whole = len(self._held) // self._dtype.itemsize * self._dtype.itemsize
+        if whole:
+            rows = np.frombuffer(bytes(self._held[:whole]), self._dtype)
+            del self._held[:whole]
+            await asyncio.to_thread(self._check_and_take, rows)
+
+    def _check_and_take(self, rows: NDArray[Any]) -> None:
+        if not all((rows[f"{name} length"] == self._dtype[name].itemsize).all() for name, _ in self._columns):
+            raise ValueError("the rows do not have the form that was asked for")
+        self._take(rows)

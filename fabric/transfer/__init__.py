@@ -1,0 +1,1 @@
+"""Import and export: records, and what becomes of them."""

@@ -1,0 +1,394 @@
+"""Type definitions as people write them (see docs/type-definitions.md), read into typed form with every fault named.
+
+A document is one definition: `typeName` with `fields`, `links` and the rest. Here only what the document itself shows
+is checked; what depends on other definitions is `fabric.projection`'s, what on stored objects `fabric.evolution`'s.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fabric.encryption.protection import KEYS as PROTECTION_KEYS
+from fabric.encryption.protection import Protection, read_protection
+from fabric.errors import BadInput, FabricError, raise_any
+from fabric.labels import Label
+from fabric.names import GRAPHQL_NAME
+from fabric.types.kinds import Kind, KindError, canonical
+
+RESERVED_FIELDS = frozenset("id label revision createdAt updatedAt history similar link unlink and or not".split())
+"""What every generated type has of its own, or its inputs use."""
+
+MAX_FIELDS = 500
+MAX_INDEXES = 20
+MAX_PARENTS = 20
+MAX_DESCRIPTION = 10_000
+
+_TYPE_KEYS = frozenset(
+    "typeName domain description label extends plural fields links naturalKey indexes embedding uiSchema iri".split()
+)
+_FIELD_KEYS = PROTECTION_KEYS | frozenset(
+    "type list required values indexed searchable description label iri encrypted".split()
+)
+_LINK_KEYS = frozenset("relation target direction cardinality properties description label iri".split())
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One data field. `label` is a code; `key` is where its values lie in `objects.data`.
+
+    The key is the field's name as long as nobody else ever stored another kind of value there (see
+    docs/decisions/0002-definitions-are-labelled-fragments.md).
+    """
+
+    name: str
+    kind: Kind
+    many: bool = False
+    required: bool = False
+    values: tuple[str, ...] = ()
+    retired_values: tuple[str, ...] = ()
+    indexed: bool = False
+    searchable: bool = False
+    description: str | None = None
+    label: int = 0
+    key: str = ""
+    non_null: bool = False
+    protection: Protection | None = None
+    """How its values are encrypted; None of a field whose values are stored as they are."""
+    iri: str | None = None
+    """What RDF calls the property."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkField:
+    """One link field: objects of `target` at the other end of `relation`."""
+
+    name: str
+    relation: str
+    target: str
+    outgoing: bool = True
+    many: bool = True
+    properties: Mapping[str, Field] = field(default_factory=dict)
+    description: str | None = None
+    label: int = 0
+    iri: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One definition as submitted. `labels` holds what it says of labels, by field or link name ("" for the type)."""
+
+    name: str
+    domain: str = "object"
+    description: str | None = None
+    extends: tuple[str, ...] = ()
+    plural: str | None = None
+    natural_key: tuple[str, ...] = ()
+    indexes: tuple[tuple[str, ...], ...] = ()
+    embedding: tuple[str, ...] = ()
+    ui_schema: Mapping[str, Any] | None = None
+    iri: str | None = None
+    """What RDF calls the class."""
+    fields: Mapping[str, Field] = field(default_factory=dict)
+    links: Mapping[str, LinkField] = field(default_factory=dict)
+    labels: Mapping[str, Label] = field(default_factory=dict)
+
+
+class Faults:
+    """Collects what is wrong, so that a document is answered with all of it at once."""
+
+    def __init__(self) -> None:
+        self.errors: list[FabricError] = []
+        self._prefix: tuple[str | int, ...] = ()
+
+    def add(self, message: str, *path: str | int) -> None:
+        self.errors.append(BadInput(message, (*self._prefix, *path)))
+
+    def under(self, *prefix: str | int) -> "Faults":
+        """The same collection, for adding to it with paths led on from `prefix`."""
+        led = Faults()
+        led.errors, led._prefix = self.errors, (*self._prefix, *prefix)
+        return led
+
+    def raise_any(self) -> None:
+        raise_any(self.errors)
+
+
+def read_document(value: object) -> Document:
+    """The document in typed form. BadInput or Several, with paths from the document's root, for anything else."""
+    faults = Faults()
+    if not isinstance(value, Mapping):
+        raise BadInput("a type definition is an object")
+    _known_keys(value, _TYPE_KEYS, faults)
+    name = value.get("typeName")
+    if not isinstance(name, str) or not GRAPHQL_NAME.match(name) or not name[0].isupper() or "__" in name:
+        faults.add(
+            "a type's name is a capital letter, then letters, digits or single underscores (63 at most)", "typeName"
+        )
+    labels: dict[str, Label] = {}
+    _read_label(value, "", labels, faults)
+    fields = _members(value, "fields", faults, lambda n, v, p: _read_field(n, v, p, labels, faults))
+    links = _members(value, "links", faults, lambda n, v, p: _read_link(n, v, p, labels, faults))
+    for both in fields.keys() & links.keys():
+        faults.add("a field and a link cannot have one name", "links", both)
+    document = Document(
+        name=str(name),
+        domain=_choice(value, "domain", ("object", "event"), "object", faults),
+        description=_text(value, "description", faults),
+        extends=_read_parents(value, faults),
+        plural=_name(value, "plural", faults),
+        natural_key=_names(value, "naturalKey", faults),
+        indexes=_read_indexes(value, faults),
+        embedding=_read_embedding(value, faults),
+        ui_schema=_read_ui_schema(value, faults),
+        iri=_iri(value, faults),
+        fields=fields,
+        links=links,
+        labels=labels,
+    )
+    _check_natural_key(document, faults)
+    _check_protected(document, faults)
+    faults.raise_any()
+    return document
+
+
+def _read_field(
+    name: str, value: object, path: tuple[str, ...], labels: dict[str, Label], faults: Faults
+) -> Field | None:
+    if not isinstance(value, Mapping):
+        faults.add('a field is an object such as {"type": "string"}', *path)
+        return None
+    _known_keys(value, _FIELD_KEYS, faults, *path)
+    _read_label(value, name, labels, faults, *path)
+    kind = value.get("type")
+    if not isinstance(kind, str) or kind not in Kind._value2member_map_:
+        faults.add(f"a field's type is one of {', '.join(Kind)}", *path, "type")
+        return None
+    many = _flag(value, "list", faults, path)
+    result = Field(
+        name=name,
+        kind=Kind(kind),
+        many=many,
+        required=_flag(value, "required", faults, path),
+        values=_read_values(value, Kind(kind), faults, path),
+        indexed=_flag(value, "indexed", faults, path),
+        searchable=_flag(value, "searchable", faults, path),
+        description=_text(value, "description", faults, *path),
+        key=name,
+        protection=_read_protection(value, Kind(kind), many, faults, path),
+        iri=_iri(value, faults, *path),
+    )
+    if result.indexed and (many or kind == Kind.JSON):
+        faults.add("a list or json field cannot be indexed", *path, "indexed")
+    if result.searchable and kind not in (Kind.STRING, Kind.TEXT, Kind.URI, Kind.ENUM):
+        faults.add("only text can be searchable", *path, "searchable")
+    return result
+
+
+def _read_protection(
+    value: Mapping[str, Any], kind: Kind, many: bool, faults: Faults, path: tuple[str, ...]
+) -> Protection | None:
+    if _flag(value, "encrypted", faults, path):
+        return read_protection(value, kind, many, faults.under(*path).add)
+    for key in sorted(PROTECTION_KEYS & value.keys()):
+        faults.add("only an encrypted field has this", *path, key)
+    return None
+
+
+def _read_values(value: Mapping[str, Any], kind: Kind, faults: Faults, path: tuple[str, ...]) -> tuple[str, ...]:
+    if kind is not Kind.ENUM:
+        if "values" in value:
+            faults.add("only an enum has values", *path, "values")
+        return ()
+    values = _names(value, "values", faults, *path)
+    if not values:
+        faults.add("an enum needs at least one value", *path, "values")
+    for reserved in {"true", "false", "null"} & set(values):
+        faults.add(f"{reserved} cannot be an enum value in GraphQL", *path, "values")
+    return values
+
+
+def _read_link(
+    name: str, value: object, path: tuple[str, ...], labels: dict[str, Label], faults: Faults
+) -> LinkField | None:
+    if not isinstance(value, Mapping):
+        faults.add('a link is an object such as {"relation": "has_part", "target": "Part"}', *path)
+        return None
+    _known_keys(value, _LINK_KEYS, faults, *path)
+    _read_label(value, name, labels, faults, *path)
+    relation, target = value.get("relation"), value.get("target")
+    if not isinstance(relation, str) or not 1 <= len(relation) <= 200 or not relation.isprintable():
+        faults.add("a link needs a relation: its name, 1 to 200 printable characters", *path, "relation")
+    if not isinstance(target, str):
+        faults.add("a link needs a target: the type at its other end", *path, "target")
+    properties = _members(value, "properties", faults, lambda n, v, p: _read_property(n, v, p, faults), *path)
+    if not isinstance(relation, str) or not isinstance(target, str):
+        return None
+    return LinkField(
+        name=name,
+        relation=relation,
+        target=target,
+        outgoing=_choice(value, "direction", ("out", "in"), "out", faults, *path) == "out",
+        many=_choice(value, "cardinality", ("many", "one"), "many", faults, *path) == "many",
+        properties=properties,
+        description=_text(value, "description", faults, *path),
+        iri=_iri(value, faults, *path),
+    )
+
+
+def _read_property(name: str, value: object, path: tuple[str, ...], faults: Faults) -> Field | None:
+    ignored: dict[str, Label] = {}
+    result = _read_field(name, value, path, ignored, faults)
+    if ignored:
+        faults.add("a link's property has the link's label, none of its own", *path, "label")
+    if result and (result.indexed or result.searchable):
+        faults.add("a link's property cannot be indexed or searchable", *path)
+    if result and result.protection:
+        faults.add("a link's property cannot be encrypted; give it to an object at one of the link's ends", *path)
+    return result
+
+
+def _members(value: Mapping[str, Any], key: str, faults: Faults, read: Any, *path: str) -> dict[str, Any]:
+    """The named members under `key`, each read by `read(name, value, path)`; those at fault are left out."""
+    members = value.get(key) or {}
+    if not isinstance(members, Mapping) or len(members) > MAX_FIELDS:
+        faults.add(f"{key} is an object of at most {MAX_FIELDS} members, by name", *path, key)
+        return {}
+    result = {}
+    for name, member in members.items():
+        if not isinstance(name, str) or not GRAPHQL_NAME.match(name) or "__" in name:
+            faults.add(
+                "a name is a letter, then letters, digits or single underscores (63 at most)", *path, key, str(name)
+            )
+        elif name in RESERVED_FIELDS and not path:
+            faults.add(f"{name} is a name every type has already", key, name)
+        elif (made := read(name, member, (*path, key, name))) is not None:
+            result[name] = made
+    return result
+
+
+def _check_natural_key(document: Document, faults: Faults) -> None:
+    for i, name in enumerate(document.natural_key):
+        member = document.fields.get(name)
+        if member is None:
+            faults.add("a natural key is made of the type's own fields", "naturalKey", i)
+        elif not member.required or member.many or member.kind in (Kind.JSON, Kind.FLOAT):
+            faults.add("a field of the natural key is required, single, and neither json nor float", "naturalKey", i)
+        elif member.protection:
+            faults.add("a field of the natural key cannot be encrypted: ids are made of it", "naturalKey", i)
+
+
+def _check_protected(document: Document, faults: Faults) -> None:
+    for name, member in document.fields.items():
+        if member.protection and document.domain == "event":
+            faults.add("a field of an event cannot be encrypted", "fields", name, "encrypted")
+
+
+def _read_parents(value: Mapping[str, Any], faults: Faults) -> tuple[str, ...]:
+    """One parent's name, or the names of several in a list."""
+    if not isinstance(value.get("extends"), list):
+        name = _name(value, "extends", faults)
+        return () if name is None else (name,)
+    names = _names(value, "extends", faults)
+    if len(names) > MAX_PARENTS:
+        faults.add(f"a type has at most {MAX_PARENTS} parents", "extends")
+    return names[:MAX_PARENTS]
+
+
+def _read_indexes(value: Mapping[str, Any], faults: Faults) -> tuple[tuple[str, ...], ...]:
+    indexes = value.get("indexes") or []
+    if not isinstance(indexes, list) or len(indexes) > MAX_INDEXES:
+        faults.add(f"indexes is a list of at most {MAX_INDEXES} lists of field names", "indexes")
+        return ()
+    return tuple(_names({"indexes": names}, "indexes", faults) for names in indexes if names)
+
+
+def _read_embedding(value: Mapping[str, Any], faults: Faults) -> tuple[str, ...]:
+    embedding = value.get("embedding")
+    if embedding is None:
+        return ()
+    if not isinstance(embedding, Mapping) or set(embedding) != {"fields"}:
+        faults.add('embedding is an object: {"fields": ["name", …]}', "embedding")
+        return ()
+    return _names(embedding, "fields", faults, "embedding")
+
+
+def _read_ui_schema(value: Mapping[str, Any], faults: Faults) -> Mapping[str, Any] | None:
+    ui_schema = value.get("uiSchema")
+    if ui_schema is not None and not isinstance(ui_schema, Mapping):
+        faults.add("uiSchema is an object", "uiSchema")
+        return None
+    return ui_schema
+
+
+def _read_label(value: Mapping[str, Any], name: str, labels: dict[str, Label], faults: Faults, *path: str) -> None:
+    if value.get("label") is None:
+        return
+    try:
+        labels[name] = Label.of(value["label"])
+    except ValueError as error:
+        faults.add(str(error), *path, "label")
+
+
+def _known_keys(value: Mapping[str, Any], known: frozenset[str], faults: Faults, *path: str) -> None:
+    for key in value:
+        if key not in known:
+            faults.add(f"unknown; known here are {', '.join(sorted(known))}", *path, str(key))
+
+
+def _flag(value: Mapping[str, Any], key: str, faults: Faults, path: tuple[str, ...]) -> bool:
+    flag = value.get(key, False)
+    if not isinstance(flag, bool):
+        faults.add(f"{key} is true or false", *path, key)
+    return flag is True
+
+
+def _choice(
+    value: Mapping[str, Any], key: str, choices: tuple[str, ...], default: str, faults: Faults, *path: str
+) -> str:
+    chosen = value.get(key)
+    if chosen is None:
+        return default
+    if chosen not in choices:
+        faults.add(f"{key} is {' or '.join(choices)}", *path, key)
+        return default
+    return str(chosen)
+
+
+def _text(value: Mapping[str, Any], key: str, faults: Faults, *path: str) -> str | None:
+    text = value.get(key)
+    if text is None:
+        return None
+    if not isinstance(text, str) or len(text) > MAX_DESCRIPTION or "\0" in text:
+        faults.add(f"{key} is a text of at most {MAX_DESCRIPTION:,} characters", *path, key)
+        return None
+    return text
+
+
+def _iri(value: Mapping[str, Any], faults: Faults, *path: str) -> str | None:
+    given = value.get("iri")
+    if given is None:
+        return None
+    try:
+        return str(canonical(Kind.URI, given))
+    except KindError as error:
+        faults.add(str(error), *path, "iri")
+        return None
+
+
+def _name(value: Mapping[str, Any], key: str, faults: Faults) -> str | None:
+    name = value.get(key)
+    if name is not None and (not isinstance(name, str) or not GRAPHQL_NAME.match(name)):
+        faults.add(f"{key} is a name: a letter, then letters, digits or underscores", key)
+        return None
+    return name
+
+
+def _names(value: Mapping[str, Any], key: str, faults: Faults, *path: str) -> tuple[str, ...]:
+    names = value.get(key)
+    if names is None:
+        return ()
+    good = isinstance(names, list) and all(isinstance(n, str) and GRAPHQL_NAME.match(n) for n in names)
+    if not good or len(set(names)) != len(names) or len(names) > MAX_FIELDS:
+        faults.add(f"{key} is a list of different names: a letter, then letters, digits or underscores", *path, key)
+        return ()
+    return tuple(names)

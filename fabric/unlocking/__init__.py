@@ -1,0 +1,1 @@
+"""Values of encrypted fields, told one by one and on the record."""

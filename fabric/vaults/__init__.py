@@ -1,0 +1,1 @@
+"""The vault, opened from settings and checked."""

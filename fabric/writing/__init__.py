@@ -1,0 +1,1 @@
+"""Writing objects and links, each as labelled versions."""

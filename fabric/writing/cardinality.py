@@ -1,0 +1,58 @@
+"""Of cardinality one an object has one link at each label: a higher one covers a lower, it does not contradict it."""
+
+from collections.abc import Iterable, Mapping
+from uuid import UUID
+
+from fabric.database.db import Transaction
+from fabric.errors import Conflict, FabricError
+from fabric.types.catalogue import Catalogue
+from fabric.writing.versions import Version
+
+_Checked = dict[tuple[str, str, str, str], dict[UUID, list[UUID]]]
+"""By relation, side, and types of source and target: the links at each end that may have one."""
+
+
+async def check(
+    transaction: Transaction, catalogue: Catalogue, end_types: Mapping[UUID, str], stored: Iterable[Version],
+    paths: Mapping[UUID, tuple[str | int, ...]],
+) -> list[FabricError]:  # fmt: skip
+    """Conflicts, led by `paths`, for the links beyond the first; for all stored now where one was there before."""
+    errors: list[FabricError] = []
+    for (name, side, source, target), by_end in _to_check(catalogue, end_types, stored).items():
+        families = list(catalogue.types[source].family), list(catalogue.types[target].family)
+        label = transaction.session.label
+        await transaction.fetch(_TAKE_TURNS, f"{transaction.session.organization_id} {label} {name}", list(by_end))
+        for end, count in await transaction.fetch(_SEVERAL.format(side=side), name, list(by_end), label, *families):
+            extra = by_end[end][0 if count > len(by_end[end]) else 1 :]
+            message = f"an object has one link {name} of this kind; unlink the other first"
+            errors += [Conflict(message, paths[id]) for id in extra]
+    return errors
+
+
+def _to_check(catalogue: Catalogue, end_types: Mapping[UUID, str], stored: Iterable[Version]) -> _Checked:
+    checked: _Checked = {}
+    for link in stored:
+        relation = catalogue.relations.get(link.content["relation"])
+        if link.tombstone or relation is None:
+            continue
+        ends = end_types.get(link.content["source_id"], ""), end_types.get(link.content["target_id"], "")
+        for side, pairs in (("source_id", relation.one_target), ("target_id", relation.one_source)):
+            for source, target in pairs:
+                if catalogue.is_a(ends[0], source) and catalogue.is_a(ends[1], target):
+                    by_end = checked.setdefault((relation.name, side, source, target), {})
+                    by_end.setdefault(link.content[side], []).append(link.id)
+    return checked
+
+
+# Those who link one object wait for each other: each must see the other's link. Nobody waits for another label.
+_TAKE_TURNS = """
+    select pg_advisory_xact_lock(k) from (
+        select distinct hashtextextended($1::text || id::text, 0) k from unnest($2::uuid[]) id order by k) locks"""
+
+_SEVERAL = """
+    select l.{side} as id, count(*) from fabric.links l
+    join fabric.objects s on s.organization_id = l.organization_id and s.object_id = l.source_id
+    join fabric.objects t on t.organization_id = l.organization_id and t.object_id = l.target_id
+    where l.relation = $1 and l.{side} = any($2) and l.label = $3 and not l.tombstone
+      and s.type_name = any($4) and not s.tombstone and t.type_name = any($5) and not t.tombstone
+    group by l.{side} having count(*) > 1"""

@@ -1,0 +1,1 @@
+"""From a selection to a typed plan, from a plan to one statement."""

@@ -1,0 +1,1 @@
+"""Documents: parsed, limited, registered; their selections and values."""

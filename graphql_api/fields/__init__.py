@@ -1,0 +1,1 @@
+"""Fields that are answered without the compiler, and what they give."""

@@ -1,0 +1,216 @@
+"""The fields of Query that search: by a text, and for what is like an object.
+
+Rankings are made by `fabric.search`, at the session label; objects are then read as the compiler reads them.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+from graphql import (
+    GraphQLArgument,
+    GraphQLBoolean,
+    GraphQLField,
+    GraphQLFieldMap,
+    GraphQLID,
+    GraphQLInt,
+    GraphQLList,
+    GraphQLString,
+)
+
+from fabric.errors import BadInput, NotFound, TimedOut
+from fabric.search.expansion import SEEDS, neighbours
+from fabric.search.fusion import Fused
+from fabric.search.query import Query
+from fabric.search.searching import Asked, Expand, Mode, Reader
+from fabric.search.statements import Where, anything
+from fabric.types.catalogue import Catalogue
+from graphql_api.context import Context, Info
+from graphql_api.cursors import BadCursor, CursorKey, cursor_key
+from graphql_api.fields.batches import load, load_object
+from graphql_api.schema.common_types import SCALARS, required
+from graphql_api.schema.search_types import SEARCH_MODE, connection_type, hit_type, similar_type
+from graphql_api.streaming.filters import SearchFilter, filter_tree
+
+COST = 50_000
+"""Rows that a search counts as beside its page: it looks at all that the reader sees."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Hit:
+    """`query` is what it was found by."""
+
+    id: UUID
+    score: float
+    explain: Mapping[str, Any]
+    query: Query
+
+
+async def _node(value: Any, info: Info) -> Any:
+    return await load_object(info, value.id)
+
+
+async def _highlights(hit: _Hit, info: Info) -> Any:
+    async def read(info: Info, ids: Sequence[UUID]) -> Mapping[UUID, Any]:
+        context = info.context
+        found = await context.services.search.highlights(await _reader(context), hit.query, ids)
+        return {
+            id: [{"field": h.field, "pieces": [{"text": t, "matched": m} for t, m in h.pieces]} for h in each]
+            for id, each in found.items()
+        }
+
+    return next(iter(await load(info, [hit.id], read)), [])
+
+
+async def _reader(context: Context) -> Reader:
+    session = context.subject.session
+    return Reader(session, await context.services.types.catalogue(session))
+
+
+HIT = hit_type(_node, _highlights)
+HITS = connection_type(HIT)
+SIMILAR = similar_type(_node)
+
+
+class SearchFields:
+    """Made for each schema, since filters are of its types."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    def fields(self) -> GraphQLFieldMap:
+        names = GraphQLList(required(GraphQLString))
+        some = {
+            "types": GraphQLArgument(names, description="Objects of these types only."),
+            "where": GraphQLArgument(
+                SCALARS["JSON"], description="As the type's list takes it; `types` names that one type."
+            ),
+            "first": GraphQLArgument(GraphQLInt),
+        }
+        return {
+            "search": GraphQLField(
+                required(HITS),
+                {
+                    "query": GraphQLArgument(required(GraphQLString)),
+                    "mode": GraphQLArgument(required(SEARCH_MODE), default_value=Mode.HYBRID.value),
+                    "expand": GraphQLArgument(
+                        required(GraphQLBoolean), default_value=False,
+                        description="Whether objects linked to the best hits are added.",
+                    ),
+                    "after": GraphQLArgument(GraphQLString),
+                    **some,
+                },
+                self._search, description="Best first, of what you see.",
+            ),
+            "similar": GraphQLField(
+                required(GraphQLList(required(SIMILAR))),
+                {"to": GraphQLArgument(required(GraphQLID)), **some},
+                self._similar, description="What is nearest in meaning to an object.",
+            ),
+        }  # fmt: skip
+
+    async def _search(self, _: Any, info: Info, **given: Any) -> Any:
+        context = info.context
+        context.subject.require("object:read")
+        mode = Mode(given["mode"])
+        first = self._first(info, given)
+        reader = await _reader(context)
+        types, where = self._types(reader, given), self._where(info, given)
+        expand = self._expansion(context) if given["expand"] else None
+        key = _cursor_key(context, given)
+        start = _start(key, given.get("after"))
+        found = await context.services.search.search(reader, Asked(given["query"], types, mode, where, expand))
+        if found.warning:
+            context.warn("EMBEDDINGS_UNAVAILABLE", f"{found.warning}; this was searched by words alone")
+        page = found.hits[start : start + first]
+        edges = [{"cursor": key.seal([start + n]), "node": _hit(hit, found.query)} for n, hit in enumerate(page, 1)]
+        return {
+            "nodes": [edge["node"] for edge in edges],
+            "edges": edges,
+            "pageInfo": {
+                "hasNextPage": len(found.hits) > start + first,
+                "hasPreviousPage": start > 0,
+                "startCursor": edges[0]["cursor"] if edges else None,
+                "endCursor": edges[-1]["cursor"] if edges else None,
+            },
+        }
+
+    async def _similar(self, _: Any, info: Info, **given: Any) -> Any:
+        context = info.context
+        context.subject.require("object:read")
+        first = self._first(info, given)
+        reader = await _reader(context)
+        to = context.read_id(given["to"], "to")
+        types, where = self._types(reader, given), self._where(info, given)
+        try:
+            found = await context.services.search.similar(reader, to, types, where, first)
+        except NotFound:
+            raise NotFound("not found", ("to",)) from None
+        return [_hit(hit, Query()) for hit in found]
+
+    def _first(self, info: Info, given: Mapping[str, Any]) -> int:
+        settings, value = info.context.services.settings, given.get("first")
+        first: int = settings.default_page_size if value is None else value
+        if not 0 <= first <= settings.max_page_size:
+            raise BadInput(f"a page has 0 to {settings.max_page_size:,} items", ("first",))
+        info.context.spend([*info.path.as_list(), "hits"], COST + first)
+        return first
+
+    def _types(self, reader: Reader, given: Mapping[str, Any]) -> list[str]:
+        """What the reader does not see as a type names no object."""
+        if given.get("types") is None:
+            return reader.types
+        types = self._catalogue.types
+        return sorted({member for name in given["types"] if name in types for member in types[name].family})
+
+    def _where(self, info: Info, given: Mapping[str, Any]) -> Where:
+        if given.get("where") is None:
+            return anything
+        context, names = info.context, given.get("types") or []
+        object_type = self._catalogue.types.get(names[0]) if len(names) == 1 else None
+        if object_type is None or object_type.domain != "object":
+            raise BadInput("a filter is of one type: name it in types", ("types",))
+        tree = filter_tree(info.schema, object_type, given["where"], ("where",))
+        found = SearchFilter(self._catalogue, object_type, tree, ("where",))
+        for permission in found.permissions:
+            context.subject.require(permission)
+        return found.condition(context.subject, context.organization)
+
+    def _expansion(self, context: Context) -> Expand:
+        context.subject.require("link:read")
+        services = context.services
+
+        async def expand(best: Sequence[tuple[UUID, float]]) -> list[tuple[UUID, float]]:
+            try:
+                async with asyncio.timeout(services.settings.graph_timeout_seconds):
+                    graph = await services.graphs.graph(context.subject.organization_id)
+            except TimeoutError:
+                raise TimedOut("the link graph is not there yet; try again") from None
+            return await asyncio.to_thread(neighbours, graph.view(context.subject.label), best[:SEEDS], context.budget)
+
+        return expand
+
+
+def _hit(hit: Fused, query: Query) -> _Hit:
+    return _Hit(hit.id, hit.score, {name: asdict(part) for name, part in hit.parts.items()}, query)
+
+
+def _cursor_key(context: Context, given: Mapping[str, Any]) -> CursorKey:
+    """A cursor belongs to one search, of whose text it holds nothing."""
+    said = {name: given.get(name) for name in ("query", "types", "where", "mode", "expand")}
+    digest = sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    return cursor_key(context.organization, context.subject.label, ["@search", digest])
+
+
+def _start(key: CursorKey, cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    try:
+        [rank] = key.open(cursor)
+    except BadCursor:
+        raise BadInput("not a cursor of this list", ("after",)) from None
+    return int(rank)

@@ -1,0 +1,1 @@
+"""The endpoint over HTTP, and files that are downloaded."""

@@ -1,0 +1,50 @@
+"""`/export`: what a query with one connection lists, as a file that is written while it is read."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+
+from fabric.errors import BadInput
+from graphql_api.http.csv_form import Csv
+from graphql_api.http.downloads import Downloads, File
+from graphql_api.http.exports import Form, Ndjson, export
+from graphql_api.http.http_messages import NotGraphQL, admitted, asked_by, negotiated
+
+NDJSON, CSV = "application/x-ndjson", "text/csv"
+
+_OFFERS = {NDJSON: NDJSON, CSV: CSV, "application/*": NDJSON, "text/*": CSV, "*/*": NDJSON}
+_FORMATS = {"ndjson": NDJSON, "csv": CSV}
+_YES_NO = {"true": True, "false": False}
+
+
+class ExportOverHTTP(Downloads):
+    async def file(self, request: Request) -> File:
+        media_type, spreadsheet = _wanted(request)
+        subject, organization = await admitted(self._pipeline.gate, request)
+        services = self._pipeline.services
+        asked = await asked_by(request, services.settings)
+        prepared = await self._pipeline.prepare(asked, subject)
+        context = prepared.context(services, subject, organization, request.state.request_id)
+        items = prepared.items(context)
+        form: Form = Csv(items.listing, spreadsheet=spreadsheet) if media_type == CSV else Ndjson()
+        return File(items.name, form.extension, form.media_type, export(context, items, form))
+
+
+def _wanted(request: Request) -> tuple[str, bool]:
+    """The media type, and whether it is for a spreadsheet. Parameters of the address win over `Accept`."""
+    parameters = request.query_params
+    spreadsheet = choice(parameters, "spreadsheet", _YES_NO) or False
+    media_type = choice(parameters, "format", _FORMATS)
+    if media_type is None:
+        media_type = negotiated(request.headers.get("accept"), _OFFERS, NDJSON)
+    if spreadsheet and media_type != CSV:
+        raise NotGraphQL(400, BadInput("only CSV is for spreadsheets", ("spreadsheet",)))
+    return media_type, spreadsheet
+
+
+def choice(parameters: Mapping[str, str], name: str, choices: Mapping[str, Any]) -> Any:
+    given = parameters.get(name)
+    if given is not None and given not in choices:
+        raise NotGraphQL(400, BadInput(f"{name} is {' or '.join(choices)}", (name,)))
+    return choices[given] if given is not None else None

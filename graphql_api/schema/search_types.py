@@ -1,0 +1,95 @@
+"""What searches give: hits with what made them, and where the words stand. Made once for all schemas, but for nodes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from graphql import (
+    GraphQLBoolean,
+    GraphQLEnumType,
+    GraphQLField,
+    GraphQLFieldResolver,
+    GraphQLFloat,
+    GraphQLInt,
+    GraphQLObjectType,
+    GraphQLString,
+)
+
+from fabric.search.searching import Mode
+from graphql_api.context import Info
+from graphql_api.fields.shaping import by_response_key
+from graphql_api.schema.common_types import FABRIC_OBJECT, PAGE_INFO, listed, required
+
+SEARCH_MODE = GraphQLEnumType(
+    "SearchMode",
+    {mode.value: mode.value for mode in Mode},
+    description="By words, by meaning, or by both.",
+)
+
+_PART = GraphQLObjectType(
+    "SearchPart",
+    {
+        "rank": GraphQLField(required(GraphQLInt), description="From 1."),
+        "score": GraphQLField(required(GraphQLFloat), description="Comparable within this ranking only."),
+    },
+)
+
+_EXPLANATION = GraphQLObjectType(
+    "SearchExplanation",
+    {
+        "text": GraphQLField(_PART, description="By words: BM25, of what you see."),
+        "vector": GraphQLField(_PART, description="By meaning: the cosine."),
+        "graph": GraphQLField(_PART, description="By links, from the best of the others."),
+    },
+    description="The rankings that have the hit.",
+)
+
+_PIECE = GraphQLObjectType(
+    "HighlightPiece",
+    {"text": GraphQLField(required(GraphQLString)), "matched": GraphQLField(required(GraphQLBoolean))},
+)
+
+_HIGHLIGHT = GraphQLObjectType(
+    "SearchHighlight",
+    {
+        "field": GraphQLField(required(GraphQLString)),
+        "pieces": GraphQLField(listed(_PIECE), description="Text, never markup."),
+    },
+)
+
+
+def _page_info(connection: Mapping[str, Any], info: Info) -> Any:
+    return by_response_key(connection["pageInfo"], info)
+
+
+def hit_type(node: GraphQLFieldResolver, highlights: GraphQLFieldResolver) -> GraphQLObjectType:
+    return GraphQLObjectType(
+        "SearchHit",
+        {
+            "score": GraphQLField(required(GraphQLFloat), description="Of all rankings together; higher is better."),
+            "explain": GraphQLField(required(_EXPLANATION)),
+            "highlights": GraphQLField(listed(_HIGHLIGHT), resolve=highlights, description="Where the words stand."),
+            "node": GraphQLField(FABRIC_OBJECT, resolve=node, description="Null if it has gone meanwhile."),
+        },
+    )
+
+
+def connection_type(hit: GraphQLObjectType) -> GraphQLObjectType:
+    edge = {"cursor": GraphQLField(required(GraphQLString)), "node": GraphQLField(required(hit))}
+    return GraphQLObjectType(
+        "SearchHitConnection",
+        {
+            "nodes": GraphQLField(listed(hit)),
+            "edges": GraphQLField(listed(GraphQLObjectType("SearchHitEdge", edge))),
+            "pageInfo": GraphQLField(required(PAGE_INFO), resolve=_page_info),
+        },
+    )
+
+
+def similar_type(node: GraphQLFieldResolver) -> GraphQLObjectType:
+    return GraphQLObjectType(
+        "SimilarObject",
+        {
+            "score": GraphQLField(required(GraphQLFloat), description="The cosine."),
+            "node": GraphQLField(FABRIC_OBJECT, resolve=node, description="Null if it has gone meanwhile."),
+        },
+    )
