@@ -16,7 +16,7 @@ from typing import Any
 import asyncpg
 import httpx
 import orjson
-from databases import COMPARTMENTS, run_sql
+from databases import COMPARTMENTS, run_sql, settled
 
 from fabric.identity.organizations import establish
 from fabric.identity.tokens import issue_token
@@ -183,6 +183,10 @@ class Server:
     def sql(self, statement: str, *args: Any) -> list[asyncpg.Record]:
         """As a superuser, whom row security does not hold."""
         return asyncio.run(run_sql(self.admin_url, statement, *args))
+
+    def settle(self) -> None:
+        """Waits until all that is committed is complete, so that who follows from now on is told of nothing before."""
+        asyncio.run(settled(self.admin_url))
 
     def is_alive(self) -> bool:
         return self.client.get("/readyz").status_code == 200

@@ -25,7 +25,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="tells of what root does"
 HOLDER = """
 import sys
 from pathlib import Path
-from fabric.embedded import EmbeddedPostgres
+from fabric.database.embedded import EmbeddedPostgres
 with EmbeddedPostgres(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

@@ -17,14 +17,14 @@ def open_vault(settings: Settings) -> Vault | None:
     """None where there is to be none. SettingsError names the extra to install if what the vault takes is missing.
 
     SecretError if a file cannot be used. Whoever opens it closes it. Other vaults than the software one are opened by
-    `opened` of the module `fabric.vault_NAME`, which is imported only then: what they take may not be installed.
+    `opened` of the module `fabric.vaults.NAME`, which is imported only then: what they take may not be installed.
     """
     if settings.vault == "none":
         return None
     if settings.vault == "software":
         return _software(settings)
     try:
-        opener = import_module(f"fabric.vault_{settings.vault}")
+        opener = import_module(f"fabric.vaults.{settings.vault}")
     except ImportError as error:
         raise SettingsError(
             f"{variable('vault')} is {settings.vault}, and {error.name} is not installed: "

@@ -63,6 +63,7 @@ class Following:
 def following(
     tenant: Tenant, query: str, label: str = "UNCLASSIFIED", roles: Sequence[str] = ("admin",), **variables: Any
 ) -> Iterator[Following]:
+    tenant.server.settle()
     with opened(tenant.server) as socket:
         socket.initialise(tenant.authorization(label, roles))
         yield Following(socket, query, variables)

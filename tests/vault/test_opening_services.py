@@ -95,7 +95,7 @@ async def test_azure_key_vault_is_opened_from_settings_and_nothing_is_asked_yet(
 def test_what_is_not_installed_is_named_by_its_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, package: str, given: dict[str, Any]
 ) -> None:
-    for module in (f"fabric.vault_{name}", f"vault.{name}"):
+    for module in (f"fabric.vaults.{name}", f"vault.{name}"):
         monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(SettingsError, match=rf"pip install 'semantic-fabric\[{name}\]'"):

@@ -117,7 +117,7 @@ async def test_a_keyring_whose_master_key_is_lost_gets_no_new_one(tmp_path: Path
 
 
 def test_what_is_not_installed_is_named_with_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("fabric.vault_hashicorp", "vault.hashicorp", "vault.hashicorp_session"):
+    for name in ("fabric.vaults.hashicorp", "vault.hashicorp", "vault.hashicorp_session"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "hvac", None)
     monkeypatch.setitem(sys.modules, "hvac.adapters", None)

@@ -56,6 +56,7 @@ CREATE = "mutation ($i: CreateWebhookInput!) { createWebhook(input: $i) { secret
 
 
 def created(tenant: Tenant, url: str, filter: Any, **who: Any) -> Hook:
+    tenant.server.settle()
     made = tenant.data(CREATE, {"i": {"name": "hook", "url": url, "filter": filter}}, **who)["createWebhook"]
     return Hook(tenant, made["webhook"]["webhookId"], made["secret"], who)
 
