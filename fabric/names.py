@@ -91,7 +91,7 @@ RESERVED_NAMES = frozenset(
         WebhookDeliveryConnection EventWhere LinksWhere ObjectState AuditWhere AuditOrder AuditRecord
         AuditRecordConnection AuditRecordEdge UnlockedField UnlockRequest UnlockRequestState UnlockApproval
         UnlockRequestPayload EncryptionKey EncryptionKeyVersion KeyRotation KeyRotationState
-        KeyRotationPayload""".split()}
+        KeyRotationPayload Job JobState JobPayload""".split()}
     | {f"type:{scalar}{suffix}" for suffix in ("Where", "ListWhere") for scalar in """
         ID String Int BigInt Float Decimal Boolean Date DateTime Duration UUID URI JSON Label""".split()}
     | {f"type:{values}{suffix}" for suffix in ("Aggregate", "Having") for values in """
@@ -102,12 +102,12 @@ RESERVED_NAMES = frozenset(
         node nodes link links event events typeDefinition typeDefinitions viewer traverse shortestPath neighborhood
         related search similar searchLinks context keys auditLog changed position linkDegree
         connectedComponent connectedComponents webhook webhooks objectAsOf unlockRequests
-        keyRotation keyRotations""".split()}
+        keyRotation keyRotations job jobs""".split()}
     | {f"mutation:{name}" for name in """
         link unlink updateLink defineType defineTypes retireType appendEvent unlockField unlockFields rotateKeys
         setConfig regradeObject registerDocuments createWebhook updateWebhook pauseWebhook resumeWebhook
         rotateWebhookSecret deleteWebhook replayDeliveries discardDeliveries requestUnlock approveUnlock
-        collectUnlock pauseKeyRotation resumeKeyRotation""".split()}
+        collectUnlock pauseKeyRotation resumeKeyRotation cancelJob""".split()}
 )  # fmt: skip
 """What the fixed part of the schema has, or will have; a test holds it against the schema itself.
 

@@ -273,6 +273,10 @@ class Settings:
     )
     search_language: str = _setting("language of the words that are searched", "english", choices=LANGUAGES)
     search_indexing: bool = _setting("whether this process makes words and vectors of what changes", True)
+
+    job_slots: int = _setting("jobs that this process works on at the same time; 0 leaves them to others", 2, least=0)
+    max_jobs: int = _setting("most jobs that wait or run at one label of an organization", 20, least=0)
+
     console: bool = _setting("whether browsers get GraphiQL at `/graphql`", True)
     introspection: bool = _setting("whether the schema may be introspected", True)
 

@@ -20,6 +20,8 @@ from fabric.identity.policy import Policy
 from fabric.identity.revocations import Revocations
 from fabric.identity.token_keys import verification_keys
 from fabric.identity.tokens import Authenticator
+from fabric.jobs.jobs import Jobs
+from fabric.jobs.worker import Worker as JobWorker
 from fabric.live_graphs.graphs import Graphs
 from fabric.seals.seal_keys import SealingKey, TrustedKeys, sealing_key, trusted_keys
 from fabric.seals.sealing import Sealer
@@ -50,6 +52,7 @@ from graphql_api.http.downloads import Places
 from graphql_api.http.export_http import ExportOverHTTP
 from graphql_api.http.http import GraphQLOverHTTP
 from graphql_api.http.rdf_http import RdfOverHTTP
+from graphql_api.job_kinds import job_kinds
 from graphql_api.metrics import Metrics
 from graphql_api.pipeline import Pipeline
 from graphql_api.streaming.channels import Channels
@@ -123,9 +126,12 @@ async def serving(
         await running.enter_async_context(feed.running())
         pace = Pace(settings.rotation_rows_per_second, settings.rotation_days)
         rotator = Rotator(database, vault, pace) if vault else None
+        kinds = job_kinds(database, types)
+        job_worker = JobWorker(database, kinds, metrics.jobs, settings.job_slots)
         surfaces = Surfaces(settings, metrics.caches)
         notices = Notices(database, types, surfaces)
-        services = _services(outfit, database, types, feed, notices, rotator)
+        jobs = Jobs(database, kinds, settings.max_jobs, job_worker.poke)
+        services = _services(outfit, database, types, feed, notices, rotator, jobs)
         running.push_async_callback(services.graphs.close)
         running.push_async_callback(services.search.vectors.close)
         metrics.database, metrics.graphs = database, services.graphs
@@ -142,6 +148,7 @@ async def serving(
             background.following_revocations(database, revocations, gate, connections, worker),
             background.delivering(settings, worker, outfit.webhook_client),
             background.indexing(settings, database, indexer),
+            background.working(settings, job_worker),
             background.pruning(settings, admin_url, outfit.seal_key, outfit.seal_keys),
         ):
             await running.enter_async_context(beside)
@@ -149,7 +156,8 @@ async def serving(
 
 
 def _services(
-    outfit: Outfit, database: Database, types: Types, feed: Feed, notices: Notices, rotator: Rotator | None
+    outfit: Outfit, database: Database, types: Types, feed: Feed, notices: Notices, rotator: Rotator | None,
+    jobs: Jobs,
 ) -> Services:
     settings, vault = outfit.settings, outfit.vault
     limit = Limit(settings.unlock_limit, settings.unlock_window_seconds)
@@ -170,6 +178,7 @@ def _services(
         unlock_requests=UnlockRequests(unlocking, settings.unlock_request_seconds),
         key_rotations=KeyRotations(database, types, vault, rotator.poke if rotator else _nothing),
         search=Search(database, types, vectors, settings.search_language),
+        jobs=jobs,
     )
 
 

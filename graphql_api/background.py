@@ -9,6 +9,7 @@ import structlog
 
 from fabric.database.db import Database
 from fabric.identity.revocations import CHANNEL, Revocations
+from fabric.jobs.worker import Worker as JobWorker
 from fabric.seals import retention
 from fabric.seals.seal_keys import SealingKey, TrustedKeys
 from fabric.search.indexing import Indexer
@@ -81,6 +82,16 @@ async def indexing(settings: Settings, database: Database, indexer: Indexer) -> 
         yield
         return
     async with Indexing(database, indexer).running():
+        yield
+
+
+@asynccontextmanager
+async def working(settings: Settings, worker: JobWorker) -> AsyncIterator[None]:
+    """Jobs are done, by this process unless others do them."""
+    if not settings.job_slots:
+        yield
+        return
+    async with worker.running():
         yield
 
 

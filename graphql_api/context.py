@@ -19,6 +19,7 @@ from fabric.events.journal import Position
 from fabric.graph import Budget
 from fabric.identity.organizations import Organization
 from fabric.identity.subject import Subject
+from fabric.jobs.jobs import Jobs
 from fabric.live_graphs.graphs import Graphs
 from fabric.search.searching import Search
 from fabric.settings import Settings
@@ -51,6 +52,7 @@ class Services:
     unlock_requests: UnlockRequests
     key_rotations: KeyRotations
     search: Search
+    jobs: Jobs
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from fabric.database.db import Database
+from fabric.jobs.counts import JobCounts
 from fabric.live_graphs.graphs import GraphFigures, Graphs
 from fabric.seals.sealing import Sealer
 from fabric.search.counts import IndexCounts
@@ -30,6 +31,7 @@ class Metrics(Collector):
         self.caches = CacheCounts()
         self.webhooks = WebhookCounts()
         self.search = IndexCounts()
+        self.jobs = JobCounts()
         self.database: Database | None = None
         self.graphs: Graphs | None = None
         self.sealer: Sealer | None = None
@@ -100,6 +102,7 @@ class Metrics(Collector):
         yield evictions
         yield from _of_webhooks(self.webhooks)
         yield from _of_search(self.search)
+        yield from _of_jobs(self.jobs)
         if self.database is not None:
             connections = GaugeMetricFamily("fabric_connections", "Database connections of the pool.", labels=["state"])
             for state, number in self.database.connections().items():
@@ -151,6 +154,14 @@ def _of_search(counts: IndexCounts) -> Iterator[Metric]:
     behind = "Organizations with something to index that this process knows of."
     yield GaugeMetricFamily("fabric_search_behind", behind, value=len(counts.behind))
     yield GaugeMetricFamily("fabric_search_lag_seconds", "How long the oldest of it has waited.", value=counts.lag())
+
+
+def _of_jobs(counts: JobCounts) -> Iterator[Metric]:
+    ended = CounterMetricFamily("fabric_jobs_ended", "Jobs that ended here, by what came of them.", labels=["outcome"])
+    for outcome, number in list(counts.ended.items()):
+        ended.add_metric([outcome], number)
+    yield ended
+    yield GaugeMetricFamily("fabric_jobs_running", "Jobs that this process works on.", value=counts.running)
 
 
 @contextmanager

@@ -246,7 +246,7 @@ async def test_functions_that_run_as_the_owner_are_few_and_fixed(admin_url: str)
     callable_ones = {row[0] for row in rows if not row[1]}
     assert callable_ones == {
         "active_webhooks", "beyond", "claim_unlock", "count_unlocks", "encryption_keys", "find_organization",
-        "hold_types", "open_rotations", "organization_ids", "raise_key_floor", "unsealed",
+        "hold_types", "open_jobs", "open_rotations", "organization_ids", "raise_key_floor", "unsealed",
     }  # fmt: skip
     for name, trigger, configuration, public in rows:
         assert configuration == ["search_path=fabric, pg_catalog, pg_temp"], name

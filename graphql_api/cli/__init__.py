@@ -26,6 +26,7 @@ COMMANDS = {
     "import": ("imports", "Import objects and links from a file."),
     "export": ("exports", "Export what a clearance sees."),
     "embed": ("embed", "Make the words and vectors that search needs, of all that lacks them."),
+    "jobs": ("jobs", "List jobs, go on with one and follow it, cancel it."),
     "documents": ("documents", "Register GraphQL documents, list and remove them."),
     "schema": ("schema", "Print the GraphQL schema that a clearance sees."),
     "vault": ("vaults", "Make keys in the vault, and print the policies that it needs."),

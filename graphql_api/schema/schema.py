@@ -24,6 +24,7 @@ from fabric.types.catalogue import Catalogue, ObjectType
 from graphql_api.fields.audit_fields import AUDIT_FIELDS
 from graphql_api.fields.event_fields import EVENT_FIELDS
 from graphql_api.fields.graph_fields import GraphFields
+from graphql_api.fields.job_fields import JOB_MUTATIONS, JOB_QUERIES
 from graphql_api.fields.key_fields import KEY_MUTATIONS, KEY_QUERIES
 from graphql_api.fields.link_fields import LINK_FIELDS
 from graphql_api.fields.search_fields import SearchFields
@@ -40,9 +41,10 @@ from graphql_api.schema.webhook_types import WebhookTypes
 
 _WEBHOOKS = WebhookTypes(SCALARS, PAGE_INFO, SUBSCRIPTIONS)
 _QUERIES: GraphQLFieldMap = (
-    NODE_FIELDS | EVENT_FIELDS | LINK_FIELDS | AUDIT_FIELDS | UNLOCK_QUERIES | KEY_QUERIES | _WEBHOOKS.queries()
+    NODE_FIELDS | EVENT_FIELDS | LINK_FIELDS | AUDIT_FIELDS | UNLOCK_QUERIES | KEY_QUERIES | JOB_QUERIES
+    | _WEBHOOKS.queries()
 )
-_MUTATIONS: GraphQLFieldMap = _WEBHOOKS.mutations() | UNLOCK_MUTATIONS | KEY_MUTATIONS
+_MUTATIONS: GraphQLFieldMap = _WEBHOOKS.mutations() | UNLOCK_MUTATIONS | KEY_MUTATIONS | JOB_MUTATIONS
 
 _COMMON = (NODE, FABRIC_OBJECT, PAGE_INFO, LINK, ENCRYPTED_FIELD, ORDER_DIRECTION, *GROUPINGS, *SCALARS.values())
 """Types that are the same in all schemas."""

@@ -37,7 +37,10 @@ def test_the_document_lists_every_command_and_every_option() -> None:
         options = [row(parameter) for parameter in command.params]
         actual[name] = [each for each in options if each not in common]
         left_out = {name for name, _ in common} - {name for name, _ in options}
-        bare = ("version", "tokens", "import", "export", "documents", "vault", "vault policies", "verify", "verify key")
+        bare = (
+            "version", "tokens", "import", "export", "jobs", "documents", "vault", "vault policies", "verify",
+            "verify key",
+        )  # fmt: skip
         assert left_out <= ({*dict(common)} if name in bare else {"--admin-database-url URL"})
     assert documented == actual
 

@@ -26,6 +26,7 @@ from fabric.graph import Budget
 from fabric.identity.organizations import Directory, Organization, establish
 from fabric.identity.policy import Policy
 from fabric.identity.subject import Subject
+from fabric.jobs.jobs import Jobs
 from fabric.labels import Label, Lattice
 from fabric.live_graphs.graphs import Graphs
 from fabric.search.query_vectors import QueryVectors
@@ -96,6 +97,7 @@ class Ground:
             UnlockRequests(unlocking, SETTINGS.unlock_request_seconds),
             KeyRotations(self.database, self.types, self.vault, lambda: None),
             Search(self.database, self.types, QueryVectors(None, lambda _: None), SETTINGS.search_language),
+            Jobs(self.database, [], SETTINGS.max_jobs, lambda: None),
         )  # fmt: skip
 
     async def _close(self) -> None:

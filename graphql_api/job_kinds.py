@@ -1,0 +1,9 @@
+"""The kinds of jobs that there are, for servers and commands alike."""
+
+from fabric.database.db import Database
+from fabric.jobs.jobs import Kind
+from fabric.types.types import Types
+
+
+def job_kinds(database: Database, types: Types) -> list[Kind]:
+    return []
