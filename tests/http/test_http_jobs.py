@@ -6,7 +6,8 @@ from http_server import Tenant
 
 
 def test_jobs_are_listed_and_what_is_not_there_is_not_found(organization: Tenant) -> None:
-    assert organization.data(f'{{ jobs {{ jobId state }} job(jobId: "{uuid4()}") {{ jobId }} }}') == {"jobs": [], "job": None}
+    query = f'{{ jobs {{ jobId state }} job(jobId: "{uuid4()}") {{ jobId }} }}'
+    assert organization.data(query) == {"jobs": [], "job": None}
     answer = organization.ask(f'mutation {{ cancelJob(jobId: "{uuid4()}") {{ job {{ state }} }} }}')
     assert answer.code == "NOT_FOUND"
 
