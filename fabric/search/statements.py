@@ -102,6 +102,26 @@ select {_BEST} from (
     order by x.score desc, a.object_id limit {{most}}::int) r"""
 """[id, cosine] of the nearest."""
 
+NEAREST_OF_EACH = f"""
+with wanted as materialized (
+    select o.object_id, x.embedding from unnest({{ids}}::uuid[]) as i(id)
+    join fabric.objects o on o.organization_id = s.org and o.object_id = i.id
+    join fabric.embeddings x on {_OF_OBJECT} and x.model = {{model}}::text
+    where {_SEEN}
+)
+select coalesce(jsonb_object_agg(w.object_id, h.found), '{{{{}}}}') from wanted w cross join lateral (
+    with near as materialized (
+        select x.entity_id, x.label, floor(0.5 - 1e6 * (x.embedding <#> w.embedding)) / 1e6 as score
+        from fabric.embeddings x where {_OF_MODEL}
+        order by score desc, x.entity_id, x.label limit {{pool}}::int
+    )
+    select jsonb_build_object('hits', {_BEST}, 'more', (select count(*) = {{pool}}::int from near)) as found from (
+        select o.object_id, n.score from near n
+        join fabric.objects o on o.organization_id = s.org and o.object_id = n.entity_id and o.label = n.label
+        where {_SEEN} and o.object_id <> w.object_id
+        order by n.score desc, o.object_id limit {{most}}::int) r) h"""
+"""By id of each object that has a vector, as `NEAREST` gives it of one."""
+
 CORPUS = f"""
 with seen as materialized (
     select o.object_id, o.label from fabric.objects o where o.organization_id = s.org and {_SEEN}

@@ -64,6 +64,8 @@ class Prepared:
 
     keys: tuple[str, ...]
     compiled: Compiled | None
+    walked: DocumentNode | None
+    """The compiled fields, for the executor, where some of what they select is left to it."""
     rest: DocumentNode | None
     """For the executor."""
     introspection: DocumentNode | None
@@ -167,6 +169,9 @@ class Compiler:
         prepared = await self._prepared(context, operation)
         data = await self._read(context, prepared.compiled, (), context.variables) if prepared.compiled else b"{}"
         results: list[ExecutionResult] = []
+        if prepared.walked:
+            results.append(await self._execute(context, operation, prepared.walked, given, orjson.loads(data)))
+            data = b"{}"
         if prepared.rest:
             results.append(await self._execute(context, operation, prepared.rest, given))
         if prepared.introspection:
@@ -260,9 +265,15 @@ class Compiler:
         asked = [f for f in selected if f.name in SCHEMA_FIELDS]
         rest = [f for f in selected if f not in compiled and f not in asked]
         planner = self._planner(surface, context, operation)
+        plan = planner.plan(compiled)
+        walked = planner.walked
+        if walked:
+            planner = self._planner(surface, context, operation)
+            plan = planner.plan(compiled, for_executor=True)
         return Prepared(
             tuple(f.key for f in selected),
-            _compiled(planner, planner.plan(compiled)) if compiled else None,
+            _compiled(planner, plan) if compiled else None,
+            _only(operation, compiled) if walked else None,
             _only(operation, rest) if rest else None,
             _only(operation, asked) if asked else None,
         )
@@ -308,11 +319,13 @@ class Compiler:
         return executor
 
     async def _execute(
-        self, context: Context, operation: Operation, document: DocumentNode, given: Mapping[str, Any]
-    ) -> ExecutionResult:
+        self, context: Context, operation: Operation, document: DocumentNode, given: Mapping[str, Any],
+        root: Mapping[str, Any] | None = None,
+    ) -> ExecutionResult:  # fmt: skip
         executor: Executor[Context] | list[GraphQLError] = StrawberryGraphQLCoreExecutionContext.build(
             self.surface.schema,
             document,
+            root_value=root,
             context_value=context,
             raw_variable_values=dict(given),
             operation_name=_name(operation),

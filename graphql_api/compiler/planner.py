@@ -57,10 +57,13 @@ class Planner:
         self._orderings = Orderings(self._types, self.permissions)
         self._names: p.Parameter | None = None
         self._named = False
+        self.walked = False
+        """Whether there is something in it that resolvers answer, so that the executor must walk over what is read."""
         self._outputs_planned = 0
 
-    def plan(self, fields: Sequence[Selected]) -> p.Plan:
-        """The plan of these fields of Query."""
+    def plan(self, fields: Sequence[Selected], *, for_executor: bool = False) -> p.Plan:
+        """The plan of these fields of Query; what the executor is to walk over holds the names of types too."""
+        self._named = for_executor
         return self._planned((field.key, self._root(field)) for field in fields)
 
     def _planned(self, roots: Iterable[tuple[str, p.Root]]) -> p.Plan:
@@ -91,6 +94,8 @@ class Planner:
             raise BadInput("an export goes forward: give first, or nothing for all", (field.key, "last"))
         page = self._root(field)
         assert isinstance(page, p.Page)
+        if self.walked:
+            raise BadInput("an export does not tell what is similar", (field.key,))
         listed = tuple(o for o in page.outputs if isinstance(o[1], p.Nodes | p.Edges))
         if len(listed) != 1:
             raise BadInput("an export lists either nodes or edges, once", (field.key,))
@@ -222,6 +227,9 @@ class Planner:
             return self._summary(field, t, link)
         if name == "history":
             return self._history(field, t)
+        if name == "similar":  # its resolver finds whose it is
+            self.walked = True
+            return self._column("id", "{o}")
         return self._column(name, "{o}")
 
     def _data(self, selected: Selected, field: Field) -> p.Output:

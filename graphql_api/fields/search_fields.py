@@ -32,8 +32,8 @@ from fabric.types.catalogue import Catalogue
 from graphql_api.context import Context, Info
 from graphql_api.cursors import BadCursor, CursorKey, cursor_key
 from graphql_api.fields.batches import load, load_object
-from graphql_api.schema.common_types import SCALARS, required
-from graphql_api.schema.search_types import SEARCH_MODE, connection_type, hit_type, similar_type
+from graphql_api.schema.common_types import SCALARS, SIMILAR, required
+from graphql_api.schema.search_types import SEARCH_MODE, connection_type, hit_type
 from graphql_api.streaming.filters import SearchFilter, filter_tree
 
 COST = 50_000
@@ -73,7 +73,6 @@ async def _reader(context: Context) -> Reader:
 
 HIT = hit_type(_node, _highlights)
 HITS = connection_type(HIT)
-SIMILAR = similar_type(_node)
 
 
 class SearchFields:

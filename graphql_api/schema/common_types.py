@@ -26,6 +26,7 @@ from graphql import (
 )
 
 from graphql_api.context import Info
+from graphql_api.fields.likeness import similar, similar_node
 from graphql_api.schema.fixed import FIXED
 from graphql_api.schema.scalars import GENERATED
 
@@ -143,14 +144,28 @@ VERSION: GraphQLFieldMap = {
 }
 """What objects and links have. What types have in common is made once, for it is most of a large schema."""
 
+
+def _similar_fields() -> GraphQLFieldMap:
+    return {
+        "score": GraphQLField(required(GraphQLFloat), description="The cosine."),
+        "node": GraphQLField(FABRIC_OBJECT, resolve=similar_node, description="Null if it has gone meanwhile."),
+    }
+
+
+SIMILAR = GraphQLObjectType("SimilarObject", _similar_fields)
+
 COLUMNS: GraphQLFieldMap = VERSION | {
     "history": field(
         required(EVENTS), slicing(), "Its events whose label you dominate, oldest first; `last` gives the newest."
-    )
+    ),
+    "similar": GraphQLField(
+        listed(SIMILAR), {"first": GraphQLArgument(GraphQLInt)}, similar,
+        description="What is nearest to it in meaning, found for all objects of a list together.",
+    ),
 }
 """What all objects have."""
 
-FABRIC_OBJECT = GraphQLInterfaceType(
+FABRIC_OBJECT: GraphQLInterfaceType = GraphQLInterfaceType(
     "FabricObject", lambda: COLUMNS, interfaces=[NODE], resolve_type=type_of, description="What all objects have."
 )
 

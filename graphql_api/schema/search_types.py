@@ -83,13 +83,3 @@ def connection_type(hit: GraphQLObjectType) -> GraphQLObjectType:
             "pageInfo": GraphQLField(required(PAGE_INFO), resolve=_page_info),
         },
     )
-
-
-def similar_type(node: GraphQLFieldResolver) -> GraphQLObjectType:
-    return GraphQLObjectType(
-        "SimilarObject",
-        {
-            "score": GraphQLField(required(GraphQLFloat), description="The cosine."),
-            "node": GraphQLField(FABRIC_OBJECT, resolve=node, description="Null if it has gone meanwhile."),
-        },
-    )

@@ -74,7 +74,7 @@ def _check(surface: Surface) -> None:
     for t in types.values():
         members = schema.type_map[concrete_name(t)]
         assert isinstance(members, GraphQLObjectType)
-        own = ["id", "label", "revision", "createdAt", "updatedAt", "history", *t.fields]
+        own = ["id", "label", "revision", "createdAt", "updatedAt", "history", "similar", *t.fields]
         for name in t.links:
             own += [name, f"{name}Aggregate"] if surface.catalogue.has_aggregate(t, name) else [name]
         assert list(members.fields) == own

@@ -14,7 +14,8 @@ from fabric.database.db import Database
 from fabric.embedding.provider import Model, Vectors, unit_vectors
 from fabric.errors import BadInput, EmbeddingsUnavailable, NotFound
 from fabric.labels import Label
-from fabric.search import searching
+from fabric.search import likeness, searching
+from fabric.search.likeness import like_each
 from fabric.search.query import Query, read_query
 from fabric.search.query_vectors import QueryVectors
 from fabric.search.searching import Asked, Found, Mode, Reader, Search
@@ -171,6 +172,8 @@ async def outcome(seeker: Seeker, at: str = U) -> list[Any]:
         reader = await seeker.reader(at)
         near = await seeker.search.similar(reader, id, reader.types, anything, 10)
         told.append((title, [(titles[hit.id], hit.score) for hit in near]))
+    each = await like_each(seeker.search, await seeker.reader(at), list(titles), 10)
+    told.append({titles[id]: [(titles[hit.id], hit.score) for hit in near] for id, near in each.items()})
     return told
 
 
@@ -303,3 +306,7 @@ async def test_many_covered_versions_nearby_leave_no_gap(library: Library, monke
     seeker = Seeker(library, Fixed())
     assert await seeker.ids("1,0", Mode.VECTOR, at=S) == right[:3]
     assert len(await seeker.ids("1,0", Mode.VECTOR)) == 3
+    monkeypatch.setattr(likeness, "FURTHER", 2)
+    each = await like_each(seeker.search, await seeker.reader(S), right, 3)
+    assert [hit.id for hit in each[right[0]]] == right[1:]
+    assert len(each) == 4
