@@ -1,0 +1,1 @@
+"""Links that follow from others by the rules that definitions give."""
