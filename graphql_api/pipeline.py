@@ -115,9 +115,9 @@ class Prepared:
     async def run(self, context: Context) -> Outcome:
         return await self.compiler.run(context, self.operation, self.given)
 
-    def items(self, context: Context) -> Items:
+    def items(self, context: Context, *, as_descriptions: bool = False) -> Items:
         """What an export reads. Raises as `Compiler.items` does."""
-        return self.compiler.items(context, self.operation)
+        return self.compiler.items(context, self.operation, as_descriptions=as_descriptions)
 
 
 class Pipeline:

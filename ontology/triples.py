@@ -109,16 +109,24 @@ class Triples:
         if ordered:
             yield Triple(node, ORDER, Literal(orjson.dumps(ordered).decode(), datatype=RDF.JSON))
 
-    def links(self, bodies: Sequence[Mapping[str, Any]]) -> Iterator[Triple]:
-        """All links of one relation between the same two objects."""
+    def links(self, bodies: Sequence[Mapping[str, Any]], ids: Sequence[str] | None = None) -> Iterator[Triple]:
+        """All links of one relation between the same two objects.
+
+        With their `ids` what is said of a link is the same whenever it is said.
+        """
         first = bodies[0]
         source, target = (self._iris.object(first[side]) for side in ("from", "to"))
         plain = len(bodies) == 1 and not first.keys() - _SAID_BY_ENDS and first["label"] == _OPEN
-        for body in bodies:
+        for number, body in enumerate(bodies):
             predicate = self._predicate(body)
             yield Triple(source, predicate, target)
             if not plain:
-                yield from self._statement(source, predicate, target, body)
+                node = BlankNode(f"link{ids[number] if ids else self._number()}")
+                yield from self._statement(node, source, predicate, target, body)
+
+    def _number(self) -> int:
+        self._statements += 1
+        return self._statements
 
     def _predicate(self, body: Mapping[str, Any]) -> NamedNode:
         """What the link itself says it means in RDF, or else its relation."""
@@ -128,10 +136,8 @@ class Triples:
         return NamedNode(self._iris.relations[body["link"]])
 
     def _statement(
-        self, source: NamedNode, predicate: NamedNode, target: NamedNode, body: Mapping[str, Any]
+        self, node: BlankNode, source: NamedNode, predicate: NamedNode, target: NamedNode, body: Mapping[str, Any]
     ) -> Iterator[Triple]:
-        self._statements += 1
-        node = BlankNode(f"link{self._statements}")
         yield Triple(node, RDF.type, RDF.Statement)
         yield Triple(node, RDF.subject, source)
         yield Triple(node, RDF.predicate, predicate)

@@ -3,10 +3,9 @@
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
-import asyncpg
 import orjson
 
 from fabric import ids
@@ -82,7 +81,7 @@ async def bodies(
 
     Links of one relation between the same two objects come one after the other.
     """
-    view, types = _View(catalogue, organization), catalogue.types
+    view, types = View(catalogue, organization), catalogue.types
     for object_type in types.values():
         yield {"define": view.definition(object_type)}
     wanted = [t for t in types.values() if only is None or t.name in only]
@@ -98,7 +97,13 @@ async def bodies(
         yield view.link(row)
 
 
-class _View:
+class Row(Protocol):
+    """A row of a statement, by the names of its columns."""
+
+    def __getitem__(self, column: str, /) -> Any: ...
+
+
+class View:
     """How what one reader sees is written.
 
     Each thing has the join of its label with the labels of all it builds on as this reader sees them, so that it can be
@@ -120,14 +125,14 @@ class _View:
         raised = replace(object_type, label=label, own_fields=fields, own_links=links)
         return as_document(raised, self._organization.lattice.decode)
 
-    def object(self, object_type: ObjectType, row: asyncpg.Record) -> dict[str, Any]:
+    def object(self, object_type: ObjectType, row: Row) -> dict[str, Any]:
         data = {f.name: row["data"][f.key] for f in object_type.fields.values() if f.key in row["data"]}
         named = self._named(object_type, row["object_id"], [data.get(name) for name in object_type.natural_key])
         data = {name: value for name, value in data.items() if name not in named.get("key", ())}
         label = row["label"] | self._labels[object_type.name]
         return {"type": object_type.name, **named, "label": self._text(label), "data": data}
 
-    def link(self, row: asyncpg.Record) -> dict[str, Any]:
+    def link(self, row: Row) -> dict[str, Any]:
         ends = row["source_type"], row["target_type"]
         properties = self.catalogue.relations[row["relation"]].properties
         body = {

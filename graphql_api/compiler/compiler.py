@@ -29,6 +29,7 @@ from fabric.settings import Settings
 from graphql_api.aside import LARGE_TEXT, Aside
 from graphql_api.caches import CacheCounts
 from graphql_api.compiler.cost import Terms, cost, terms
+from graphql_api.compiler.described import described
 from graphql_api.compiler.introspection import SCHEMA_FIELDS, Introspection
 from graphql_api.compiler.matching import digested
 from graphql_api.compiler.page_bounds import PageLimits
@@ -179,18 +180,21 @@ class Compiler:
             results.append(await run(self.surface, prepared.introspection, given, _name(operation)))
         return replace(_joined(data, results, prepared.keys), warnings=context.warnings)
 
-    def items(self, context: Context, operation: Operation) -> Items:
+    def items(self, context: Context, operation: Operation, *, as_descriptions: bool = False) -> Items:
         """The items of the query's one connection, for as many of them as are wanted.
 
-        BadInput for another operation. Permissions and cost are checked, that of one page of it.
+        `as_descriptions`: in the form of `compiler.described`. BadInput for another operation. Permissions and cost are
+        checked, that of one page of it.
         """
-        key = ("items", self._shape(operation, context.variables))
+        key = ("descriptions" if as_descriptions else "items", self._shape(operation, context.variables))
         compiled: Compiled | None = operation.plans.get(key)
         if compiled is None:
             if not operation.is_query:
                 raise BadInput("an export is of a query")
             planner = self._planner(self.surface, context, operation)
             plan, most = planner.plan_items(_selected(context, operation))
+            if as_descriptions:
+                plan = _described(plan)
             compiled = Compiled(plan, items_statement(plan, most), tuple(sorted(planner.permissions)), terms(plan))
             operation.plans.keep(key, compiled, _weight(compiled, key))
         ((name, page),) = compiled.plan.roots
@@ -363,6 +367,15 @@ def _selected(context: Context, operation: Operation) -> list[Selected]:
 
 def _compiled(planner: Planner, plan: Plan) -> Compiled:
     return Compiled(plan, statement(plan), tuple(sorted(planner.permissions)), terms(plan))
+
+
+def _described(plan: Plan) -> Plan:
+    ((name, page),) = plan.roots
+    assert isinstance(page, Page)
+    found = described(page)
+    if found is None:
+        raise BadInput("an export as RDF is of objects: select nodes, or the node of edges", (name,))
+    return replace(plan, roots=((name, found),))
 
 
 def _only(operation: Operation, fields: Sequence[Selected]) -> DocumentNode:

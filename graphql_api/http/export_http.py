@@ -5,16 +5,19 @@ from typing import Any
 
 from starlette.requests import Request
 
-from fabric.errors import BadInput
+from fabric.errors import BadInput, Forbidden
 from graphql_api.http.csv_form import Csv
 from graphql_api.http.downloads import Downloads, File
 from graphql_api.http.exports import Form, Ndjson, export
+from graphql_api.http.graph_exports import export_triples
 from graphql_api.http.http_messages import NotGraphQL, admitted, asked_by, negotiated
+from ontology.writing import FORMATS, Writer
 
 NDJSON, CSV = "application/x-ndjson", "text/csv"
 
-_OFFERS = {NDJSON: NDJSON, CSV: CSV, "application/*": NDJSON, "text/*": CSV, "*/*": NDJSON}
-_FORMATS = {"ndjson": NDJSON, "csv": CSV}
+_RDF = {format.media_type: name for name, format in FORMATS.items()}
+_OFFERS = {each: each for each in (NDJSON, CSV, *_RDF)} | {"application/*": NDJSON, "text/*": CSV, "*/*": NDJSON}
+_FORMATS = {"ndjson": NDJSON, "csv": CSV} | {name: media_type for media_type, name in _RDF.items()}
 _YES_NO = {"true": True, "false": False}
 
 
@@ -26,6 +29,12 @@ class ExportOverHTTP(Downloads):
         asked = await asked_by(request, services.settings)
         prepared = await self._pipeline.prepare(asked, subject)
         context = prepared.context(services, subject, organization, request.state.request_id)
+        if media_type in _RDF:
+            if services.settings.documents == "registered":
+                raise Forbidden("RDF tells more of an object than a registered document selects")
+            writer = Writer(_RDF[media_type])
+            items = prepared.items(context, as_descriptions=True)
+            return File(items.name, writer.extension, writer.media_type, export_triples(context, items, writer))
         items = prepared.items(context)
         form: Form = Csv(items.listing, spreadsheet=spreadsheet) if media_type == CSV else Ndjson()
         return File(items.name, form.extension, form.media_type, export(context, items, form))

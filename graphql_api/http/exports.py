@@ -4,10 +4,11 @@ PostgreSQL finishes each item's JSON, and a cursor gives them in order, so that 
 and not one for each page. How many are taken at once follows their size.
 """
 
-from collections.abc import AsyncGenerator, Sequence
-from typing import Protocol
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
 
-from fabric.database.db import LostRace
+from fabric.database.db import LostRace, Transaction
 from fabric.errors import Internal
 from graphql_api.compiler.compiler import Items
 from graphql_api.compiler.matching import digested
@@ -49,22 +50,34 @@ async def export(context: Context, items: Items, form: Form) -> AsyncGenerator[b
     TimedOut or Internal, before the first chunk or after any, VaultUnavailable before. The transaction ends with the
     iterator: close it.
     """
+    async with reading(context, items) as (_, batches):
+        head = form.head()
+        async for lines in batches:
+            yield head + form.chunk(lines)
+            head = b""
+        if head:
+            yield head
+
+
+@asynccontextmanager
+async def reading(context: Context, items: Items) -> AsyncIterator[tuple[Transaction, AsyncIterator[list[bytes]]]]:
+    """One moment, and the items' lines as of it, some at a time. Raises as `export` does."""
     settings, database = context.services.settings, context.services.database
-    number, most = settings.default_page_size, settings.max_page_size
     arguments = await digested(context.services.types.encryption, context.organization, items.arguments)
     patience = (settings.export_stall_seconds, settings.export_seconds)
     try:
         async with database.transaction(context.subject.session, snapshot=True, patience=patience) as transaction:
-            cursor = await transaction.open(items.statement, arguments)
-            records = await cursor.fetch(number)
-            head = form.head()
-            while records:
-                lines = [record[0] for record in records]
-                yield head + form.chunk(lines)
-                head = b""
-                number = max(1, min(most, 4 * number, CHUNK_BYTES * len(lines) // sum(map(len, lines))))
-                records = await cursor.fetch(number)
-            if head:
-                yield head
+            sizes = settings.default_page_size, settings.max_page_size
+            yield transaction, _batches(transaction, items.statement, arguments, *sizes)
     except LostRace as race:
         raise Internal("try again") from race.__cause__
+
+
+async def _batches(
+    transaction: Transaction, statement: str, arguments: tuple[Any, ...], number: int, most: int
+) -> AsyncIterator[list[bytes]]:
+    cursor = await transaction.open(statement, arguments)
+    while records := await cursor.fetch(number):
+        lines = [record[0] for record in records]
+        yield lines
+        number = max(1, min(most, 4 * number, CHUNK_BYTES * len(lines) // sum(map(len, lines))))
