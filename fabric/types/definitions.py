@@ -27,7 +27,7 @@ _TYPE_KEYS = frozenset(
     "typeName domain description label extends plural fields links naturalKey indexes embedding uiSchema iri".split()
 )
 _FIELD_KEYS = PROTECTION_KEYS | frozenset(
-    "type list required values indexed searchable description label iri encrypted".split()
+    "type list required values indexed searchable description label iri encrypted replaces".split()
 )
 _LINK_KEYS = frozenset("relation target direction cardinality properties description label iri".split())
 
@@ -56,6 +56,8 @@ class Field:
     """How its values are encrypted; None of a field whose values are stored as they are."""
     iri: str | None = None
     """What RDF calls the property."""
+    replaces: str | None = None
+    """The name that it had before; said of a change, and not kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,7 @@ def read_document(value: object) -> Document:
     _read_label(value, "", labels, faults)
     fields = _members(value, "fields", faults, lambda n, v, p: _read_field(n, v, p, labels, faults))
     links = _members(value, "links", faults, lambda n, v, p: _read_link(n, v, p, labels, faults))
+    _check_renamed(fields, links, faults)
     for both in fields.keys() & links.keys():
         faults.add("a field and a link cannot have one name", "links", both)
     document = Document(
@@ -176,6 +179,7 @@ def _read_field(
         key=name,
         protection=_read_protection(value, Kind(kind), many, faults, path),
         iri=_iri(value, faults, *path),
+        replaces=_name(value, "replaces", faults, *path),
     )
     if result.indexed and (many or kind == Kind.JSON):
         faults.add("a list or json field cannot be indexed", *path, "indexed")
@@ -242,6 +246,8 @@ def _read_property(name: str, value: object, path: tuple[str, ...], faults: Faul
         faults.add("a link's property has the link's label, none of its own", *path, "label")
     if result and (result.indexed or result.searchable):
         faults.add("a link's property cannot be indexed or searchable", *path)
+    if result and result.replaces:
+        faults.add("a link's property cannot be renamed", *path, "replaces")
     if result and result.protection:
         faults.add("a link's property cannot be encrypted; give it to an object at one of the link's ends", *path)
     return result
@@ -264,6 +270,18 @@ def _members(value: Mapping[str, Any], key: str, faults: Faults, read: Any, *pat
         elif (made := read(name, member, (*path, key, name))) is not None:
             result[name] = made
     return result
+
+
+def _check_renamed(fields: Mapping[str, Field], links: Mapping[str, LinkField], faults: Faults) -> None:
+    replaced: set[str] = set()
+    for name, member in fields.items():
+        if member.replaces is None:
+            continue
+        if member.replaces in fields or member.replaces in links:
+            faults.add("what is replaced is still in the definition", "fields", name, "replaces")
+        elif member.replaces in replaced:
+            faults.add("another field replaces this already", "fields", name, "replaces")
+        replaced.add(member.replaces)
 
 
 def _check_natural_key(document: Document, faults: Faults) -> None:
@@ -375,10 +393,10 @@ def _iri(value: Mapping[str, Any], faults: Faults, *path: str) -> str | None:
         return None
 
 
-def _name(value: Mapping[str, Any], key: str, faults: Faults) -> str | None:
+def _name(value: Mapping[str, Any], key: str, faults: Faults, *path: str) -> str | None:
     name = value.get(key)
     if name is not None and (not isinstance(name, str) or not GRAPHQL_NAME.match(name)):
-        faults.add(f"{key} is a name: a letter, then letters, digits or underscores", key)
+        faults.add(f"{key} is a name: a letter, then letters, digits or underscores", *path, key)
         return None
     return name
 

@@ -57,8 +57,9 @@ class _Counts:
         self, things: str, column: str, old: Mapping[str, Field], new: Mapping[str, Field], group: str
     ) -> None:
         """What the values in a column would violate, with the fields that they were and will be read by."""
+        by_key = {field.key: field for field in new.values()}  # where a field has another name now
         for name, field in old.items():
-            now = new.get(name)
+            now = by_key.get(field.key) or new.get(name)
             if now is None or now.key != field.key or not keeps_values(field, now):
                 self.add(
                     f"{column} ? {self._bound(field.key)}",
@@ -73,9 +74,9 @@ class _Counts:
                 texts = f"jsonb_array_elements_text({value})" if field.many else f"(select {value} #>> '{{}}')"
                 too_long = f"exists (select from {texts} as t(text) where length(text) > {STRING_LENGTH})"
                 self.add(too_long, f"{things} hold a longer text in {name}", group, name)
+        required = {field.key for field in old.values() if field.required}
         for name, now in new.items():
-            before = old.get(name)
-            if now.required and not (before and before.required and before.key == now.key):
+            if now.required and now.key not in required:
                 self.add(f"not {column} ? {self._bound(now.key)}", f"{things} lack {name}, now required", group, name)
 
     def _add_protected(self, things: str, column: str, old: Field, new: Field, group: str) -> None:

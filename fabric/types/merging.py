@@ -163,6 +163,11 @@ def _without_clashes(present: dict[str, ObjectType]) -> dict[str, ObjectType]:
                     loser = min(other, each, key=lambda n: (rank(_member(present[n], member).label), n))
                     present[loser] = _without(present[loser], member)
                     owners[member] = each if loser == other else other
+        places: dict[str, str] = {}
+        for each in reversed((name, *_ancestors(name, present))):
+            for field in sorted(present[each].own_fields.values(), key=lambda f: f.name):
+                if places.setdefault(field.key, field.name) != field.name:  # one has the name that the other had once
+                    present[each] = _without(present[each], field.name)
     return present
 
 

@@ -64,7 +64,7 @@ def _fragments_of(document: Document, catalogue: Catalogue, definer: Definer, fa
     """
     stored = {f.label: f for f in catalogue.fragments if f.type_name == document.name}
     labels = _Labels(document, catalogue.types.get(document.name), definer, faults)
-    fields = {name: replace(field, label=labels.of("fields", name)) for name, field in document.fields.items()}
+    fields = {name: replace(field, label=labels.of_field(field)) for name, field in document.fields.items()}
     links = {name: replace(link, label=labels.of("links", name)) for name, link in document.links.items()}
     base = stored.get(labels.base)
     if base is not None and base.schema.get("base") and read_parents(base.schema) != document.extends:
@@ -92,8 +92,17 @@ class _Labels:
             faults.add("a type keeps its label; retire it and define it anew", "label")
         self._default = definer.label if existing else self.base
 
-    def of(self, group: str, name: str) -> int:
-        known = self._known[group].get(name)
+    def of_field(self, field: Field) -> int:
+        """A field that has got another name keeps its label."""
+        known = self._known["fields"]
+        before = known.get(field.replaces) if field.replaces and field.name not in known else None
+        label = self.of("fields", field.name, before)
+        if before is not None and label != before.label:
+            self._faults.add("a field keeps its label when it is renamed", "fields", field.name, "label")
+        return label
+
+    def of(self, group: str, name: str, before: Field | LinkField | None = None) -> int:
+        known = self._known[group].get(name, before)
         label = self._given(name, known.label if known else self._default, group, name)
         if not dominates(label, self.base):
             self._faults.add("a field's label dominates its type's", group, name, "label")
@@ -133,8 +142,9 @@ def _fragment(
     old = {f["name"]: f for f in stored.schema.get("fields", ())} if stored else {}
     generations = dict(stored.schema.get("generations", {})) if stored else {}
     mine = [f for f in fields.values() if f.label == label]
+    before = {f.name: old.get(f.name) or old.get(f.replaces or "") for f in mine}
     schema["fields"] = [
-        field_json(_stored_field(field, old.get(field.name), generations, first=base and first)) for field in mine
+        field_json(_stored_field(field, before[field.name], generations, first=base and first)) for field in mine
     ]
     for name in old.keys() - {f.name for f in mine}:
         generations.setdefault(name, 1)  # what is gone may come back as another kind: it must not find old values
@@ -211,6 +221,7 @@ def _check_document(document: Document, after: Catalogue, faults: Faults) -> Non
         _check_parent(document, parent, after, faults)
     _check_key(document, after, faults)
     _check_relatives(document, after, faults)
+    _check_places(document, after, faults)
     _check_aggregates(document, after, faults)
     for link in document.links.values():
         target = after.types.get(link.target)
@@ -271,6 +282,20 @@ def _check_relatives(document: Document, after: Catalogue, faults: Faults) -> No
                 elif name == document.name:
                     faults.add(f"{other} and {each} both have a member {member}", "extends")
                     told.add(member)
+
+
+def _check_places(document: Document, after: Catalogue, faults: Faults) -> None:
+    """No two fields of an object lie in one place: one that was renamed lies where its old name says."""
+    for name in after.types[document.name].family:
+        places: dict[str, str] = {}
+        for each in (name, *after.types[name].ancestors):
+            for member in after.steps.merged[each].own_fields.values():
+                other = places.setdefault(member.key, member.name)
+                if other != member.name:
+                    taken = next((n for n in (member.name, other) if n in document.fields), None)
+                    path = ("extends",) if taken is None else ("fields", taken)
+                    faults.add(f"{other} and {member.name} were called the same once; take another name", *path)
+                    return
 
 
 def _members_of(object_type: ObjectType) -> list[str]:

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from databases import run_sql
-from safe import LIMIT, OFFICER, Safe
+from safe import ASSET, LIMIT, OFFICER, Safe
 
 from fabric.database.db import Transaction
 from fabric.errors import BadInput, Conflict, FabricError, Internal, NotFound, RateLimited, VaultUnavailable
@@ -377,3 +377,11 @@ async def test_another_value_than_the_one_that_was_granted_is_not_given(
         await safe.unlock(asset, "serial")
     assert [row[1:] for row in await safe.log()] == [("granted", "serial", None), ("failed", "serial", "changed")]
     assert [u.value for u in await safe.unlock(asset, "serial")] == ["another"]
+
+
+async def test_a_renamed_field_unlocks_what_was_encrypted_before(safe: Safe) -> None:
+    id = await safe.make(serial="SN-1")
+    fields = {name: field for name, field in ASSET["fields"].items() if name not in ("serial", "deep")}
+    fields["number"] = ASSET["fields"]["serial"] | {"replaces": "serial"}
+    await safe.types.define(safe.subject(), safe.organization.lattice, [ASSET | {"fields": fields}])
+    assert [u.value for u in await safe.unlock(id, "number")] == ["SN-1"]
