@@ -162,7 +162,7 @@ def shown(versions: dict[tuple[UUID, str], dict[str, Any]], id: UUID, at: str) -
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_many_changes_are_as_a_plain_interpreter_has_them(ground: Ground, seed: int) -> None:
-    """Fields dropped, renamed and come back at random, against values moved by hand; at labels above the definer too."""
+    """Fields dropped, renamed and back at random, against values moved by hand; at labels above the definer too."""
     chance = random.Random(seed)
     names: set[str] = {"a", "b"}
     await ground.define(fields=dict.fromkeys(names, STRING))
