@@ -219,6 +219,21 @@ class Settings:
     export_stall_seconds: float = _setting(
         "longest that an export may wait for the database, or for its reader to take 64 kB", 30.0, least=0.001
     )
+    max_sparql_queries: int = _setting("SPARQL queries that are answered at once; 0 answers none", 4, least=0)
+    max_sparql_queries_each: int = _setting("the same of one subject", 2, least=1)
+    sparql_seconds: float = _setting("longest that a SPARQL query may take", 10.0, least=0.001)
+    max_sparql_rows: int = _setting("most solutions or triples that a SPARQL query may give", 100_000, least=1)
+    max_sparql_bytes: int = _setting(
+        "longest answer to a SPARQL query, in bytes", 64 * 2**20, least=1, shown="64 MiB"
+    )
+    sparql_query_memory_bytes: int = _setting(
+        "memory that a SPARQL query may take beside the graph that it asks, in bytes", 512 * 2**20, least=2**20,
+        shown="512 MiB",
+    )
+    sparql_memory_bytes: int = _setting(
+        "memory for graphs that SPARQL asks, in bytes; of one, and of all that are kept", 2**30, least=2**20,
+        shown="1 GiB",
+    )
     schema_cache_size: int = _setting("GraphQL schemas kept in memory", 64, least=1)
     document_cache_size: int = _setting("parsed and planned documents kept in memory", 1_000, least=1)
     webhooks: bool = _setting("whether this process delivers webhooks; they can be managed in any case", True)

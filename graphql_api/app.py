@@ -54,6 +54,7 @@ def create_app(
             Route("/events", _events),
             Route("/export", _Endpoint(lambda endpoints: endpoints.export), methods=["GET", "POST"]),
             Route("/export/rdf", _Endpoint(lambda endpoints: endpoints.rdf), methods=["GET"]),
+            Route("/sparql", _sparql, methods=["GET", "POST"]),
             *([Mount(graphiql.PATH, graphiql.Assets())] if settings.console else []),
             Route("/healthz", _healthy),
             Route("/readyz", _ready),
@@ -115,6 +116,11 @@ async def _graphql(request: Request) -> Response:
 async def _events(request: Request) -> Response:
     endpoints: Endpoints = request.app.state.endpoints
     return await endpoints.events(request)
+
+
+async def _sparql(request: Request) -> Response:
+    endpoints: Endpoints = request.app.state.endpoints
+    return await endpoints.sparql(request)
 
 
 async def _refused(_: Request, error: Exception) -> Response:

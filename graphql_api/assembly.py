@@ -52,6 +52,7 @@ from graphql_api.http.downloads import Places
 from graphql_api.http.export_http import ExportOverHTTP
 from graphql_api.http.http import GraphQLOverHTTP
 from graphql_api.http.rdf_http import RdfOverHTTP
+from graphql_api.http.sparql_http import SparqlOverHTTP
 from graphql_api.job_kinds import job_kinds
 from graphql_api.metrics import Metrics
 from graphql_api.pipeline import Pipeline
@@ -59,6 +60,7 @@ from graphql_api.streaming.channels import Channels
 from graphql_api.streaming.connections import Connections
 from graphql_api.streaming.event_source import EventSource
 from graphql_api.streaming.websocket import GraphQLOverWebSocket
+from ontology.sparql.graphs import HeldGraphs
 from vault.protocol import Vault
 
 
@@ -101,6 +103,7 @@ class Endpoints:
     events: EventSource
     export: ExportOverHTTP
     rdf: RdfOverHTTP
+    sparql: SparqlOverHTTP
 
 
 @asynccontextmanager
@@ -140,9 +143,12 @@ async def serving(
         gate = Gate(outfit.identities, directory, outfit.policy, revocations)
         worker = Worker(_office(outfit, services, notices, revocations, metrics), directory)
         indexer = Indexer(database, types, outfit.embeddings, settings.search_language, metrics.search)
+        patience = settings.export_stall_seconds, settings.export_seconds
+        held = metrics.held_graphs = HeldGraphs(database, settings.sparql_memory_bytes, patience)
         metrics.sealer = Sealer(database, outfit.seal_key, outfit.seal_keys, settings.data_dir)
         for beside in (
             metrics.sealer.running(),
+            held.running(),
             *([rotator.running()] if rotator else []),
             background.following_types(database, types, admin_url),
             background.following_revocations(database, revocations, gate, connections, worker),
@@ -152,7 +158,7 @@ async def serving(
             background.pruning(settings, admin_url, outfit.seal_key, outfit.seal_keys),
         ):
             await running.enter_async_context(beside)
-        yield _endpoints(settings, Pipeline(services, gate, surfaces), connections, metrics)
+        yield _endpoints(settings, Pipeline(services, gate, surfaces), connections, metrics, held)
 
 
 def _services(
@@ -194,7 +200,9 @@ def _office(
     )  # fmt: skip
 
 
-def _endpoints(settings: Settings, pipeline: Pipeline, connections: Connections, metrics: Metrics) -> Endpoints:
+def _endpoints(
+    settings: Settings, pipeline: Pipeline, connections: Connections, metrics: Metrics, held: HeldGraphs
+) -> Endpoints:
     places = Places(settings.max_exports, metrics)
     return Endpoints(
         pipeline.services.database,
@@ -203,6 +211,7 @@ def _endpoints(settings: Settings, pipeline: Pipeline, connections: Connections,
         EventSource(pipeline, connections, metrics),
         ExportOverHTTP(pipeline, metrics, places),
         RdfOverHTTP(pipeline, metrics, places),
+        SparqlOverHTTP(pipeline, connections, metrics, held),
     )
 
 

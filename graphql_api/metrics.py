@@ -18,6 +18,7 @@ from fabric.seals.sealing import Sealer
 from fabric.search.counts import IndexCounts
 from fabric.webhooks.counts import WebhookCounts
 from graphql_api.caches import CacheCounts
+from ontology.sparql.graphs import Figures, HeldGraphs
 
 Transport: TypeAlias = Literal["websocket", "sse"]
 
@@ -35,6 +36,7 @@ class Metrics(Collector):
         self.database: Database | None = None
         self.graphs: Graphs | None = None
         self.sealer: Sealer | None = None
+        self.held_graphs: HeldGraphs | None = None
         self.registry = CollectorRegistry()
         self.registry.register(self)
         self._requests = Counter(
@@ -47,6 +49,10 @@ class Metrics(Collector):
         self.exporting = Gauge("fabric_exports_running", "Exports that run.", registry=self.registry)
         self._seconds = Histogram(
             "fabric_request_seconds", "From a request's headers to its answer.", buckets=_SECONDS,
+            registry=self.registry,
+        )  # fmt: skip
+        self._sparql = Counter(
+            "fabric_sparql_queries", "SPARQL queries answered, by what went wrong with them.", ["outcome"],
             registry=self.registry,
         )  # fmt: skip
         self._connected = Gauge(
@@ -83,6 +89,11 @@ class Metrics(Collector):
     def dropped(self, reason: str) -> None:
         """`reason` is one of the close codes, in words."""
         self._dropped.labels(reason).inc()
+
+    def sparql_answered(self, outcome: str) -> None:
+        """`outcome` is OK or one of the documented codes."""
+        self._sparql.labels(outcome).inc()
+
     def exported(self, outcome: str) -> None:
         """`outcome` is OK, one of the documented codes, or GONE where the reader has left."""
         self._exports.labels(outcome).inc()
@@ -101,6 +112,8 @@ class Metrics(Collector):
         yield lookups
         yield evictions
         yield from _of_webhooks(self.webhooks)
+        if self.held_graphs is not None:
+            yield from _of_held(self.held_graphs.figures)
         yield from _of_search(self.search)
         yield from _of_jobs(self.jobs)
         if self.database is not None:
@@ -127,6 +140,16 @@ def _of_graphs(figures: GraphFigures) -> Iterator[Metric]:
         ("loading_rows", "Rows that have come of them so far: versions of objects and links.", figures.rows),
     ):
         yield GaugeMetricFamily(f"fabric_graph_{name}", meaning, value=value)
+
+
+def _of_held(figures: Figures) -> Iterator[Metric]:
+    for name, meaning, value in (
+        ("graphs", "Graphs that are held for SPARQL.", figures.graphs),
+        ("triples", "Triples in them.", figures.triples),
+        ("bytes", "The memory that they take.", figures.nbytes),
+        ("load_seconds", "How long it took to make the last of them.", figures.seconds),
+    ):
+        yield GaugeMetricFamily(f"fabric_sparql_{name}", meaning, value=value)
 
 
 def _of_webhooks(counts: WebhookCounts) -> Iterator[Metric]:

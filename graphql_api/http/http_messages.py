@@ -71,20 +71,20 @@ async def asked_by(request: Request, settings: Settings) -> Asked:
             if given.get(name):
                 given[name] = _parsed(given[name].encode())
         return _checked(given)
-    media, parameters = _media_type(request.headers.get("content-type", ""))
+    media, parameters = media_type_of(request.headers.get("content-type", ""))
     if media != JSON:
         raise NotGraphQL(415, f"send {JSON}")
     if parameters.get("charset", "utf-8") not in ("utf-8", "utf8"):
         raise NotGraphQL(415, "send UTF-8")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise NotGraphQL(415, "send it without a Content-Encoding")
-    content = _parsed(await _body(request, settings.max_body_bytes, settings.body_timeout_seconds))
+    content = _parsed(await body_of(request, settings.max_body_bytes, settings.body_timeout_seconds))
     if not isinstance(content, dict):
         raise NotGraphQL(400, "a GraphQL request is a JSON object; several in one are not taken")
     return _checked(content)
 
 
-async def _body(request: Request, limit: int, seconds: float) -> bytes:
+async def body_of(request: Request, limit: int, seconds: float) -> bytes:
     """The body, never more of it in memory than is allowed, nor waited for longer."""
     too_large = NotGraphQL(413, f"the body is larger than {limit:,} bytes")
     if int(request.headers.get("content-length") or 0) > limit:
@@ -151,7 +151,7 @@ def _quality(parameters: str) -> float:
     return 1.0
 
 
-def _media_type(text: str) -> tuple[str, dict[str, str]]:
+def media_type_of(text: str) -> tuple[str, dict[str, str]]:
     """A media type and its parameters, all in lower case."""
     media, *parameters = (part.strip().lower() for part in text.split(";"))
     pairs = (parameter.partition("=") for parameter in parameters)

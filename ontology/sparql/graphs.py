@@ -1,0 +1,164 @@
+"""The graphs that are held for SPARQL: one for each organization and session label, never shared between two.
+
+A graph is what the session's own export gives. Before each question the session itself is asked whether it sees an
+event that the graph may not have; if so the graph is made anew. Every change to what a label sees is told at a label
+that it sees, deletions and regradings too. So nothing is answered any more that has been taken away, and what goes on
+above a reader does not have its graph made anew.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TypeAlias
+from uuid import UUID
+from weakref import WeakValueDictionary
+
+from fabric.database.db import READ, Database, LostRace
+from fabric.errors import Internal
+from fabric.identity.organizations import Organization
+from fabric.identity.subject import Session, Subject
+from ontology.export import export
+from ontology.sparql.held import HeldGraph
+from ontology.writing import Writer
+
+KEPT_SECONDS = 600.0
+"""For which a graph is kept that nobody asks."""
+
+_NOW = READ.format(
+    "select concat(pg_current_snapshot(), ' ', fabric.oldest_transaction()) from (select s.org) session"
+)
+_NEWS = READ.format("""
+    select exists (select from fabric.events e where e.organization_id = s.org
+        and e.transaction_id >= split_part($3, ' ', 2)::xid8
+        and not pg_visible_in_snapshot(
+            (e.transaction_id::text::bigint - fabric.lift())::text::xid8, split_part($3, ' ', 1)::pg_snapshot))""")
+
+Key: TypeAlias = tuple[UUID, int]
+
+
+@dataclass(slots=True)
+class _Kept:
+    """A graph, the moment as of which it is no older, and how many questions it is being asked."""
+
+    graph: HeldGraph
+    moment: str
+    users: int = 0
+    used: float = field(default_factory=time.monotonic)
+    retired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Of the graphs that are held: how many, their triples, their memory in bytes, and what the last one took."""
+
+    graphs: int
+    triples: int
+    nbytes: int
+    seconds: float
+
+
+class HeldGraphs:
+    """Makes graphs when they are asked for, one at a time, and keeps them within `memory` bytes."""
+
+    def __init__(self, database: Database, memory: int, patience: tuple[float, float]) -> None:
+        self._database, self._memory, self._patience = database, memory, patience
+        self._kept: OrderedDict[Key, _Kept] = OrderedDict()
+        self._locks = WeakValueDictionary[Key, asyncio.Lock]()
+        self._making = asyncio.Lock()
+        self._seconds = 0.0
+
+    @property
+    def figures(self) -> Figures:
+        graphs = [kept.graph for kept in list(self._kept.values())]
+        return Figures(len(graphs), sum(g.triples for g in graphs), sum(g.nbytes for g in graphs), self._seconds)
+
+    @asynccontextmanager
+    async def of(self, organization: Organization, subject: Subject) -> AsyncIterator[HeldGraph]:
+        """What the subject's session sees now, to be asked while the block runs.
+
+        Forbidden for a permission to read that the subject lacks, TooComplex for more than can be held, TimedOut.
+        """
+        for permission in ("type:read", "object:read", "link:read"):
+            subject.require(permission)
+        key = subject.organization_id, subject.label
+        async with self._locks.setdefault(key, asyncio.Lock()):
+            kept = await self._current(key, subject.session) or await self._made(key, organization, subject)
+            kept.users += 1
+        try:
+            yield kept.graph
+        finally:
+            kept.users -= 1
+            kept.used = time.monotonic()
+            if kept.retired and not kept.users:
+                await kept.graph.close()
+
+    async def _current(self, key: Key, session: Session) -> _Kept | None:
+        kept = self._kept.get(key)
+        if kept is None:
+            return None
+        stale = not kept.graph.lives or await self._database.read(session, _NEWS, (kept.moment,))
+        if self._kept.get(key) is not kept:  # forgotten meanwhile, to make room
+            return None
+        if stale:
+            await self._retire(key)
+            return None
+        self._kept.move_to_end(key)
+        return kept
+
+    async def _made(self, key: Key, organization: Organization, subject: Subject) -> _Kept:
+        async with self._making:
+            started = time.monotonic()
+            moment = await self._database.read(subject.session, _NOW)
+            graph = await HeldGraph.start(self._memory)
+            try:
+                writer = Writer("ntriples")
+                async with aclosing(
+                    export(self._database, organization, subject, writer, patience=self._patience)
+                ) as chunks:
+                    await graph.load(chunks)
+            except BaseException as error:
+                await asyncio.shield(graph.close())
+                if isinstance(error, LostRace):
+                    raise Internal("try again") from error.__cause__
+                raise
+            kept = self._kept[key] = _Kept(graph, moment)
+            self._seconds = time.monotonic() - started
+            await self._make_room(key)
+            return kept
+
+    async def _make_room(self, newest: Key) -> None:
+        """Forgets what was not asked for longest, until the rest fits."""
+        for key in list(self._kept):
+            if key != newest and self.figures.nbytes > self._memory:
+                await self._retire(key)
+
+    async def _retire(self, key: Key) -> None:
+        """It is asked nothing more, and ends with the last question that it is being asked."""
+        kept = self._kept.pop(key)
+        kept.retired = True
+        if not kept.users:
+            await kept.graph.close()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Forgets, while the block runs, graphs that nobody asks; at its end all of them."""
+        task = asyncio.create_task(self._forgetting())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            for kept in self._kept.values():
+                await kept.graph.close()
+            self._kept.clear()
+
+    async def _forgetting(self) -> None:
+        while True:
+            await asyncio.sleep(KEPT_SECONDS / 10)
+            for key, kept in list(self._kept.items()):
+                if not kept.users and time.monotonic() - kept.used > KEPT_SECONDS and key in self._kept:
+                    await self._retire(key)
