@@ -227,11 +227,11 @@ class Settings:
         "longest answer to a SPARQL query, in bytes", 64 * 2**20, least=1, shown="64 MiB"
     )
     sparql_query_memory_bytes: int = _setting(
-        "memory that a SPARQL query may take beside the graph that it asks, in bytes", 512 * 2**20, least=2**20,
+        "memory that a SPARQL query may take beside the graph that it asks, in bytes", 512 * 2**20, least=2**24,
         shown="512 MiB",
     )
     sparql_memory_bytes: int = _setting(
-        "memory for graphs that SPARQL asks, in bytes; of one, and of all that are kept", 2**30, least=2**20,
+        "memory for graphs that SPARQL asks, in bytes; of one, and of all that are kept", 2**30, least=2**27,
         shown="1 GiB",
     )
     schema_cache_size: int = _setting("GraphQL schemas kept in memory", 64, least=1)

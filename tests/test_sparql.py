@@ -1,0 +1,176 @@
+"""What SPARQL answers: what another engine finds in the reader's export, and nothing that its label hides."""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from random import Random
+from uuid import uuid4
+
+import pytest
+import rdflib
+from pyoxigraph import QueryResultsFormat, parse_query_results
+from test_export import LABELS, TOP, Ground, World
+from test_rdf_export import exported, load
+
+from fabric.database.db import Database
+from fabric.errors import TimedOut, TooComplex
+from fabric.identity.organizations import Organization
+from fabric.types.types import Types
+from fabric.writing.objects import Change, Objects
+from ontology.sparql.engine import Question, Verdict
+from ontology.sparql.graphs import HeldGraphs
+from ontology.sparql.held import HeldGraph, Limits
+
+pytestmark = pytest.mark.anyio
+
+LIMITS = Limits(20.0, 2**28)
+PATIENCE = (30.0, 30.0)
+ROOM = 2**28
+THING = "<urn:semantic-fabric:type#Thing>"
+NEXT = "<urn:semantic-fabric:relation#next>"
+ABOUT = "<urn:semantic-fabric:relation#about>"
+QUERIES = [
+    "select ?s ?p ?o { ?s ?p ?o filter(!isBlank(?s)) }",
+    f"select ?a ?b {{ ?a {NEXT}+ ?b }}",
+    f"select ?a ?b {{ ?a ({NEXT}|^{ABOUT})* ?b . ?a a ?type }}",
+    f"select ?a ?mark {{ ?a a {THING} optional {{ ?a {NEXT} ?b . ?b ?p ?mark filter(isLiteral(?mark)) }} }}",
+    "select ?type (count(distinct ?s) as ?n) { ?s a ?type } group by ?type having(?n > 1)",
+    f"select ?a {{ ?a a ?t filter not exists {{ ?a {NEXT} ?b }} minus {{ ?c {ABOUT} ?a }} }}",
+    "select distinct ?label { ?s <urn:semantic-fabric:vocabulary#label> ?label } order by ?label",
+    "select ?r ?w { ?r a <http://www.w3.org/1999/02/22-rdf-syntax-ns#Statement> ;"
+    " <urn:semantic-fabric:vocabulary#weight> ?w bind(?w * 2 as ?v) filter(?v > 0.5) }",
+]
+
+
+@pytest.fixture
+def ground(database: Database, types: Types, admin_url: str) -> Ground:
+    return Ground(database, types, admin_url)
+
+
+@pytest.fixture
+async def graphs(ground: Ground) -> AsyncIterator[HeldGraphs]:
+    held = HeldGraphs(ground.database, ROOM, PATIENCE)
+    async with held.running():
+        yield held
+
+
+def question(text: str, rows: int = 100_000) -> Question:
+    return Question(text, "json", "ntriples", rows, 2**26)
+
+
+async def asked(graphs: HeldGraphs, ground: Ground, organization: Organization, label: str, text: str) -> bytes:
+    async with graphs.of(organization, ground.subject(organization, label)) as graph:
+        verdict, content = await graph.ask(question(text), LIMITS)
+    assert verdict == Verdict("", "", verdict.media_type)
+    return content
+
+
+def found(content: bytes) -> Counter[tuple[str | None, ...]]:
+    """The rows without names of blank nodes, which mean nothing."""
+    solutions = parse_query_results(content, QueryResultsFormat.JSON)
+    return Counter(
+        tuple(_named(str(term)) if (term := row[v]) else None for v in solutions.variables)  # type: ignore[union-attr]
+        for row in solutions  # type: ignore[union-attr]
+    )
+
+
+def _named(text: str) -> str:
+    return "_:" if text.startswith("_:") else text
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_answers_are_those_of_another_engine_over_the_export(
+    ground: Ground, graphs: HeldGraphs, seed: int
+) -> None:
+    world = await World(ground, await ground.organization("acme"), seed).make()
+    for label in Random(seed).sample(LABELS, 3):
+        theirs = rdflib.Graph().parse(data=await exported(ground, world.organization, "ntriples", label), format="nt")
+        for text in QUERIES:
+            ours = found(await asked(graphs, ground, world.organization, label, text))
+            serialized = theirs.query(text).serialize(format="json")
+            assert serialized is not None
+            assert ours == found(serialized), (label, text)
+
+
+async def test_a_low_reader_gets_the_same_bytes_without_what_is_hidden(
+    ground: Ground, graphs: HeldGraphs, tmp_path: Path
+) -> None:
+    world = await World(ground, await ground.organization("acme"), 3).make()
+    path = tmp_path / "export.nt"
+    for number, label in enumerate((LABELS[0], LABELS[3])):
+        path.write_bytes(await exported(ground, world.organization, "ntriples", label))
+        other = await ground.organization(f"other {number}")
+        assert (await load(ground, other, [path], label)).problems == []
+        for text in [*QUERIES, "construct where { ?s ?p ?o }"]:
+            assert await asked(graphs, ground, world.organization, label, text) == await asked(
+                graphs, ground, other, label, text
+            )
+
+
+async def test_what_goes_on_above_a_reader_leaves_its_graph_and_what_it_sees_does_not(
+    ground: Ground, graphs: HeldGraphs
+) -> None:
+    world = await World(ground, await ground.organization("acme"), 4).make()
+    low = ground.subject(world.organization, LABELS[0])
+
+    async def held() -> HeldGraph:
+        async with graphs.of(world.organization, low) as graph:
+            return graph
+
+    first = await held()
+    await _written(ground, world.organization, TOP)
+    assert await held() is first
+    await _written(ground, world.organization, LABELS[0])
+    assert await held() is not first
+
+
+async def _written(ground: Ground, organization: Organization, label: str) -> None:
+    change = Change("create", "Note", {"mark": label}, uuid4())
+    await Objects(ground.types).write(ground.subject(organization, label), organization, [change])
+
+
+async def test_graphs_are_forgotten_where_there_is_no_room_for_all(ground: Ground) -> None:
+    organization = await ground.organization("acme")
+    held = HeldGraphs(ground.database, 2**27, PATIENCE)
+    async with held.running():
+        for label in LABELS[:4]:
+            await asked(held, ground, organization, label, "ask {}")
+        assert 1 <= held.figures.graphs < 4
+        assert held.figures.nbytes <= 2**27
+    assert held.figures.graphs == 0
+
+
+async def test_a_graph_that_is_too_large_is_refused() -> None:
+    graph = await HeldGraph.start(2**23)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for number in range(2_000):
+            yield b"".join(b'<urn:%d> <urn:p> "%d %d" .\n' % (number, number, i) for i in range(100))
+
+    try:
+        with pytest.raises(TooComplex, match="more than this server can hold"):
+            await graph.load(chunks())
+    finally:
+        await graph.close()
+    assert not graph.lives
+
+
+async def test_a_question_that_takes_too_much_ends_and_others_go_on() -> None:
+    graph = await HeldGraph.start(ROOM)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"".join(b'<urn:%d> <urn:p> "%d" .\n' % (i, i) for i in range(2_000))
+
+    try:
+        await graph.load(chunks())
+        product = "select * { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i }"
+        with pytest.raises(TooComplex, match="memory"):
+            await graph.ask(question(f"{product} order by ?c ?f ?i"), Limits(60.0, 2**24))
+        with pytest.raises(TimedOut):
+            await graph.ask(question("select (count(*) as ?n) { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i }"), Limits(0.3, 2**28))
+        verdict, _ = await graph.ask(question(f"{product} limit 5"), LIMITS)
+        assert verdict.fault == ""
+        verdict, _ = await graph.ask(question(product, rows=10), LIMITS)
+        assert verdict.fault == "too_large"
+    finally:
+        await graph.close()
