@@ -47,12 +47,14 @@ def said(what: str, work: Callable[[], object], times: int = 5) -> None:
 async def held() -> None:
     async def chunks() -> AsyncIterator[bytes]:
         for start in range(0, TRIPLES, 1_000):
-            yield b"".join(b'<urn:s%d> <urn:p%d> "value %d" .\n' % (i // 5, i % 5, i) for i in range(start, start + 1_000))
+            numbers = range(start, start + 1_000)
+            yield b"".join(b'<urn:s%d> <urn:p%d> "value %d" .\n' % (i // 5, i % 5, i) for i in numbers)
 
     started = time.perf_counter()
     graph = await HeldGraph.start(2**30)
     await graph.load(chunks())
-    print(f"a process with {graph.triples:,} triples: {time.perf_counter() - started:.2f} s, {graph.nbytes / 2**20:.0f} MiB")
+    seconds, size = time.perf_counter() - started, graph.nbytes / 2**20
+    print(f"a process with {graph.triples:,} triples: {seconds:.2f} s, {size:.0f} MiB")
     for text in ("ask {}", "select * { <urn:s7> ?p ?o }", "select * { ?s ?p ?o } limit 10000"):
         question, taken = Question(text, "json", "turtle", 100_000, 2**26), []
         for _ in range(TIMES):

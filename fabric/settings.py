@@ -231,7 +231,7 @@ class Settings:
         shown="512 MiB",
     )
     sparql_memory_bytes: int = _setting(
-        "memory for graphs that SPARQL asks, in bytes; of one, and of all that are kept", 2**30, least=2**27,
+        "memory for graphs that SPARQL asks, in bytes; of one, and of all that are kept", 2**30, least=2**28,
         shown="1 GiB",
     )
     schema_cache_size: int = _setting("GraphQL schemas kept in memory", 64, least=1)
