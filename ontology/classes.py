@@ -62,12 +62,13 @@ def read_classes(graph: Graph, ontology: Ontology, no_classes: Set[str], known: 
 def describe(graph: Graph, node: Node) -> str | None:
     """The label, where it is more than the name, and the comment."""
     label, comment = graph.label(node), graph.text(node, *DESCRIPTIONS)
-    if label is not None and _plain(label) == _plain(local_name(node.value)):
+    if label is not None and plain(label) == plain(local_name(node.value)):
         label = None
     return ". ".join(filter(None, (label, comment)))[:MAX_DESCRIPTION].replace("\0", "") or None
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """The letters and digits alone: what two names have in common that mean the same."""
     return "".join(c for c in text.lower() if c.isalnum())
 
 

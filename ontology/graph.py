@@ -1,6 +1,6 @@
 """A graph of triples, asked for what ontologies and data are made of; its answers do not depend on the file's order."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from pyoxigraph import BlankNode, Literal, NamedNode, Quad, Store
@@ -11,6 +11,8 @@ from ontology.vocabulary import RDF, RDFS
 Node: TypeAlias = NamedNode | BlankNode
 Term: TypeAlias = NamedNode | BlankNode | Literal
 
+LANGUAGES = ("en",)
+
 MAX_ITEMS = 100_000
 """Of a list."""
 MAX_PROPERTIES = 100_000
@@ -18,10 +20,11 @@ MAX_PROPERTIES = 100_000
 
 
 class Graph:
-    """What a store holds in its default graph."""
+    """What a store holds in its default graph. Of texts in several `languages` the first of these is preferred."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, languages: Sequence[str] = LANGUAGES) -> None:
         self.store = store
+        self._languages = [language.lower() for language in languages]
 
     def quads(self, s: Node | None = None, p: NamedNode | None = None, o: Term | None = None) -> Iterator[Quad]:
         return self.store.quads_for_pattern(s, p, o, None)
@@ -78,26 +81,26 @@ class Graph:
         return found
 
     def text(self, subject: Node, *predicates: NamedNode) -> str | None:
-        """A literal of the first predicate that has any: in English, in no language, or in whichever there is."""
+        """A literal of the first predicate that has any: in a preferred language, in none, or in whichever there is."""
         for predicate in predicates:
             found = [o for o in self.objects(subject, predicate) if isinstance(o, Literal) and o.value.strip()]
             if found:
-                return min(found, key=_preferred).value.strip()
+                return min(found, key=self._preferred).value.strip()
         return None
 
     def label(self, subject: Node) -> str | None:
         return self.text(subject, RDFS.label)
+
+    def _preferred(self, literal: Literal) -> tuple[int, str]:
+        language, wanted = (literal.language or "").lower(), self._languages
+        first = (i for i, each in enumerate(wanted) if language == each or language.startswith(each + "-"))
+        return next(first, len(wanted) + bool(language)), language
 
     def _few(self, quads: Iterable[Quad]) -> Iterator[Quad]:
         for number, quad in enumerate(quads):
             if number == MAX_PROPERTIES:
                 raise BadInput(f"more than {MAX_PROPERTIES:,} statements about one node")
             yield quad
-
-
-def _preferred(literal: Literal) -> tuple[int, str]:
-    language = (literal.language or "").lower()
-    return (0 if language.partition("-")[0] == "en" else 1 if not language else 2), language
 
 
 def order(term: Term) -> tuple[int, str, str]:

@@ -19,7 +19,7 @@ from typing import IO, cast
 from pyoxigraph import DefaultGraph, NamedNode, Quad, RdfFormat, Store, Triple, parse
 
 from fabric.errors import BadInput
-from ontology.graph import Graph
+from ontology.graph import LANGUAGES, Graph
 from ontology.guards import Source, Watched, check_json, check_xml
 
 MAX_BYTES = 8 * 2**30
@@ -75,17 +75,19 @@ def reading(
     base: str | None = None,
     progress: Progress | None = None,
     max_bytes: int = MAX_BYTES,
+    languages: Sequence[str] = LANGUAGES,
 ) -> Iterator[Read]:
     """The graph of all files together, until the context ends.
 
     `format` is one of FORMATS, by default what the name's ending tells; `base` is what relative IRIs start from.
+    `languages` are those that descriptions are taken from, the first that there is.
     BadInput for a file that cannot be parsed, is damaged, or is larger or deeper than it may be; OSError for one that
     cannot be read.
     """
     formats = [_format_of(path, format) for path in paths]
     with TemporaryDirectory(prefix="semantic-fabric-rdf-") as folder:
         store = Store(folder)
-        read = Read(Graph(store))
+        read = Read(Graph(store, languages))
         total = sum(path.stat().st_size for path in paths)
         done = 0
         for path, each in zip(paths, formats, strict=True):

@@ -15,6 +15,7 @@ from ontology.properties import PROPERTY_CLASSES, read_properties
 from ontology.reading import Read
 from ontology.shapes import read_shapes
 from ontology.terms import Ontology
+from ontology.unread import tell_of_axioms, tell_of_texts
 from ontology.usage import read_usage
 from ontology.values import text_of
 from ontology.vocabulary import (
@@ -77,7 +78,8 @@ def _tell_of_the_rest(read: Read, ontology: Ontology) -> None:
         ontology.notice(quad.object.value if isinstance(quad.object, NamedNode) else "owl:imports", _NOT_FETCHED)
     annotations: Counter[str] = Counter()
     declared = {n for kind in PROPERTY_CLASSES for n in graph.subjects(RDF.type, kind)}
-    for node in sorted({NamedNode(iri) for iri in ontology.classes} | declared, key=order):
+    nodes = sorted({NamedNode(iri) for iri in ontology.classes} | declared, key=order)
+    for node in nodes:
         is_individual = not ontology.classes.keys().isdisjoint(graph.iris(node, RDF.type))
         for predicate, values in graph.about(node).items():
             iri = predicate.value
@@ -88,8 +90,17 @@ def _tell_of_the_rest(read: Read, ontology: Ontology) -> None:
                     ontology.notice(node.value, f"says {_short(iri)} {_shown(value)}; this is left out")
             elif not is_individual:
                 annotations[iri] += len(values)
+    of_schema = (n for n in nodes if isinstance(n, NamedNode) and _is_described(graph, ontology, n))
+    tell_of_texts(graph, ontology, of_schema)
+    tell_of_axioms(graph, ontology)
     for iri, number in sorted(annotations.items()):
         ontology.notice(iri, f"annotates classes and properties {number:,} times; this is left out")
+
+
+def _is_described(graph: Graph, ontology: Ontology, node: NamedNode) -> bool:
+    """Whether it becomes a type or members, and no object, whose texts are values."""
+    known = node.value in ontology.classes or node.value in ontology.properties
+    return known and ontology.classes.keys().isdisjoint(graph.iris(node, RDF.type))
 
 
 _NOT_FETCHED = "is imported, which means nothing here: nothing is fetched; give it as another file"

@@ -1,5 +1,6 @@
 """Properties that data has and no ontology declares: they are read off the values."""
 
+from collections import Counter
 from collections.abc import Iterator, Set
 from itertools import groupby
 
@@ -21,7 +22,7 @@ def read_usage(graph: Graph, ontology: Ontology, known_classes: Set[str], known_
     found: dict[str, PropertyTerm] = {}
     types = ontology.classes.keys() | known_classes
     described = Described(graph)
-    without = 0
+    without, tagged = 0, Counter[str]()
     for subject, said in _described_nodes(graph):
         named = set(graph.iris(subject, RDF.type))
         classes = named & types
@@ -31,6 +32,7 @@ def read_usage(graph: Graph, ontology: Ontology, known_classes: Set[str], known_
                 ontology.notice(subject.value, "is of no class; it is left out")
         for predicate, object in said if classes else ():
             iri = predicate.value
+            tagged[iri] += isinstance(object, Literal) and object.language is not None
             if is_built_in(iri) or iri in ontology.properties or iri in known_properties:
                 continue
             if (subject, predicate, object) in described:
@@ -45,6 +47,9 @@ def read_usage(graph: Graph, ontology: Ontology, known_classes: Set[str], known_
                 raise BadInput(f"more than {MAX_PROPERTIES:,} properties")
     if without > MAX_NOTICES:
         ontology.notice(RDF.type.value, f"{without - MAX_NOTICES:,} more nodes are of no class; they are left out")
+    for iri, number in sorted(tagged.items()):
+        if number:
+            ontology.notice(iri, f"values lose their language, and keep their text: {number:,}")
     for iri, term in sorted(found.items()):
         if term.datatypes or term.classes:
             ontology.properties[iri] = term

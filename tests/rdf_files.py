@@ -37,9 +37,11 @@ def reads(text: str | bytes, ending: str = "ttl", **options: Any) -> Iterator[Re
 
 
 @contextmanager
-def imported(text: str, before: Catalogue = EMPTY, **options: Any) -> Iterator[RdfSource]:
+def imported(
+    text: str, before: Catalogue = EMPTY, *, languages: tuple[str, ...] = ("en",), **options: Any
+) -> Iterator[RdfSource]:
     """What becomes of Turtle with the prefixes above."""
-    with reads(PREFIXES + text) as read:
+    with reads(PREFIXES + text, languages=languages) as read:
         yield RdfSource(read, before, Lattice(("ALPHA", "BRAVO")), **options)
 
 

@@ -17,7 +17,7 @@ from ontology.reading import reading
 from ontology.source import RdfSource
 
 ZOO = """
-ex:Animal a owl:Class ; rdfs:label "Animal" ; rdfs:comment "Lives."@en, "Lebt."@de .
+ex:Animal a owl:Class ; rdfs:label "Animal" ; rdfs:comment "Lives."@en .
 ex:Bird a owl:Class ; rdfs:subClassOf ex:Animal ; rdfs:label "Feathered friend" .
 ex:Swimmer a rdfs:Class ; rdfs:subClassOf ex:Animal .
 ex:Penguin a owl:Class ; rdfs:subClassOf ex:Bird, ex:Swimmer .
@@ -29,10 +29,68 @@ ex:keptBy a owl:ObjectProperty, owl:FunctionalProperty ; rdfs:domain ex:Animal ;
 """
 DATA = """
 ex:pingu a ex:Penguin ; ex:born "1986-05-28"^^xsd:date ; ex:nick "P", "Noot" .
-ex:pingu rdfs:label "Pingu"@de ; ex:keptBy ex:kim .
+ex:pingu rdfs:label "Pingu" ; ex:keptBy ex:kim .
 ex:kim a ex:Keeper ; ex:keeps ex:tux .
 ex:tux a ex:Penguin ; ex:keptBy ex:kim .
 """
+
+
+RDFS = "http://www.w3.org/2000/01/rdf-schema#"
+LEFT = "texts that are in no description are left out: {}"
+
+
+class TestLanguages:
+    TOLD = """ex:A a owl:Class ; rdfs:comment "one", "two"@en, "drei"@de-AT, "quatre"@fr ; rdfs:label "A", "Ah"@de ."""
+
+    @pytest.mark.parametrize(
+        ("languages", "description"),
+        [
+            (("en",), "two"), (("de",), "Ah. drei"), (("fr", "de"), "Ah. quatre"), (("it",), "one"),
+            (("DE",), "Ah. drei"), (("d",), "one"), (("it", "fr"), "quatre"),
+        ],
+    )  # fmt: skip
+    def test_a_description_is_of_the_first_language_that_there_is(
+        self, languages: tuple[str, ...], description: str
+    ) -> None:
+        assert definitions(self.TOLD, languages=languages)["A"]["description"] == description
+
+    def test_texts_that_are_in_no_description_are_told_of(self) -> None:
+        assert notices(self.TOLD) == {(f"{RDFS}comment", LEFT.format(3)), (f"{RDFS}label", LEFT.format(1))}
+        assert notices('ex:B a owl:Class ; rdfs:label "Bee"@en ; rdfs:comment "Hums."@en .') == set()
+
+    def test_values_that_lose_their_language_are_told_of(self) -> None:
+        said = 'ex:A a owl:Class . ex:p a owl:DatatypeProperty ; rdfs:domain ex:A . ex:a a ex:A ; rdfs:label "l"@de ;'
+        told = "values lose their language, and keep their text: {}"
+        found = notices(said + 'ex:p "x"@en, "x"@de, "y" .')
+        assert found == {("p", told.format(2)), (f"{RDFS}label", told.format(1))}
+        assert notices(said.replace("@de", "") + 'ex:p "x" .') == set()
+
+
+class TestAxioms:
+    @pytest.mark.parametrize(
+        ("axiom", "told"),
+        [
+            ("a owl:AllDisjointClasses ; owl:members (ex:A ex:B)", ("A", "AllDisjointClasses with B")),
+            ("a owl:AllDifferent ; owl:distinctMembers (ex:b ex:a)", ("b", "AllDifferent with a")),
+            ("a owl:NegativePropertyAssertion ; owl:sourceIndividual ex:a", ("a", "NegativePropertyAssertion")),
+            (
+                "a owl:Axiom ; owl:annotatedSource ex:B ; owl:annotatedProperty rdfs:subClassOf ; rdfs:comment 'c'",
+                ("B", f"Axiom with {RDFS}subClassOf"),
+            ),
+        ],
+    )
+    def test_one_that_is_a_node_is_told_of_by_what_it_is_about(self, axiom: str, told: tuple[str, str]) -> None:
+        found = notices(f"ex:A a owl:Class . ex:B a owl:Class . [] {axiom} .")
+        assert (told[0], f"is in an owl:{told[1]}; this is left out") in found
+
+    def test_a_list_without_end_is_told_of_and_nothing_more(self) -> None:
+        endless = "[] a owl:AllDifferent ; owl:members _:l . _:l rdf:first ex:A ; rdf:rest _:l ."
+        different = "http://www.w3.org/2002/07/owl#AllDifferent"
+        assert (different, "a list has no end, or more than 100,000 members") in notices(endless)
+
+    def test_what_is_said_of_an_ontology_is_told_of(self) -> None:
+        found = notices('ex:o a owl:Ontology ; rdfs:comment "c" ; owl:versionInfo "1" . ex:A a owl:Class .')
+        assert found == {("o", "statements about the ontology itself are left out: 2")}
 
 
 class TestDefinitions:

@@ -30,6 +30,7 @@ from graphql_api.cli.options import AdminDatabaseUrl, DatabaseUrl, DataDir, sett
 from graphql_api.cli.organization import ensured
 from graphql_api.cli.readiness import analyze, prepare
 from graphql_api.cli.summaries import show
+from ontology.graph import LANGUAGES
 from ontology.reading import FORMATS, Read, reading
 from ontology.source import RdfSource, compartments
 from ontology.terms import Notice
@@ -75,6 +76,12 @@ def rdf(
     single: Annotated[
         bool, typer.Option("--single", help="fields hold one value where the ontology does not say how many")
     ] = False,
+    language: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TAG", help="of descriptions, the first that there is; may be given again", show_default="en"
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show what would become of it, and write nothing")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="end at the first problem")] = False,
     report: _Report = None,
@@ -90,7 +97,7 @@ def rdf(
     settings = settings_of(context, data_dir=data_dir, database_url=database_url, admin_database_url=admin_database_url)
     log.configure(settings.log_format, "warning")
     wanted = _Wanted(label, single, strict, dry_run)
-    with refusing(OSError), _read(files, format, base) as read, place_of(settings) as place:
+    with refusing(OSError), _read(files, format, base, language or LANGUAGES) as read, place_of(settings) as place:
         outcome = asyncio.run(_import(settings, place, organization, read, wanted))
     if report is not None:
         with refusing(OSError):
@@ -100,7 +107,7 @@ def rdf(
 
 
 @contextmanager
-def _read(files: Sequence[Path], format: str | None, base: str | None) -> Iterator[Read]:
+def _read(files: Sequence[Path], format: str | None, base: str | None, languages: Sequence[str]) -> Iterator[Read]:
     with ExitStack() as stack:
         with progress_bars() as bars:
             task = bars.add_task("reading", total=None)
@@ -108,7 +115,7 @@ def _read(files: Sequence[Path], format: str | None, base: str | None) -> Iterat
             def progress(done: int, total: int) -> None:
                 bars.update(task, completed=done, total=total)
 
-            read = stack.enter_context(reading(files, format, base=base, progress=progress))
+            read = stack.enter_context(reading(files, format, base=base, progress=progress, languages=languages))
         yield read
 
 

@@ -9,7 +9,8 @@ from command_line import THING, Run, counts, seen
 EXAMPLE = "http://example.org/"
 RDF = """@prefix ex: <http://example.org/> . @prefix owl: <http://www.w3.org/2002/07/owl#> .
 @prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .
-ex:Bird a owl:Class ; owl:disjointWith ex:Stone . ex:sings a owl:DatatypeProperty ; rdfs:domain ex:Bird .
+ex:Bird a owl:Class ; owl:disjointWith ex:Stone ; rdfs:comment "It sings."@en, "Es singt."@de .
+ex:sings a owl:DatatypeProperty ; rdfs:domain ex:Bird .
 ex:near a owl:ObjectProperty ; rdfs:domain ex:Bird ; rdfs:range ex:Bird .
 ex:robin a ex:Bird ; ex:sings "often", "\x1b[31m" ; ex:near ex:nothing . ex:wren a ex:Bird ; ex:near ex:robin .
 """
@@ -22,6 +23,7 @@ def test_an_ontology_is_looked_at_first_and_then_imported(run: Run, tmp_path: Pa
     ))  # fmt: skip
     report = tmp_path / "report.jsonl"
     command = ["import", "rdf", *(str(tmp_path / name) for name in ("birds.ttl", "more.nt")), "--organization", "acme"]
+    command += ["--language", "it", "--language", "de"]
     plan = run(*command, "--dry-run")
     assert plan.code == 0
     assert re.search(r"^Bird +1 +1 +Resource +http://example.org/Bird *$", plan.out, re.MULTILINE)
@@ -33,12 +35,15 @@ def test_an_ontology_is_looked_at_first_and_then_imported(run: Run, tmp_path: Pa
     assert done.code == 1, "a link leads to nothing"
     assert "new: organization acme" in done.out
     assert counts(done.out) == {
-        "objects": ["3", "0", "0"], "links": ["1", "0", "0"], "types": ["2"], "problems": ["1"], "notices": ["1"],
+        "objects": ["3", "0", "0"], "links": ["1", "0", "0"], "types": ["2"], "problems": ["1"], "notices": ["2"],
     }  # fmt: skip
     told = [json.loads(line) for line in report.read_text().splitlines()]
     assert {"iri": EXAMPLE + "Bird", "notice": f"says owl:disjointWith {EXAMPLE}Stone; this is left out"} in told
     assert {"where": f"{EXAMPLE}robin near {EXAMPLE}nothing", "message": "to: not found"} in told
-    assert "robin" not in run("export", "rdf", *seen("SECRET")).out
+    below = run("export", "rdf", *seen("SECRET")).out
+    assert "robin" not in below
+    assert "Es singt." in below
+    assert "It sings." not in below
     assert "\x1b" not in done.out + plan.out
 
 
