@@ -150,6 +150,21 @@ VERSIONS = f"""
 select coalesce(jsonb_agg(jsonb_build_array(o.object_id, o.label, o.type_name, o.data)), '[]') from fabric.objects o
 where o.organization_id = s.org and o.object_id = any({{ids}}::uuid[]) and {_SEEN}"""
 
+LINKED = f"""
+select coalesce(jsonb_agg(jsonb_build_array(i.id, n.relation, n.outgoing, n.other)
+                          order by i.n, n.relation, n.outgoing desc, n.other, n.link_id), '[]')
+from unnest({{ids}}::uuid[]) with ordinality as i(id, n) cross join lateral (
+    select k.* from (
+        select l.link_id, l.relation, true as outgoing, l.target_id as other from fabric.links l
+        where l.organization_id = s.org and l.source_id = i.id and not l.tombstone
+        union all
+        select l.link_id, l.relation, false, l.source_id from fabric.links l
+        where l.organization_id = s.org and l.target_id = i.id and l.source_id <> i.id and not l.tombstone) k
+    join fabric.objects o on o.organization_id = s.org and o.object_id = k.other
+    where {_SEEN} and ({{relations}}::text[] is null or k.relation = any({{relations}}::text[]))
+    order by k.relation, k.outgoing desc, k.other, k.link_id limit {{most}}::int) n"""
+"""[id, relation, whether it leads out, id of the other end] of the first links of each object."""
+
 
 def anything(_: int) -> tuple[str, tuple[Any, ...]]:
     """The condition that every version fulfils."""

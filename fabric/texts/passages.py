@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import islice
 
 from semantic_text_splitter import TextSplitter
 
@@ -37,11 +38,20 @@ def count_tokens(text: str) -> int:
     return len(_TOKEN.findall(text))
 
 
+def first_tokens(text: str, number: int) -> str:
+    """The text up to and with that many tokens, as `count_tokens` counts them."""
+    last = next(islice(_TOKEN.finditer(text), number - 1, None), None) if number > 0 else None
+    return text if last is None and number > 0 else text[: last.end()] if last else ""
+
+
 class Splitter:
     """Splits sections where meaning does: at paragraphs, then sentences, then words."""
 
     def __init__(self, tokens: int = TOKENS, overlap: int = OVERLAP, count: Callable[[str], int] = count_tokens):
         self._splitter = TextSplitter.from_callback(count, tokens, overlap)
+
+    def pieces(self, text: str) -> list[str]:
+        return list(self._splitter.chunks(text))
 
     def passages(self, sections: list[Section]) -> Iterator[Passage]:
         seen = Counter[str]()

@@ -23,6 +23,9 @@ from graphql import (
 )
 
 from fabric.errors import BadInput, NotFound, TimedOut
+from fabric.search.contexts import HITS as CONTEXT_HITS
+from fabric.search.contexts import LINKS as CONTEXT_LINKS
+from fabric.search.contexts import context as compose
 from fabric.search.expansion import SEEDS, neighbours
 from fabric.search.fusion import Fused
 from fabric.search.query import Query
@@ -33,8 +36,11 @@ from graphql_api.context import Context, Info
 from graphql_api.cursors import BadCursor, CursorKey, cursor_key
 from graphql_api.fields.batches import load, load_object
 from graphql_api.schema.common_types import SCALARS, SIMILAR, required
-from graphql_api.schema.search_types import SEARCH_MODE, connection_type, hit_type
+from graphql_api.schema.search_types import CONTEXT, SEARCH_MODE, connection_type, hit_type
 from graphql_api.streaming.filters import SearchFilter, filter_tree
+
+MOST_TOKENS = 32_000
+"""Of one context."""
 
 COST = 50_000
 """Rows that a search counts as beside its page: it looks at all that the reader sees."""
@@ -110,6 +116,16 @@ class SearchFields:
                 {"to": GraphQLArgument(required(GraphQLID)), **some},
                 self._similar, description="What is nearest in meaning to an object.",
             ),
+            "context": GraphQLField(
+                required(CONTEXT),
+                {
+                    "query": GraphQLArgument(required(GraphQLString)),
+                    "tokens": GraphQLArgument(required(GraphQLInt), default_value=2_000),
+                    "types": some["types"],
+                    "where": some["where"],
+                },
+                self._context, description="The best passages with what they are linked to, as one text with sources.",
+            ),
         }  # fmt: skip
 
     async def _search(self, _: Any, info: Info, **given: Any) -> Any:
@@ -150,6 +166,27 @@ class SearchFields:
         except NotFound:
             raise NotFound("not found", ("to",)) from None
         return [_hit(hit, Query()) for hit in found]
+
+    async def _context(self, _: Any, info: Info, **given: Any) -> Any:
+        context = info.context
+        context.subject.require("object:read")
+        if not 1 <= given["tokens"] <= MOST_TOKENS:
+            raise BadInput(f"1 to {MOST_TOKENS:,} tokens", ("tokens",))
+        context.spend([*info.path.as_list(), "hits"], COST + CONTEXT_HITS * (1 + CONTEXT_LINKS))
+        reader = await _reader(context)
+        asked = Asked(given["query"], self._types(reader, given), where=self._where(info, given))
+        walks = "link:read" in context.subject.permissions
+        relations = context.subject.links.walked(None) if walks else ()
+        made = await compose(context.services.search, reader, asked, given["tokens"], relations)
+        if made.warning:
+            context.warn("EMBEDDINGS_UNAVAILABLE", f"{made.warning}; this was searched by words alone")
+        lattice = context.organization.lattice
+        sources = [
+            {"objectId": str(s.id), "type": s.type_name, "label": str(lattice.decode(s.label)),
+             "start": s.start, "end": s.end, "linked": s.linked}
+            for s in made.sources
+        ]  # fmt: skip
+        return {"text": made.text, "tokens": made.tokens, "sources": sources}
 
     def _first(self, info: Info, given: Mapping[str, Any]) -> int:
         settings, value = info.context.services.settings, given.get("first")

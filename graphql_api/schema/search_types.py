@@ -9,6 +9,7 @@ from graphql import (
     GraphQLField,
     GraphQLFieldResolver,
     GraphQLFloat,
+    GraphQLID,
     GraphQLInt,
     GraphQLObjectType,
     GraphQLString,
@@ -17,7 +18,7 @@ from graphql import (
 from fabric.search.searching import Mode
 from graphql_api.context import Info
 from graphql_api.fields.shaping import by_response_key
-from graphql_api.schema.common_types import FABRIC_OBJECT, PAGE_INFO, listed, required
+from graphql_api.schema.common_types import FABRIC_OBJECT, PAGE_INFO, SCALARS, listed, required
 
 SEARCH_MODE = GraphQLEnumType(
     "SearchMode",
@@ -54,6 +55,28 @@ _HIGHLIGHT = GraphQLObjectType(
         "field": GraphQLField(required(GraphQLString)),
         "pieces": GraphQLField(listed(_PIECE), description="Text, never markup."),
     },
+)
+
+CONTEXT_SOURCE = GraphQLObjectType(
+    "ContextSource",
+    {
+        "objectId": GraphQLField(required(GraphQLID)),
+        "type": GraphQLField(required(GraphQLString)),
+        "label": GraphQLField(required(SCALARS["Label"])),
+        "start": GraphQLField(required(GraphQLInt), description="Where it begins in the text, in characters."),
+        "end": GraphQLField(required(GraphQLInt), description="The character after its last."),
+        "linked": GraphQLField(required(GraphQLBoolean), description="There because a hit is linked to it."),
+    },
+)
+
+CONTEXT = GraphQLObjectType(
+    "SearchContext",
+    {
+        "text": GraphQLField(required(GraphQLString)),
+        "tokens": GraphQLField(required(GraphQLInt), description="Of the text: parts of words, and other signs."),
+        "sources": GraphQLField(listed(CONTEXT_SOURCE), description="In the order of the text."),
+    },
+    description="What a search finds, for a language model.",
 )
 
 

@@ -245,3 +245,44 @@ def test_where_no_vectors_can_be_had_words_do_with_a_warning(
     assert answer.body["data"]["search"]["nodes"][0]["node"]["title"] == "water pump"
     remote.ask(SEARCH, {"query": "pumps", "mode": "VECTOR"}).refused("EMBEDDINGS_UNAVAILABLE")
     assert "extensions" not in remote.ask(SEARCH, {"query": "pumps", "mode": "TEXT"}).body
+
+
+CONTEXT = """query ($query: String!, $tokens: Int! = 50, $types: [String!], $where: JSON) {
+  context(query: $query, tokens: $tokens, types: $types, where: $where) {
+    text tokens sources { objectId type label start end linked }
+  }
+}"""
+
+
+def test_a_context_is_what_a_search_finds_as_one_text(papers: Tenant) -> None:
+    pump, choir = create(papers, "water pump", year=1), create(papers, "choir", year=2)
+    link = 'mutation ($a: ID!, $b: ID!) { link(input: {from: $a, to: $b, relation: "cites"}) { linkId } }'
+    papers.data(link, {"a": pump, "b": choir})
+    until(lambda: len(hits(papers, "x", mode="VECTOR")) == 2)
+    given = {"query": "pumps", "types": ["Paper"], "where": {"year": {"eq": 1}}}
+    made = papers.data(CONTEXT, given)["context"]
+    assert made["text"] == "[1] Paper\nwater pump\n-> cites -> Paper: choir"
+    common = {"type": "Paper", "label": "UNCLASSIFIED"}
+    assert made["sources"] == [
+        common | {"objectId": pump, "start": 0, "end": 20, "linked": False},
+        common | {"objectId": choir, "start": 21, "end": 45, "linked": True},
+    ]
+    alone = papers.data(CONTEXT, given, roles=("objects_only",))["context"]
+    assert alone["text"] == "[1] Paper\nwater pump"
+    papers.ask(CONTEXT, given, roles=("clerk",)).refused("FORBIDDEN")
+    for tokens in (0, -1, 32_001):
+        papers.ask(CONTEXT, {"query": "x", "tokens": tokens}).refused(path=["tokens"])
+    many = " ".join(f'a{n}: context(query: "x") {{ text }}' for n in range(20))
+    assert papers.ask(f"{{ {many} }}").codes == {"QUERY_TOO_COMPLEX"}
+
+
+def test_a_context_goes_by_words_with_a_warning_where_no_vectors_can_be_had(remote: Tenant, double: Double) -> None:
+    create(remote, "water pump")
+    until(lambda: hits(remote, "pump", mode="VECTOR"))
+    fail_by_nan(double)
+    answer = remote.ask(CONTEXT, {"query": "pumps"})
+    assert answer.data["context"]["text"] == "[1] Paper\nwater pump"
+    [warning] = answer.body["extensions"]["warnings"]
+    assert warning["code"] == "EMBEDDINGS_UNAVAILABLE"
+    near = remote.ask("{ papers { nodes { similar(first: 1) { score } } } }").data
+    assert near["papers"]["nodes"] == [{"similar": []}]

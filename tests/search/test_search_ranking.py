@@ -15,6 +15,7 @@ from fabric.embedding.provider import Model, Vectors, unit_vectors
 from fabric.errors import BadInput, EmbeddingsUnavailable, NotFound
 from fabric.labels import Label
 from fabric.search import likeness, searching
+from fabric.search.contexts import context
 from fabric.search.likeness import like_each
 from fabric.search.query import Query, read_query
 from fabric.search.query_vectors import QueryVectors
@@ -174,6 +175,10 @@ async def outcome(seeker: Seeker, at: str = U) -> list[Any]:
         told.append((title, [(titles[hit.id], hit.score) for hit in near]))
     each = await like_each(seeker.search, await seeker.reader(at), list(titles), 10)
     told.append({titles[id]: [(titles[hit.id], hit.score) for hit in near] for id, near in each.items()})
+    for text in ("water pump", "spring river"):
+        reader = await seeker.reader(at)
+        made = await context(seeker.search, reader, Asked(text, reader.types), 300, None)
+        told.append((made.text, made.tokens, [(titles[s.id], s.start, s.end, s.label) for s in made.sources]))
     return told
 
 
