@@ -91,7 +91,8 @@ RESERVED_NAMES = frozenset(
         WebhookDeliveryConnection EventWhere LinksWhere ObjectState AuditWhere AuditOrder AuditRecord
         AuditRecordConnection AuditRecordEdge UnlockedField UnlockRequest UnlockRequestState UnlockApproval
         UnlockRequestPayload EncryptionKey EncryptionKeyVersion KeyRotation KeyRotationState
-        KeyRotationPayload Job JobState JobPayload""".split()}
+        KeyRotationPayload Job JobState JobPayload
+        PlannedChange TypePlan""".split()}
     | {f"type:{scalar}{suffix}" for suffix in ("Where", "ListWhere") for scalar in """
         ID String Int BigInt Float Decimal Boolean Date DateTime Duration UUID URI JSON Label""".split()}
     | {f"type:{values}{suffix}" for suffix in ("Aggregate", "Having") for values in """
@@ -102,7 +103,7 @@ RESERVED_NAMES = frozenset(
         node nodes link links event events typeDefinition typeDefinitions viewer traverse shortestPath neighborhood
         related search similar searchLinks context keys auditLog changed position linkDegree
         connectedComponent connectedComponents webhook webhooks objectAsOf unlockRequests
-        keyRotation keyRotations job jobs""".split()}
+        keyRotation keyRotations job jobs planTypes""".split()}
     | {f"mutation:{name}" for name in """
         link unlink updateLink defineType defineTypes retireType appendEvent unlockField unlockFields rotateKeys
         setConfig regradeObject registerDocuments createWebhook updateWebhook pauseWebhook resumeWebhook

@@ -18,6 +18,7 @@ from fabric.identity.subject import Session, Subject
 from fabric.labels import Lattice
 from fabric.types import evolution
 from fabric.types.catalogue import Catalogue, Fragment
+from fabric.types.changes_planned import Plan, planned
 from fabric.types.definitions import Document, read_document
 from fabric.types.merging import EMPTY, build
 from fabric.types.projection import Definer, plan
@@ -117,6 +118,18 @@ class Types:
         self.forget(subject.organization_id)
         return changed
 
+    async def plan(self, subject: Subject, lattice: Lattice, documents: Sequence[object]) -> Plan:
+        """What `define` would come to, without doing any of it. Raises as it does, but for Conflict: that is told."""
+        subject.require("type:define")
+        read = _read_all(documents)
+        async with self._database.transaction(subject.session) as transaction:
+            before = await read_catalogue(transaction, self._nearest(transaction.session))
+            after = plan(before, read, Definer(subject.label, lattice))
+            changed = _changed(subject, before, after)
+            changes = await planned(transaction, before, after)
+            found = await _obstacles(transaction, subject, before, after, changed)
+        return Plan(changes, tuple(error.message for error in found))
+
     async def _make_keys(self, subject: Subject, documents: Sequence[Document]) -> None:
         """Makes the keys of the encrypted fields, before there is a transaction."""
         places = {
@@ -210,6 +223,20 @@ def _fragment(row: asyncpg.Record) -> Fragment:
 async def _replace(transaction: Transaction, subject: Subject, before: Catalogue, after: Catalogue) -> list[str]:
     """Stores the fragments that differ, each at its own label, unless something stored would no longer fit."""
     old = {(f.type_name, f.label): f for f in before.fragments}
+    changed = _changed(subject, before, after)
+    if found := await _obstacles(transaction, subject, before, after, changed):
+        raise Several(found)
+    for fragment in changed:
+        await transaction.act_at(fragment.label)
+        was = old.get((fragment.type_name, fragment.label))
+        told = difference(was, fragment, (before, after))
+        await _store(transaction, subject, fragment, told, new=was is None)
+    return sorted({f.type_name for f in changed})
+
+
+def _changed(subject: Subject, before: Catalogue, after: Catalogue) -> list[Fragment]:
+    """The fragments that differ. Forbidden where the subject may not write one."""
+    old = {(f.type_name, f.label): f for f in before.fragments}
     changed = [f for f in after.fragments if old.get((f.type_name, f.label)) != f]
     for fragment in changed:
         if fragment.label != subject.label and "label:regrade" not in subject.permissions:
@@ -217,18 +244,18 @@ async def _replace(transaction: Transaction, subject: Subject, before: Catalogue
                 f"{fragment.type_name} is partly defined at another label than your session's: "
                 "this needs the permission label:regrade, or a session at that label"
             )
+    return changed
+
+
+async def _obstacles(
+    transaction: Transaction, subject: Subject, before: Catalogue, after: Catalogue, changed: Sequence[Fragment]
+) -> list[FabricError]:
+    """What is in the way at the session label, and at those whose fragments change."""
     found: list[FabricError] = []
     for label in sorted({subject.label, *(f.label for f in changed)}):
         await transaction.act_at(label)
         found += await evolution.obstacles(transaction, before, after)
-    if found:
-        raise Several(list({(e.path, e.message): e for e in found}.values()))
-    for fragment in changed:
-        await transaction.act_at(fragment.label)
-        was = old.get((fragment.type_name, fragment.label))
-        told = difference(was, fragment, (before, after))
-        await _store(transaction, subject, fragment, told, new=was is None)
-    return sorted({f.type_name for f in changed})
+    return list({(e.path, e.message): e for e in found}.values())
 
 
 async def _store(

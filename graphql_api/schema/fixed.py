@@ -12,6 +12,7 @@ from fabric.document_register import document_id
 from fabric.errors import BadInput, FabricError, NotFound, Several, raise_any
 from fabric.events.appending import OwnEvent, append
 from fabric.types.catalogue import Catalogue
+from fabric.types.changes_planned import Plan
 from fabric.types.type_documents import as_document
 from fabric.writing.links import LinkChange
 from fabric.writing.regrading import regrade
@@ -51,6 +52,25 @@ class TypeDefinition:
 class DefineTypePayload:
     changed: list[str] = strawberry.field(description="The types that differ from before.")
     type_definitions: list[TypeDefinition]
+
+
+@strawberry.type(description="What one change of a definition comes to.")
+class PlannedChange:
+    type_name: str
+    field: str | None = strawberry.field(description="Null for a whole type.")
+    change: str = strawberry.field(
+        description="ADDED, RENAMED, WIDENED, NARROWED, REPLACED (by one of another kind), REQUIRED or REMOVED."
+    )
+    was: str | None = strawberry.field(description="The name before, of a field that is renamed.")
+    objects: int = strawberry.field(
+        description="Those you see that hold a value of the field, or of one that becomes required lack it."
+    )
+
+
+@strawberry.type
+class TypePlan:
+    changes: list[PlannedChange]
+    obstacles: list[str] = strawberry.field(description="Why it would be refused, as far as you see.")
 
 
 @strawberry.type
@@ -141,6 +161,18 @@ class Query:
     async def type_definition(self, info: Asked, type_name: str) -> TypeDefinition | None:
         catalogue = await _catalogue(info.context)
         return next(iter(_described(info, catalogue, {type_name} & catalogue.types.keys())), None)
+
+
+    @strawberry.field(description="What `defineTypes` would come to, without doing any of it.")
+    async def plan_types(self, info: Asked, definitions: list[Json]) -> TypePlan:
+        context = info.context
+        _limit(definitions)
+        context.spend(info.path.as_list(), DEFINITION_ROWS * len(definitions))
+        try:
+            plan = await context.services.types.plan(context.subject, context.organization.lattice, definitions)
+        except FabricError as error:
+            raise _led(error, single=False) from None
+        return _told_plan(plan)
 
 
 @strawberry.type
@@ -251,8 +283,7 @@ MAX_DEFINITIONS = 1_000
 
 
 async def _define(info: Asked, definitions: list[Any], *, single: bool) -> DefineTypePayload:
-    if len(definitions) > MAX_DEFINITIONS:
-        raise BadInput(f"at most {MAX_DEFINITIONS:,} definitions at once", ("definitions",))
+    _limit(definitions)
     subject, types = info.context.subject, info.context.services.types
     try:
         changed = await types.define(subject, info.context.organization.lattice, definitions)
@@ -261,6 +292,19 @@ async def _define(info: Asked, definitions: list[Any], *, single: bool) -> Defin
     catalogue = await types.catalogue(subject.session)
     names = {d["typeName"] for d in definitions} & catalogue.types.keys()
     return DefineTypePayload(changed=changed, type_definitions=_described(info, catalogue, names))
+
+
+def _limit(definitions: list[Any]) -> None:
+    if len(definitions) > MAX_DEFINITIONS:
+        raise BadInput(f"at most {MAX_DEFINITIONS:,} definitions at once", ("definitions",))
+
+
+def _told_plan(plan: Plan) -> TypePlan:
+    changes = [
+        PlannedChange(type_name=p.type_name, field=p.field, change=str(p.change), was=p.was, objects=p.objects)
+        for p in plan.changes
+    ]
+    return TypePlan(changes=changes, obstacles=list(plan.obstacles))
 
 
 def _led(error: FabricError, *, single: bool) -> FabricError:

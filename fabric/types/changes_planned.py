@@ -1,0 +1,114 @@
+"""What a change of definitions comes to before it is made: field by field, with the objects that it concerns.
+
+Objects are counted as the transaction's session sees them, so a plan tells nothing of what is above its reader.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from fabric.database.db import Transaction
+from fabric.types.catalogue import Catalogue, ObjectType
+from fabric.types.definitions import Field
+from fabric.types.evolution import keeps_values
+from fabric.types.kinds import Kind
+
+
+class Change(StrEnum):
+    ADDED = "ADDED"
+    RENAMED = "RENAMED"
+    WIDENED = "WIDENED"
+    NARROWED = "NARROWED"
+    REPLACED = "REPLACED"
+    REQUIRED = "REQUIRED"
+    REMOVED = "REMOVED"
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One change, of a field or (without one) of a whole type.
+
+    `objects` hold a value of the field as it was, or lack one that is required now.
+    """
+
+    type_name: str
+    field: str | None
+    change: Change
+    objects: int
+    was: str | None = None
+    """The name before, of a field that is renamed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`obstacles` are why the change would be refused, as far as its definer sees."""
+
+    changes: tuple[Planned, ...]
+    obstacles: tuple[str, ...]
+
+
+_HOLDING = "data ? {}"
+_LACKING = "not data ? {}"
+
+
+async def planned(transaction: Transaction, before: Catalogue, after: Catalogue) -> tuple[Planned, ...]:
+    """By type and field, those that the session sees."""
+    found: list[Planned] = []
+    for name, new in sorted(after.types.items()):
+        old = before.types.get(name)
+        if old is None:
+            found.append(Planned(name, None, Change.ADDED, 0))
+        elif old is not new:
+            found += await _counted(transaction, new, list(_changes(old, new)))
+    return tuple(found)
+
+
+async def _counted(
+    transaction: Transaction, object_type: ObjectType, changes: list[tuple[Planned, str, str]]
+) -> list[Planned]:
+    if not changes:
+        return []
+    conditions = ", ".join(
+        f"count(*) filter (where {condition.format(f'${i}::text')})" for i, (_, condition, _) in enumerate(changes, 2)
+    )
+    row = await transaction.fetchrow(
+        f"select {conditions} from fabric.objects where type_name = any($1) and not tombstone",
+        list(object_type.family), *(key for _, _, key in changes),
+    )  # fmt: skip
+    return [
+        Planned(p.type_name, p.field, p.change, number, p.was)
+        for (p, _, _), number in zip(changes, row or (), strict=True)
+    ]
+
+
+def _changes(old: ObjectType, new: ObjectType) -> Iterator[tuple[Planned, str, str]]:
+    """Of the type's own fields, each with which objects are concerned: a condition, of a storage key."""
+    by_key = {field.key: field for field in new.own_fields.values()}
+    seen: set[str] = set()
+    for name, field in sorted(old.own_fields.items()):
+        now = by_key.get(field.key) or new.own_fields.get(name)
+        if now is None:
+            yield Planned(new.name, name, Change.REMOVED, 0), _HOLDING, field.key
+            continue
+        seen.add(now.name)
+        if now.name != name:
+            yield Planned(new.name, now.name, Change.RENAMED, 0, name), _HOLDING, field.key
+        if (change := _of_kind(field, now)) is not None:
+            yield Planned(new.name, now.name, change, 0), _HOLDING, field.key
+        if now.required and not (field.required and field.key == now.key):
+            yield Planned(new.name, now.name, Change.REQUIRED, 0), _LACKING, now.key
+    for name, now in sorted(new.own_fields.items()):
+        if name not in seen:
+            yield Planned(new.name, name, Change.ADDED, 0), _HOLDING, now.key
+            if now.required:
+                yield Planned(new.name, name, Change.REQUIRED, 0), _LACKING, now.key
+
+
+def _of_kind(old: Field, new: Field) -> Change | None:
+    if not keeps_values(old, new) or old.key != new.key:
+        return Change.REPLACED
+    if not set(old.values) <= set(new.values) and new.kind is Kind.ENUM:
+        return Change.NARROWED
+    if old.kind == new.kind:
+        return None
+    return Change.NARROWED if (old.kind, new.kind) == (Kind.TEXT, Kind.STRING) else Change.WIDENED
