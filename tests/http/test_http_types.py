@@ -491,11 +491,11 @@ def test_an_object_of_several_parents_is_found_by_each_of_them(organization: Ten
 def test_a_plan_is_told_and_not_carried_out(assets: Tenant) -> None:
     shown = "changes { typeName field change was objects } obstacles"
     plan = f"query ($d: [JSON!]!) {{ planTypes(definitions: $d) {{ {shown} }} }}"
-    extended = {**ASSET, "fields": {**ASSET["fields"], "extra": {"type": "string"}}}
+    extended = {**ASSET, "fields": {**ASSET["fields"], "brandNew": {"type": "string"}}}
     answer = assets.data(plan, {"d": [extended]})["planTypes"]
-    added = {"typeName": "Asset", "field": "extra", "change": "ADDED", "was": None, "objects": 0}
+    added = {"typeName": "Asset", "field": "brandNew", "change": "ADDED", "was": None, "objects": 0}
     assert answer == {"changes": [added], "obstacles": []}
     stored = assets.data('{ typeDefinition(typeName: "Asset") { fieldSchema } }')["typeDefinition"]
-    assert "extra" not in stored["fieldSchema"]["fields"]
+    assert "brandNew" not in stored["fieldSchema"]["fields"]
     wrong = assets.ask(plan, {"d": [{"typeName": "Asset", "fields": {"a": {"type": "strange"}}}]})
     assert wrong.code == "BAD_USER_INPUT"
