@@ -38,6 +38,13 @@ def link_id(organization: Organization, relation: str, source: UUID, target: UUI
     return _derived(organization, "link", [relation, str(source), str(target), key])
 
 
+def inferred_link_id(
+    organization: Organization, relation: str, source: UUID, target: UUID, span: tuple[int, int]
+) -> UUID:
+    """The id of a link that follows from others, valid within the span (microseconds since 1970)."""
+    return _derived(organization, "inferred link", [relation, str(source), str(target), *map(str, span)])
+
+
 def delivery_id(organization: Organization, webhook_id: UUID, position: Position, number: int) -> UUID:
     """The id of what a webhook is told of an event: the same whenever and by whomever it is worked out again."""
     return _derived(organization, "delivery", [str(webhook_id), position.transaction_id, position.position, number])

@@ -287,6 +287,10 @@ class Settings:
         shown="all-MiniLM-L6-v2, where it is installed",
     )
     search_language: str = _setting("language of the words that are searched", "english", choices=LANGUAGES)
+    inference: bool = _setting("whether this process infers links by the rules of definitions", True)
+    max_inferred_links: int = _setting(
+        "most links that are inferred for any one clearance; a rule that goes beyond is stopped", 500_000, least=1
+    )
     search_indexing: bool = _setting("whether this process makes words and vectors of what changes", True)
 
     job_slots: int = _setting("jobs that this process works on at the same time; 0 leaves them to others", 2, least=0)

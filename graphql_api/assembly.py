@@ -155,6 +155,7 @@ async def serving(
             background.delivering(settings, worker, outfit.webhook_client),
             background.indexing(settings, database, indexer),
             background.working(settings, job_worker),
+            background.inferring(settings, database, types),
             background.pruning(settings, admin_url, outfit.seal_key, outfit.seal_keys),
         ):
             await running.enter_async_context(beside)

@@ -9,6 +9,7 @@ import structlog
 
 from fabric.database.db import Database
 from fabric.identity.revocations import CHANNEL, Revocations
+from fabric.inference.worker import Worker as Inferring
 from fabric.jobs.worker import Worker as JobWorker
 from fabric.seals import retention
 from fabric.seals.seal_keys import SealingKey, TrustedKeys
@@ -92,6 +93,16 @@ async def working(settings: Settings, worker: JobWorker) -> AsyncIterator[None]:
         yield
         return
     async with worker.running():
+        yield
+
+
+@asynccontextmanager
+async def inferring(settings: Settings, database: Database, types: Types) -> AsyncIterator[None]:
+    """Links that follow from others are there, by this process's work unless others do it."""
+    if not settings.inference:
+        yield
+        return
+    async with Inferring(database, types, settings.max_inferred_links).running():
         yield
 
 

@@ -181,9 +181,14 @@ async def test_the_follower_only_reads(admin_url: str) -> None:
         FOLLOWER,
     )
     assert {row[2] for row in rows} == {"SELECT"}
-    tables = {"objects", "links", "events", "audit_log", "seals", "prunings", "search_texts", "embeddings"}
+    tables = {
+        "objects", "links", "events", "audit_log", "seals", "prunings", "search_texts", "embeddings", "inferred_links",
+        "type_definitions",
+    }  # fmt: skip
     assert {row[0] for row in rows} == tables
-    assert not {row[1] for row in rows} & {"over1", "over2", "over_rest", "terms", "embedding"}
+    assert {row[1] for row in rows if row[0] == "type_definitions"} == {"organization_id", "label"}
+    others = {row[1] for row in rows if row[0] != "inferred_links"}
+    assert not others & {"over1", "over2", "over_rest", "terms", "embedding"}
 
 
 async def test_the_follower_sees_all_labels_of_one_organization(

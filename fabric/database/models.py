@@ -153,6 +153,33 @@ class Link(Versioned, Base):
     semantic_predicate: Mapped[str | None]
 
 
+class InferredLink(Base):
+    """A link that follows from others, for whom the label and those that must not be dominated say (fabric/inference).
+
+    `number` tells apart rows of one link and label; `shown_label` is the join of the premises' labels.
+    """
+
+    __tablename__ = "inferred_links"
+    __table_args__ = (
+        Index("inferred_links_by_source", "organization_id", "source_id", "relation", "target_id", "link_id"),
+        Index("inferred_links_by_target", "organization_id", "target_id", "relation", "source_id", "link_id"),
+        Index("inferred_links_by_relation", "organization_id", "relation", "link_id"),
+    )
+    organization_id: Mapped[UUID] = mapped_column(primary_key=True)
+    link_id: Mapped[UUID] = mapped_column(primary_key=True)
+    label: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    shown_label: Mapped[int]
+    relation: Mapped[str]
+    source_id: Mapped[UUID]
+    target_id: Mapped[UUID]
+    valid_from: Mapped[datetime | None]
+    valid_to: Mapped[datetime | None]
+    over1: Mapped[int | None]
+    over2: Mapped[int | None]
+    over_rest: Mapped[list[int] | None]
+
+
 class Event(Base):
     """One change, in the transaction that made it. Read in (transaction_id, position) order; append-only."""
 

@@ -14,6 +14,7 @@ from uuid import UUID
 from fabric.database.db import Transaction
 from fabric.events import version_json
 from fabric.events.history import Version
+from fabric.inference.all_links import ALL_LINKS
 
 MAX_RELATIONS = 100
 """That one list is of: each is a strand."""
@@ -34,6 +35,8 @@ class Sought:
     relations: Collection[str] | None = None
     ends: tuple[Ends, ...] = ((None, None),)
     valid_at: datetime | None = None
+    inferred: bool = False
+    """Whether inferred links are among them."""
     link_id: UUID | None = None
 
 
@@ -158,7 +161,8 @@ class _Query:
             f" offset 0) {o}"
             for o, end in (("s", "source"), ("t", "target"))
         )
-        return f"fabric.links l {ends} where {' and '.join([*self._conditions(strand), *bounds])}"
+        links = ALL_LINKS if self._sought.inferred else "fabric.links"
+        return f"{links} l {ends} where {' and '.join([*self._conditions(strand), *bounds])}"
 
     def _conditions(self, strand: _Strand) -> Iterator[str]:
         sought = self._sought

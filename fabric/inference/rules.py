@@ -33,6 +33,10 @@ class Rule:
     premises: tuple[Premise, ...]
     conclusion: str
 
+    @property
+    def relations(self) -> frozenset[str]:
+        return frozenset({self.conclusion, *(premise.relation for premise in self.premises)})
+
     def __str__(self) -> str:
         return f"{', '.join(map(str, self.premises))} → {self.conclusion}"
 

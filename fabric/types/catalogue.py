@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from fabric.encryption.protection import protection_json, protection_of
+from fabric.inference.rules import NO_AXIOMS, Axioms, Rule, of_relation
 from fabric.labels import dominates, rank
 from fabric.names import link_aggregate
 from fabric.types.definitions import Field, LinkField
@@ -127,6 +128,22 @@ class Catalogue:
                 found.setdefault(link.relation, []).append((object_type.name, link))
         return {name: _relation(name, declared) for name, declared in sorted(found.items())}
 
+    @cached_property
+    def rules(self) -> frozenset[Rule]:
+        """By which links follow from others, as far as all the relations are there."""
+        declared = [link for t in self.types.values() for link in t.own_links.values() if link.axioms != NO_AXIOMS]
+        return frozenset(
+            rule
+            for link in declared
+            for rule in of_relation(link.relation, link.axioms)
+            if rule.relations <= self.relations.keys()
+        )
+
+    @cached_property
+    def concluded(self) -> frozenset[str]:
+        """The relations of which links can be inferred."""
+        return frozenset(rule.conclusion for rule in self.rules)
+
     def has_aggregate(self, object_type: ObjectType, link: str) -> bool:
         """Whether the link field of the type has a field beside it that counts and sums over what it leads to.
 
@@ -186,6 +203,13 @@ def read_link(stored: Mapping[str, Any], label: int) -> LinkField:
         description=stored.get("description"),
         label=label,
         iri=stored.get("iri"),
+        axioms=Axioms(
+            stored.get("symmetric", False),
+            stored.get("transitive", False),
+            stored.get("inverse"),
+            tuple(stored.get("subPropertyOf", ())),
+            tuple(tuple(chain) for chain in stored.get("inferredFrom", ())),
+        ),
     )
 
 
@@ -227,6 +251,11 @@ def link_json(member: LinkField) -> dict[str, Any]:
         "direction": None if member.outgoing else "in",
         "cardinality": None if member.many else "one",
         "properties": [field_json(p) for p in member.properties.values()],
+        "symmetric": member.axioms.symmetric,
+        "transitive": member.axioms.transitive,
+        "inverse": member.axioms.inverse,
+        "subPropertyOf": list(member.axioms.sub_property_of),
+        "inferredFrom": [list(chain) for chain in member.axioms.chains],
         "description": member.description,
         "iri": member.iri,
     }

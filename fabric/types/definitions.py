@@ -11,6 +11,7 @@ from typing import Any
 from fabric.encryption.protection import KEYS as PROTECTION_KEYS
 from fabric.encryption.protection import Protection, read_protection
 from fabric.errors import BadInput, FabricError, raise_any
+from fabric.inference.rules import MAX_PREMISES, NO_AXIOMS, Axioms
 from fabric.labels import Label
 from fabric.names import GRAPHQL_NAME
 from fabric.types.kinds import Kind, KindError, canonical
@@ -22,6 +23,7 @@ MAX_FIELDS = 500
 MAX_INDEXES = 20
 MAX_PARENTS = 20
 MAX_DESCRIPTION = 10_000
+MAX_CHAINS = 20
 
 _TYPE_KEYS = frozenset(
     "typeName domain description label extends plural fields links naturalKey indexes embedding uiSchema iri".split()
@@ -29,7 +31,10 @@ _TYPE_KEYS = frozenset(
 _FIELD_KEYS = PROTECTION_KEYS | frozenset(
     "type list required values indexed searchable description label iri encrypted replaces".split()
 )
-_LINK_KEYS = frozenset("relation target direction cardinality properties description label iri".split())
+_LINK_KEYS = frozenset(
+    "relation target direction cardinality properties description label iri"
+    " symmetric transitive inverse subPropertyOf inferredFrom".split()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,8 @@ class LinkField:
     description: str | None = None
     label: int = 0
     iri: str | None = None
+    axioms: Axioms = NO_AXIOMS
+    """What is said of the relation, whichever end the field is at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +243,36 @@ def _read_link(
         properties=properties,
         description=_text(value, "description", faults, *path),
         iri=_iri(value, faults, *path),
+        axioms=_read_axioms(value, faults, path),
     )
+
+
+def _read_axioms(value: Mapping[str, Any], faults: Faults, path: tuple[str, ...]) -> Axioms:
+    inverse, chains = value.get("inverse"), value.get("inferredFrom") or []
+    if inverse is not None and not _is_relation(inverse):
+        faults.add("the inverse is the name of a relation", *path, "inverse")
+        inverse = None
+    if not isinstance(chains, list) or len(chains) > MAX_CHAINS:
+        faults.add(f"inferredFrom is a list of at most {MAX_CHAINS} lists of relations", *path, "inferredFrom")
+        chains = []
+    for i, chain in enumerate(chains):
+        if not isinstance(chain, list) or not 1 <= len(chain) <= MAX_PREMISES or not all(map(_is_relation, chain)):
+            faults.add(f"what a link follows from are 1 to {MAX_PREMISES} relations", *path, "inferredFrom", i)
+    broader = value.get("subPropertyOf") or []
+    if not isinstance(broader, list) or len(broader) > MAX_CHAINS or not all(map(_is_relation, broader)):
+        faults.add(f"subPropertyOf is a list of at most {MAX_CHAINS} relations", *path, "subPropertyOf")
+        broader = []
+    return Axioms(
+        symmetric=_flag(value, "symmetric", faults, path),
+        transitive=_flag(value, "transitive", faults, path),
+        inverse=inverse,
+        sub_property_of=tuple(broader),
+        chains=tuple(tuple(chain) for chain in chains if isinstance(chain, list) and all(map(_is_relation, chain))),
+    )
+
+
+def _is_relation(name: object) -> bool:
+    return isinstance(name, str) and 1 <= len(name) <= 201 and name.isprintable()
 
 
 def _read_property(name: str, value: object, path: tuple[str, ...], faults: Faults) -> Field | None:

@@ -229,6 +229,8 @@ def _check_document(document: Document, after: Catalogue, faults: Faults) -> Non
             faults.add("no such type", "links", link.name, "target")
         elif link.name in new.links and not dominates(new.links[link.name].label, target.label):
             faults.add("a link's label dominates its target's", "links", link.name, "label")
+        for relation in sorted(link.axioms.relations - after.relations.keys()):
+            faults.add(f"no such relation: {relation}", "links", link.name)
     for i, name in enumerate(document.embedding):
         if name not in new.fields:
             faults.add("no such field", "embedding", "fields", i)

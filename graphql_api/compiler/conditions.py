@@ -209,7 +209,7 @@ class Conditions:
     ) -> p.Condition:
         link = object_type.links[name]
         target = self._catalogue.types[link.target]
-        hop = p.Hop(link.relation, link.outgoing, target.family)
+        hop = p.Hop(link.relation, link.outgoing, target.family, link.relation in self._catalogue.concluded)
         self._permissions.add("link:read")
         parts: list[p.Condition] = []
         self._hops += 1

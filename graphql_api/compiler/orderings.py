@@ -1,6 +1,6 @@
 """From an `orderBy` argument to the keys that a page is sorted by, and that its cursors hold."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from fabric.errors import BadInput, TooComplex
@@ -43,8 +43,10 @@ class Ordering:
 class Orderings:
     """Reads orderings; a key that follows links puts the permission it needs into `permissions`."""
 
-    def __init__(self, types: Mapping[str, ObjectType], permissions: set[str]) -> None:
+    def __init__(self, types: Mapping[str, ObjectType], concluded: Collection[str], permissions: set[str]) -> None:
+        """`concluded` are the relations of which links can be inferred."""
         self._types = types
+        self._concluded = concluded
         self._permissions = permissions
 
     def read(self, tree: Tree, target: ObjectType, link: LinkField | None, path: Path) -> Ordering:
@@ -82,7 +84,7 @@ class Orderings:
             self._permissions.add("link:read")
             link = target.links[name]
             target = self._types[link.target]
-            hops.append(p.Hop(link.relation, link.outgoing, target.family))
+            hops.append(p.Hop(link.relation, link.outgoing, target.family, link.relation in self._concluded))
             # No field has such a name, so no other ordering reads the same.
             names.append(f"{'>' if link.outgoing else '<'} {link.relation} {link.target}")
             path = (*path, name)

@@ -89,6 +89,8 @@ class Hop:
     relation: str
     outgoing: bool
     types: tuple[str, ...]
+    inferred: bool = False
+    """Whether some of the links may be inferred."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ class Planner:
         self._bounds = Bounds(limits, self._add)
         self.permissions = {"object:read"}
         self._conditions = Conditions(surface.catalogue, self._add, self.permissions)
-        self._orderings = Orderings(self._types, self.permissions)
+        self._orderings = Orderings(self._types, surface.catalogue.concluded, self.permissions)
         self._names: p.Parameter | None = None
         self._named = False
         self.walked = False
@@ -262,7 +262,7 @@ class Planner:
         self.permissions.add("link:read")
         self._count(LINK_OUTPUTS)
         target = self._types[link.target]
-        hop = p.Hop(link.relation, link.outgoing, target.family)
+        hop = self._hop(link, target)
         if not link.many:
             return p.One(hop, self._row(field.sets, target.family))
         owner = next(n for n in reversed((t.name, *t.ancestors)) if link.name in self._types[n].own_links)
@@ -270,11 +270,14 @@ class Planner:
         trees = read_arguments(self._definition(t, link.name), field.node, self._variables)
         return p.Many(hop, self._page(field, trees, target, name, [owner, link.name], link, (field.key,)))
 
+    def _hop(self, link: LinkField, target: ObjectType) -> p.Hop:
+        return p.Hop(link.relation, link.outgoing, target.family, link.relation in self._surface.catalogue.concluded)
+
     def _summary(self, field: Selected, t: ObjectType, link: LinkField) -> p.Summary:
         self.permissions.add("link:read")
         target = self._types[link.target]
         trees = read_arguments(self._definition(t, field.name), field.node, self._variables)
-        return p.Summary(p.Hop(link.relation, link.outgoing, target.family), self._aggregate(field, trees, target))
+        return p.Summary(self._hop(link, target), self._aggregate(field, trees, target))
 
     def _aggregate(self, field: Selected, trees: dict[str, Tree], t: ObjectType) -> p.Aggregate:
         planner = AggregatePlanner(t, self._conditions, self._collect, self._compartments)
@@ -348,6 +351,8 @@ class Planner:
         match member:
             case "__typename":
                 return p.Constant('"Link"')
+            case "inferred":
+                return p.Column("({l}.revision = 0)::text")
             case "weight":
                 return p.Column("coalesce({l}.weight::text, 'null')")
             case "properties":

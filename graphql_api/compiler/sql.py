@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 
 from fabric.database.db import READ
+from fabric.inference.all_links import ALL_LINKS
 from fabric.types.access import json_of, literal
 from graphql_api.compiler import plan as p
 from graphql_api.compiler.aggregate_sql import AggregateWriter
@@ -182,7 +183,7 @@ class _Writer:
         is_one = self._is(t, hop.types, looked_up=condition == p.EVERYTHING)
         near, far = ("source_id", "target_id") if hop.outgoing else ("target_id", "source_id")
         rows = (
-            f"fabric.links {link} join fabric.objects {t}"
+            f"{ALL_LINKS if hop.inferred else 'fabric.links'} {link} join fabric.objects {t}"
             f" on {t}.organization_id = {link}.organization_id and {t}.object_id = {link}.{far}"
             f" where {link}.organization_id = s.org and {link}.{near} = {o}.object_id"
             f" and {link}.relation = {literal(hop.relation)} and not {link}.tombstone and {is_one}"

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from graphql import (
     GraphQLArgument,
+    GraphQLBoolean,
     GraphQLField,
     GraphQLFieldMap,
     GraphQLID,
@@ -39,6 +40,9 @@ LINKS_WHERE = GraphQLInputObjectType(
         "to": GraphQLInputField(GraphQLID),
         "objectId": GraphQLInputField(GraphQLID, description="At either end, as `direction` says."),
         "direction": GraphQLInputField(required(DIRECTION), default_value="BOTH"),
+        "inferred": GraphQLInputField(
+            required(GraphQLBoolean), default_value=True, description="Whether links that are inferred are among them."
+        ),
         "validAt": GraphQLInputField(SCALARS["DateTime"], description="Links that are valid then."),
     },
 )
@@ -67,7 +71,7 @@ async def _link(_: Any, info: Info, id: str) -> Any:
     context = info.context
     catalogue = await _catalogue(context)
     async with context.reading() as transaction:
-        sought = Sought(_objects(catalogue), link_id=read_id(id))
+        sought = Sought(_objects(catalogue), inferred=bool(catalogue.concluded), link_id=read_id(id))
         found = (await list_links(transaction, sought, Slice(1))).links
     return by_response_key(_told(context, catalogue, found[0]), info) if found else None
 
@@ -101,8 +105,13 @@ def _sought(catalogue: Catalogue, where: Mapping[str, Any]) -> Sought:
     if relations is not None and len(relations) > MAX_RELATIONS:
         raise BadInput(f"at most {MAX_RELATIONS} relations at once", ("where", "relations"))
     return Sought(
-        _objects(catalogue), relations, ends, None if valid_at is None else datetime.fromisoformat(valid_at)
+        _objects(catalogue), relations, ends, None if valid_at is None else datetime.fromisoformat(valid_at),
+        inferred=_inferred(catalogue, where),
     )  # fmt: skip
+
+
+def _inferred(catalogue: Catalogue, where: Mapping[str, Any]) -> bool:
+    return bool(catalogue.concluded) and where.get("inferred", True)
 
 
 def _cursor_key(context: Context, where: Mapping[str, Any]) -> CursorKey:

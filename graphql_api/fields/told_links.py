@@ -8,12 +8,13 @@ from uuid import UUID
 from fabric.events import version_json
 from fabric.events.history import Version
 from fabric.identity.organizations import Organization
+from fabric.inference.all_links import ALL_LINKS
 from fabric.types.catalogue import Catalogue
 from graphql_api.context import Context
 from graphql_api.fields.told_events import moment
 
 _READ = f"""
-select link_id, label, {version_json.LINK.format(v="l")} as version from fabric.links l
+select link_id, label, {version_json.LINK.format(v="l")} as version from {ALL_LINKS} l
 where organization_id = $1 and link_id = any($2) and not tombstone"""
 
 _MOMENTS = {"createdAt": "created_at", "updatedAt": "updated_at", "validFrom": "valid_from", "validTo": "valid_to"}
@@ -33,6 +34,7 @@ def told_link(
         "to": version["target_id"],
         "label": str(organization.lattice.decode(label)),
         "revision": version["revision"],
+        "inferred": version["revision"] == 0,
         "weight": version.get("weight"),
         "properties": {f.name: stored[f.key] for f in fields if f.key in stored},
         "semanticNamespace": version.get("semantic_namespace"),

@@ -176,6 +176,9 @@ LINK = GraphQLObjectType(
         "relation": field(required(GraphQLString)),
         "from": field(required(GraphQLID)),
         "to": field(required(GraphQLID)),
+        "inferred": field(
+            required(GraphQLBoolean), description="Whether it follows from other links, by what definitions say."
+        ),
         "weight": field(GraphQLFloat),
         "properties": field(required(SCALARS["JSON"])),
         "validFrom": field(SCALARS["DateTime"]),

@@ -313,6 +313,8 @@ class Interpreter:
         match member:
             case "__typename":
                 return "Link"
+            case "inferred":
+                return False
             case "weight" | "properties":
                 return link[member]
             case "validFrom" | "validTo":
