@@ -23,6 +23,7 @@ from graphql import (
 )
 
 from fabric.errors import BadInput, NotFound, TimedOut
+from fabric.search import record
 from fabric.search.contexts import HITS as CONTEXT_HITS
 from fabric.search.contexts import LINKS as CONTEXT_LINKS
 from fabric.search.contexts import context as compose
@@ -138,7 +139,9 @@ class SearchFields:
         expand = self._expansion(context) if given["expand"] else None
         key = _cursor_key(context, given)
         start = _start(key, given.get("after"))
-        found = await context.services.search.search(reader, Asked(given["query"], types, mode, where, expand))
+        asked = Asked(given["query"], types, mode, where, expand)
+        await _record(context, asked)
+        found = await context.services.search.search(reader, asked)
         if found.warning:
             context.warn("EMBEDDINGS_UNAVAILABLE", f"{found.warning}; this was searched by words alone")
         page = found.hits[start : start + first]
@@ -177,6 +180,7 @@ class SearchFields:
         asked = Asked(given["query"], self._types(reader, given), where=self._where(info, given))
         walks = "link:read" in context.subject.permissions
         relations = context.subject.links.walked(None) if walks else ()
+        await _record(context, asked)
         made = await compose(context.services.search, reader, asked, given["tokens"], relations)
         if made.warning:
             context.warn("EMBEDDINGS_UNAVAILABLE", f"{made.warning}; this was searched by words alone")
@@ -229,6 +233,13 @@ class SearchFields:
             return await asyncio.to_thread(neighbours, graph.view(context.subject.label), best[:SEEDS], context.budget)
 
         return expand
+
+
+async def _record(context: Context, asked: Asked) -> None:
+    subject, organization = context.subject, context.organization
+    await record.record(
+        context.services.database, subject, organization, asked.text, asked.mode.value, context.request_id
+    )
 
 
 def _hit(hit: Fused, query: Query) -> _Hit:
