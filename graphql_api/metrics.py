@@ -82,8 +82,8 @@ class Metrics(Collector):
         """Counts a subscription while the block runs."""
         return self._subscribed.labels(transport).track_inprogress()
 
-    def streamed(self, transport: Transport) -> Callable[[], None]:
-        """What to call for each payload that a subscription has sent."""
+    def streamed(self, transport: Transport) -> Callable[[float], None]:
+        """What to call with the number of payloads that a subscription has sent."""
         return self._streamed.labels(transport).inc
 
     def dropped(self, reason: str) -> None:

@@ -1,6 +1,6 @@
 """What becomes of a request's parameters, whatever brought them: HTTP, a WebSocket or a stream of events."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,7 +105,7 @@ class Prepared:
             services, subject, organization, request_id, reader, self.variables, budget, turns, self.large, at_least
         )  # fmt: skip
 
-    def stream(self, context: Context) -> AsyncGenerator[bytes, None]:
+    def stream(self, context: Context) -> AsyncGenerator[Sequence[bytes], None]:
         """The payloads of a subscription, each the JSON of a GraphQL response; close it to end it (`aclose`).
 
         Raises as an operation that cannot start; in the course of it `streams.Dropped`, for a reader that is too slow.

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from inspect import isawaitable
@@ -123,7 +123,7 @@ def subscription_source() -> Iterator[Source]:
 
     stream = Prepared.stream
 
-    def streamed(prepared: Prepared, context: Context) -> AsyncGenerator[bytes, None]:
+    def streamed(prepared: Prepared, context: Context) -> AsyncGenerator[Sequence[bytes], None]:
         field = prepared.operation.node.selection_set.selections[0]
         ours = isinstance(field, FieldNode) and field.name.value in _subscriptions(source).fields
         return _stream(prepared, context) if ours else stream(prepared, context)
@@ -134,7 +134,7 @@ def subscription_source() -> Iterator[Source]:
         yield source
 
 
-async def _stream(prepared: Prepared, context: Context) -> AsyncGenerator[bytes, None]:
+async def _stream(prepared: Prepared, context: Context) -> AsyncGenerator[Sequence[bytes], None]:
     """The payloads of one of ours, as graphql-core makes them."""
     operation = prepared.operation
     source = subscribe(
@@ -151,4 +151,4 @@ async def _stream(prepared: Prepared, context: Context) -> AsyncGenerator[bytes,
         raise results.errors[0]
     async with aclosing(results):
         async for result in results:
-            yield body(orjson.dumps(result.data), format_errors(result.errors or (), context.request_id))
+            yield [body(orjson.dumps(result.data), format_errors(result.errors or (), context.request_id))]

@@ -22,6 +22,7 @@ from graphql_api.cli.failures import Refused, refusing
 from graphql_api.cli.options import DatabaseUrl, DataDir, Host, Port, command_app, settings_of
 from graphql_api.cli.readiness import prepare
 from graphql_api.metrics import Metrics, served
+from graphql_api.streaming.batched_websocket import BatchedWebSocket
 from graphql_api.streaming.connections import Connections
 
 app = command_app()
@@ -103,7 +104,7 @@ def configured(application: ASGIApp, settings: Settings) -> uvicorn.Config:
         application,
         loop="uvloop",
         http="httptools",
-        ws="websockets-sansio",
+        ws=BatchedWebSocket,
         ws_max_size=settings.max_body_bytes,
         ws_per_message_deflate=False,
         ws_ping_interval=None,

@@ -33,7 +33,7 @@ def told_change(organization: Organization, event: Event) -> dict[str, Any]:
 
 def moment(value: datetime) -> str:
     """As all times are told: UTC with microseconds."""
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return value.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def _text(id: UUID | None) -> str | None:

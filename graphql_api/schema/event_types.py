@@ -87,6 +87,9 @@ _OBJECT_CHANGE = _notice("ObjectChange", TOLD | {"objectId": GraphQLField(GraphQ
 _NAMES = GraphQLList(required(GraphQLString))
 _AFTER = {"after": GraphQLArgument(GraphQLString, description="A cursor: what came since is told first.")}
 
+TOLD_WHOLE = {"link": LINK, "event": EVENT}
+"""What a notice brings with all its values."""
+
 SUBSCRIPTIONS: GraphQLFieldMap = {
     "linkEvents": _told_field(
         _LINK_EVENT,

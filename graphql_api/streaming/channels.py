@@ -1,17 +1,27 @@
 """Streams of notices, each worked out once for all readers to whom it is the same.
 
-Those who ask the same at the same session label share a channel: it follows the organization's events, makes each
-notice's payload once, and keeps the newest. Readers pull at their own pace. One that comes with an old cursor is served
-from the table until it has caught up. One that had caught up and falls behind what is kept is dropped: it can come back
-with its last cursor, and misses nothing.
+Those who ask the same at the same session label share a channel: it is offered the events that may concern it, makes
+each notice's payload once, and keeps the newest. Readers pull at their own pace. One that comes with an old cursor is
+served from the table until it has caught up. One that had caught up and falls behind what is kept is dropped: it can
+come back with its last cursor, and misses nothing.
 """
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Hashable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Hashable,
+    Iterator,
+    Sequence,
+)
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import structlog
@@ -21,12 +31,17 @@ from fabric.events.chronicle import Told
 from fabric.events.feed import Feed, Tail
 from fabric.events.journal import Position
 from fabric.log import Outline
+from graphql_api.streaming.dispatch import Dispatch
+from graphql_api.streaming.interests import Key
 from graphql_api.streaming.streams import Dropped
 
 T = TypeVar("T")
 
 KEPT = 1_000
 """Events whose payloads a channel keeps."""
+
+WAITING = 2_000
+"""Events that wait to be made into payloads. A channel with more reads them again, when it comes to them."""
 
 _PAGE = 200
 _AFTER_FAILURE = 1.0
@@ -49,82 +64,125 @@ Render = Callable[[Sequence[Told]], Awaitable[list[Entry]]]
 class Channel:
     """One stream of entries, made by one task for all who read it."""
 
-    def __init__(self, feed: Feed, organization_id: UUID, render: Render) -> None:
-        self._feed = feed
-        self._organization_id = organization_id
+    def __init__(self, dispatch: Dispatch, interests: Collection[Key], render: Render) -> None:
+        self._dispatch = dispatch
+        self._interests = interests
         self._render = render
+        self._offered = asyncio.Event()
+        self._waiting: list[Told] = []
+        self._behind = False
         self._kept: list[Entry] = []
-        self._grown = asyncio.Condition()
+        self._grown = asyncio.Event()
         self._opened: asyncio.Future[Tail] = asyncio.get_running_loop().create_future()
         self._failure: Exception | None = None
 
     async def keep_making(self) -> None:
-        """Follows the events until it is cancelled. What fails is tried again, for no event may be left out."""
+        """Makes entries of what is offered until it is cancelled."""
         try:
-            async with self._feed.following(self._organization_id) as tail:
-                self.start = self.end = tail.end
-                self._opened.set_result(tail)
-                while True:
-                    news = await tail.next(self.end, _PAGE)
-                    try:
-                        entries = await _whole(self._render(news.told))
-                    except FabricError as error:
-                        log.warning("notices could not be made", outline=Outline.of(error.__cause__ or error))
-                        await asyncio.sleep(_AFTER_FAILURE)
-                        continue
-                    await self._take(entries, news.end)
+            tail = await asyncio.shield(self._dispatch.opened)
+            self._start = self._made = self._dispatch.end
+            self._dispatch.enter(self, self._interests)
+            self._opened.set_result(tail)
+            while True:
+                await self._offered.wait()
+                self._offered.clear()
+                while self._waiting or self._behind:
+                    await self._make(tail)
         except Exception as error:
-            self._failure = error
-            if not self._opened.done():
-                self._opened.set_exception(error)
-            async with self._grown:
-                self._grown.notify_all()
+            self.fail(error)
+        finally:
+            self._dispatch.leave(self, self._interests)
 
-    async def _take(self, entries: list[Entry], end: Position) -> None:
-        async with self._grown:
-            self._kept += entries
-            self.end = end
-            if len(self._kept) > KEPT:
-                beyond = len(self._kept) - KEPT // 2
-                self.start = self._kept[beyond - 1].position
-                del self._kept[:beyond]
-            self._grown.notify_all()
+    def offer(self, told: Told) -> None:
+        if not self._waiting and not self._behind:
+            self._made = self._end
+        if self._behind or told.position <= self._made:
+            return
+        self._waiting.append(told)
+        if len(self._waiting) > WAITING:
+            self._waiting.clear()
+            self._behind = True
+        self._offered.set()
+
+    def fail(self, error: Exception) -> None:
+        self._failure = error
+        if not self._opened.done():
+            self._opened.set_exception(error)
+        self._wake()
+
+    @property
+    def _end(self) -> Position:
+        """All that concerns the channel has been made up to here."""
+        return self._made if self._waiting or self._behind else max(self._made, self._dispatch.end)
+
+    async def _make(self, tail: Tail) -> None:
+        """Makes some of what waits. What fails is tried again, for no event may be left out."""
+        if self._behind:
+            news = await tail.page(self._made, _PAGE)
+            told, end = news.told, news.end
+        else:
+            told = self._waiting[:_PAGE]
+            end = told[-1].position
+        try:
+            entries = await _whole(self._render(told))
+        except FabricError as error:
+            log.warning("notices could not be made", outline=Outline.of(error.__cause__ or error))
+            await asyncio.sleep(_AFTER_FAILURE)
+            return
+        self._kept += entries
+        self._made = end
+        if self._behind:
+            self._behind = end < self._dispatch.end
+        else:
+            del self._waiting[: len(told)]
+        # Readers are many, and mostly idle: who has nothing to send is not woken.
+        if entries:
+            self._trim()
+            self._wake()
+
+    def _trim(self) -> None:
+        if len(self._kept) > KEPT:
+            beyond = len(self._kept) - KEPT // 2
+            self._start = self._kept[beyond - 1].position
+            del self._kept[:beyond]
+
+    def _wake(self) -> None:
+        self._grown.set()
+        self._grown = asyncio.Event()
 
     async def read(
         self, after: Position | None, clearance: int, ready: Callable[[Position], Awaitable[bytes]]
-    ) -> AsyncGenerator[bytes, None]:
+    ) -> AsyncGenerator[Sequence[bytes], None]:
         """READY, then what follows a place: without one, all that is not there yet. Dropped for who is too slow.
 
         NoLongerKept where what the clearance sees of what follows may have been pruned.
         """
         tail = await asyncio.shield(self._opened)
-        place = self.end if after is None else after
+        place = self._end if after is None else after
         await tail.require(place, clearance)
-        yield await _whole(ready(place))
+        yield (await _whole(ready(place)),)
         live = False
         while True:
-            if place >= self.start:
+            if place >= self._start:
                 live = True
-                entries, place_after = await self._next(place)
+                entries = await self._next(place)
+                place_after = entries[-1].position
             elif live:
                 raise Dropped
             else:
                 news = await tail.page(place, _PAGE, clearance)
                 entries, place_after = await _whole(self._render(news.told)), news.end
-            for entry in entries:
-                for payload in entry.payloads:
-                    yield payload
+            if entries:
+                yield [payload for entry in entries for payload in entry.payloads]
             place = place_after
 
-    async def _next(self, after: Position) -> tuple[list[Entry], Position]:
-        """The entries that are kept and come after the place, and how far they reach; waits for some."""
-        async with self._grown:
-            while self.end <= after and self._failure is None:
-                await self._grown.wait()
+    async def _next(self, after: Position) -> list[Entry]:
+        """The entries that are kept and come after the place; waits for some."""
+        while not self._kept or self._kept[-1].position <= after:
             if self._failure is not None:
                 raise self._failure
-            first = bisect_right(self._kept, after, key=lambda entry: entry.position)
-            return self._kept[first:], self.end
+            await self._grown.wait()
+        return self._kept[bisect_right(self._kept, after, key=lambda entry: entry.position) :]
 
 
 async def _whole(work: Awaitable[T]) -> T:
@@ -138,24 +196,46 @@ async def _whole(work: Awaitable[T]) -> T:
 
 
 class Channels:
-    """The channels that somebody reads."""
+    """The channels that somebody reads, and the dispatches that serve them."""
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
-        self._channels: dict[Hashable, tuple[Channel, asyncio.Task[None]]] = {}
-        self._readers: dict[Hashable, int] = {}
+        self._dispatches: _Shared[UUID, Dispatch] = _Shared()
+        self._channels: _Shared[Hashable, Channel] = _Shared()
 
     @asynccontextmanager
-    async def joined(self, key: Hashable, organization_id: UUID, render: Render) -> AsyncIterator[Channel]:
-        """The channel of this key; `render` makes it, if nobody reads it yet."""
-        if key not in self._channels:
-            channel = Channel(self._feed, organization_id, render)
-            self._channels[key] = channel, asyncio.create_task(channel.keep_making())
-        self._readers[key] = self._readers.get(key, 0) + 1
+    async def joined(
+        self, key: Hashable, organization_id: UUID, interests: Collection[Key], render: Render
+    ) -> AsyncIterator[Channel]:
+        """The channel of this key; if nobody reads it yet, one of these interests, made by `render`."""
+        with self._dispatches.held(
+            organization_id, lambda: Dispatch(self._feed, organization_id), Dispatch.keep_handing
+        ) as dispatch, self._channels.held(
+            key, lambda: Channel(dispatch, interests, render), Channel.keep_making
+        ) as channel:  # fmt: skip
+            yield channel
+
+
+K = TypeVar("K", bound=Hashable)
+
+
+class _Shared(Generic[K, T]):
+    """Things that are made when somebody first holds them, and whose work ends when nobody does any more."""
+
+    def __init__(self) -> None:
+        self._held: dict[K, tuple[T, asyncio.Task[None]]] = {}
+        self._holders: dict[K, int] = {}
+
+    @contextmanager
+    def held(self, key: K, make: Callable[[], T], work: Callable[[T], Coroutine[Any, Any, None]]) -> Iterator[T]:
+        if key not in self._held:
+            made = make()
+            self._held[key] = made, asyncio.create_task(work(made))
+        self._holders[key] = self._holders.get(key, 0) + 1
         try:
-            yield self._channels[key][0]
+            yield self._held[key][0]
         finally:
-            self._readers[key] -= 1
-            if not self._readers[key]:
-                del self._readers[key]
-                self._channels.pop(key)[1].cancel()
+            self._holders[key] -= 1
+            if not self._holders[key]:
+                del self._holders[key]
+                self._held.pop(key)[1].cancel()

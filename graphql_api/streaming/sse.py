@@ -6,7 +6,7 @@ sends the same payloads in another form.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import ExitStack, aclosing, suppress
 from typing import Any, Protocol
 
@@ -20,7 +20,7 @@ from graphql_api.http.responses import body, format_errors
 from graphql_api.metrics import Metrics
 from graphql_api.streaming.admission import Admission
 from graphql_api.streaming.connections import Connections
-from graphql_api.streaming.streams import CloseCode, Dropped, Ending, Gone, Outgoing
+from graphql_api.streaming.streams import CloseCode, Dropped, Ending, Gone, Outgoing, portions
 
 EVENT_STREAM = "text/event-stream"
 
@@ -69,8 +69,8 @@ class EventStream(Response):
     """
 
     def __init__(
-        self, payloads: AsyncGenerator[bytes, None], admission: Admission, request_id: str, settings: Settings,
-        connections: Connections, metrics: Metrics, form: Form | None = None,
+        self, payloads: AsyncGenerator[Sequence[bytes], None], admission: Admission, request_id: str,
+        settings: Settings, connections: Connections, metrics: Metrics, form: Form | None = None,
     ) -> None:  # fmt: skip
         self.status_code = 200
         self.media_type = EVENT_STREAM
@@ -106,10 +106,11 @@ class EventStream(Response):
         """Sends the payloads, and what ends them."""
         streamed = self._metrics.streamed("sse")
         try:
-            async for payload in self._payloads:
-                await self._admission.check()
-                await out.put(_part(self._form.event(payload)))
-                streamed()
+            async for payloads in self._payloads:
+                for some in portions(payloads):
+                    await self._admission.check()
+                    await out.put(_part(b"".join(map(self._form.event, some))))
+                    streamed(len(some))
             await out.put(_part(self._form.complete, more=False))
         except (Dropped, Gone):
             raise

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from types import TracebackType
 from typing import Self
@@ -91,6 +92,24 @@ class Ending:
         self._why = why
         if self._entered:
             self._timeout.reschedule(moment)
+
+
+PORTION = 1 << 15
+"""Bytes that are sent in one go: less than what a server keeps of a connection before it lets it wait."""
+
+
+def portions(payloads: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """The payloads in their order, as many together as make a portion; one that is larger comes alone."""
+    some: list[bytes] = []
+    size = 0
+    for payload in payloads:
+        size += len(payload)
+        if some and size > PORTION:
+            yield some
+            some, size = [], len(payload)
+        some.append(payload)
+    if some:
+        yield some
 
 
 class Outgoing:

@@ -80,9 +80,9 @@ def pong(payload: Mapping[str, Any]) -> str:
         raise invalid("the payload is nested too deeply") from None
 
 
-def next_(key: str, payload: bytes) -> str:
+def next_(key: bytes, payload: bytes) -> bytes:
     """`key` is the operation's id as JSON, `payload` a finished GraphQL response."""
-    return f'{{"id":{key},"type":"next","payload":{payload.decode()}}}'
+    return b'{"id":%b,"type":"next","payload":%b}' % (key, payload)
 
 
 def error(key: str, errors: Sequence[Mapping[str, Any]]) -> str:

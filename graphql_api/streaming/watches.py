@@ -22,12 +22,17 @@ from graphql_api.fields.told_events import told_change, told_event
 from graphql_api.fields.told_links import told_link
 from graphql_api.schema.schema import Surface
 from graphql_api.streaming.filters import StateFilter, filter_tree
+from graphql_api.streaming.interests import ANY, LINK, Key, ends, relations, subjects, types
+from graphql_api.streaming.interests import topics as exactly
 
 Notice = dict[str, Any]
 
 
 class Watch(Protocol):
     """One subscription's field with its arguments."""
+
+    interests: frozenset[Key]
+    """Events with none of these keys come to nothing."""
 
     async def notices(self, told: Sequence[Told]) -> list[list[Notice]]:
         """What each of the events, in their order, comes to."""
@@ -84,11 +89,15 @@ class _LinkWatch:
     def __init__(self, watcher: Watcher, arguments: Mapping[str, Any]) -> None:
         self._watcher = watcher
         self._relations = _given(arguments, "relations")
-        types = _given(arguments, "types")
-        self._types = None if types is None else watcher.family(types)
+        names = _given(arguments, "types")
+        self._types = None if names is None else watcher.family(names)
         id = arguments.get("objectId")
         self._object_id = None if id is None else _id(id)
         self._direction = arguments["direction"]
+        if self._object_id is not None:
+            self.interests = ends([self._object_id])
+        else:
+            self.interests = frozenset({LINK}) if self._relations is None else relations(self._relations)
 
     async def notices(self, told: Sequence[Told]) -> list[list[Notice]]:
         return [self._of(each) for each in told]
@@ -141,6 +150,10 @@ class _EventWatch:
         topics = _given(arguments, "topics")
         self._topics = None if topics is None else frozenset(t for t in topics if not t.endswith("*"))
         self._beginnings = tuple(t[:-1] for t in topics or () if t.endswith("*"))
+        if self._topics is not None and not self._beginnings:
+            self.interests = exactly(self._topics)
+        else:
+            self.interests = frozenset({ANY}) if self._types is None else subjects(self._types)
 
     async def notices(self, told: Sequence[Told]) -> list[list[Notice]]:
         return [
@@ -162,6 +175,7 @@ class _ObjectWatch:
             raise BadInput("no such type", ("type",))
         self._watcher = watcher
         self._family = frozenset(object_type.family)
+        self.interests = types(self._family)
         where = arguments.get("where")
         self._filter: StateFilter | None = None
         if where is not None:

@@ -7,7 +7,7 @@ sign of life; it ends the connection when it expires.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import ExitStack, aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,8 +28,9 @@ from graphql_api.metrics import Metrics
 from graphql_api.pipeline import Asked, Pipeline
 from graphql_api.streaming import transport_ws
 from graphql_api.streaming.admission import Admission, refused
+from graphql_api.streaming.batched_websocket import EXTENSION
 from graphql_api.streaming.connections import Connections
-from graphql_api.streaming.streams import CloseCode, Dropped, Ending, Gone, Outgoing
+from graphql_api.streaming.streams import CloseCode, Dropped, Ending, Gone, Outgoing, portions
 
 MAX_REASON = 123
 """Bytes that a close frame has room for."""
@@ -57,7 +58,8 @@ class GraphQLOverWebSocket:
             await send(_closing(refusal, self.metrics))
         else:
             await send({"type": "websocket.accept", "subprotocol": transport_ws.PROTOCOL})
-            await _Connection(self, headers, scope["state"]["request_id"], receive, send).run()
+            batched = EXTENSION in (scope.get("extensions") or {})
+            await _Connection(self, headers, scope["state"]["request_id"], receive, send, batched=batched).run()
 
 
 def _closing(dropped: Dropped, metrics: Metrics) -> Message:
@@ -73,7 +75,7 @@ class _Operation:
     """One operation of a connection. `key` is its id as JSON."""
 
     id: str
-    key: str
+    key: bytes
     request_id: str
     metrics: Metrics
     started: float = field(default_factory=time.perf_counter)
@@ -90,14 +92,16 @@ class _Connection:
     """One connection, from its handshake to its end."""
 
     def __init__(
-        self, endpoint: GraphQLOverWebSocket, headers: Headers, request_id: str, receive: Receive, send: Send
-    ) -> None:
+        self, endpoint: GraphQLOverWebSocket, headers: Headers, request_id: str, receive: Receive, send: Send, *,
+        batched: bool,
+    ) -> None:  # fmt: skip
         self._pipeline, self._connections = endpoint.pipeline, endpoint.connections
         self._metrics = endpoint.metrics
         self._settings = endpoint.pipeline.services.settings
         self._headers = headers
         self._request_id = request_id
         self._receive, self._send = receive, send
+        self._batched = batched
         self._ending = Ending()
         self._out = Outgoing(send, self._ending, self._settings.slow_consumer_seconds)
         self._held = ExitStack()
@@ -208,7 +212,7 @@ class _Connection:
         except BadInput as error:
             raise transport_ws.invalid(error.message) from None
         self._number += 1
-        key = orjson.dumps(message.id).decode()
+        key = orjson.dumps(message.id)
         operation = _Operation(message.id, key, f"{self._request_id}-{self._number}", self._metrics)
         limit = self._settings.max_operations_per_connection
         # Tasks, not ids: an operation that was completed is there until it has cleaned up. One keeps the connection.
@@ -258,26 +262,36 @@ class _Connection:
                 told = format_errors(outcome.errors, operation.request_id)
                 operation.answered(code_of(told))
                 if outcome.data is None:
-                    return transport_ws.error(operation.key, told)
-                await self._put(transport_ws.next_(operation.key, body(outcome.data, told, outcome.warnings)))
+                    return transport_ws.error(operation.key.decode(), told)
+                await self._put_all([transport_ws.next_(operation.key, body(outcome.data, told, outcome.warnings))])
         except (Dropped, Gone):
             raise
         except Exception as error:
             return self._failed(operation, error)
-        return transport_ws.complete(operation.key)
+        return transport_ws.complete(operation.key.decode())
 
-    async def _forward(self, operation: _Operation, payloads: AsyncIterator[bytes], admission: Admission) -> None:
+    async def _forward(
+        self, operation: _Operation, stream: AsyncIterator[Sequence[bytes]], admission: Admission
+    ) -> None:
         streamed = self._metrics.streamed("websocket")
-        async for payload in payloads:
-            await admission.check()
-            await self._put(transport_ws.next_(operation.key, payload))
-            operation.answered("OK")
-            streamed()
+        async for payloads in stream:
+            for some in portions(payloads):
+                await admission.check()
+                await self._put_all([transport_ws.next_(operation.key, payload) for payload in some])
+                operation.answered("OK")
+                streamed(len(some))
 
     def _failed(self, operation: _Operation, error: Exception) -> str:
         told = format_errors([error], operation.request_id)
         operation.answered(code_of(told))
-        return transport_ws.error(operation.key, told)
+        return transport_ws.error(operation.key.decode(), told)
 
     async def _put(self, text: str) -> None:
         await self._out.put({"type": "websocket.send", "text": text})
+
+    async def _put_all(self, texts: Sequence[bytes]) -> None:
+        if self._batched:
+            await self._out.put({"type": "websocket.send", "texts": texts})
+        else:
+            for text in texts:
+                await self._put(text.decode())
