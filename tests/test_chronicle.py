@@ -12,7 +12,7 @@ from random_world import LABELS, NOTES, View, World
 from fabric.database.db import Database
 from fabric.events import history
 from fabric.events.chronicle import Change as Seen
-from fabric.events.chronicle import link_changes, object_change, tell
+from fabric.events.chronicle import Past, link_changes, object_change
 from fabric.events.events import BEGINNING, read_page
 from fabric.events.journal import Position
 from fabric.identity.organizations import Organization
@@ -56,10 +56,11 @@ async def test_changes_told_to_a_label_add_up_to_what_it_sees(world: World, size
     """Whatever the size of the pages in which events are read."""
     expected = dict(world.views)
     told = []
+    past = Past(most=2)
     start = BEGINNING
     async with world.database.following(world.organization.organization_id) as transaction:
         while events := (await read_page(transaction, start, size)).events:
-            told += await tell(transaction, events, start)
+            told += await past.tell(transaction, events, start)
             start = events[-1].position
     for text in LABELS:
         label = world.organization.lattice.encode(Label.parse(text))
@@ -71,6 +72,18 @@ async def test_changes_told_to_a_label_add_up_to_what_it_sees(world: World, size
                 applied(links, change, "weight")
             if each.position in expected:
                 assert (objects, links) == expected[each.position][text], (text, each.event.topic)
+
+
+@SEEDS
+async def test_what_is_remembered_is_what_is_read(world: World) -> None:
+    """Whatever is remembered of earlier pages, and however much of it."""
+    start, pasts = BEGINNING, [Past(), Past(most=1)]
+    async with world.database.following(world.organization.organization_id) as transaction:
+        while events := (await read_page(transaction, start, 3)).events:
+            expected = await Past().tell(transaction, events, start)
+            for past in pasts:
+                assert await past.tell(transaction, events, start) == expected
+            start = events[-1].position
 
 
 @SEEDS

@@ -5,7 +5,7 @@ none; a new object at the end of a link can be, for the link then shows. So an e
 touches, and `object_change` and `link_changes` compare what one clearance sees of them before and after.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID
@@ -121,45 +121,43 @@ def _change(id: UUID, before: tuple[int, Version] | None, after: tuple[int, Vers
     return Change(kind, id, before, after)
 
 
-async def tell(
-    transaction: Transaction, events: Sequence[Event], start: Position, clearance: int | None = None
-) -> list[Told]:
-    """The events, which are all that followed `start`, with the versions that they touch.
+class Past:
+    """The versions of what events touch, moved on from event to event.
 
-    Of old events (see `history.versions_at`) those versions are right that the clearance dominates.
+    One that is told all events, page after page, knows those of what was touched lately: the events of what changes
+    again and again are many, and would be read anew each time.
     """
-    past = await _Past.load(transaction, events, start, clearance)
-    return [past.told(event) for event in events]
 
+    def __init__(self, most: int = 5_000) -> None:
+        self._most = most
+        self._versions: dict[str, dict[UUID, dict[int, Version]]] = {"objects": {}, "links": {}}
 
-class _Past:
-    """The versions of what some events touch, moved on from event to event."""
+    async def tell(
+        self, transaction: Transaction, events: Sequence[Event], start: Position, clearance: int | None = None
+    ) -> list[Told]:
+        """The events, which are all that followed `start`, with the versions that they touch.
 
-    def __init__(
-        self, objects: dict[UUID, dict[int, Version]], links: dict[UUID, dict[int, Version]],
-        ends: Mapping[UUID, tuple[UUID, UUID]],
-    ) -> None:  # fmt: skip
-        self._versions = {"objects": objects, "links": links}
-        self._ends = ends
-        self._links_of: dict[UUID, list[UUID]] = {}
-        for id, (source, target) in ends.items():
-            for end in {source, target}:
-                self._links_of.setdefault(end, []).append(id)
-
-    @classmethod
-    async def load(
-        cls, transaction: Transaction, events: Sequence[Event], start: Position, clearance: int | None
-    ) -> "_Past":
+        All before `start` has been told, or nothing yet. Of old events (see `history.versions_at`) those versions are
+        right that the clearance dominates. Of no use any more once it has raised.
+        """
         coming = {e.entity_id for e in events if e.topic in _FLIPPING and e.entity_id}
         ends = await history.links_ever_at(transaction, coming, start) if coming else {}
         ends |= {e.entity_id: (e.source_id, e.target_id) for e in events if e.entity_id and e.source_id and e.target_id}
         ids = {e.entity_id for e in events if e.entity_table == "objects" and e.entity_id}
         ids |= {end for pair in ends.values() for end in pair}
-        objects = await history.versions_at(transaction, "objects", ids, start, clearance) if ids else {}
-        links = await history.versions_at(transaction, "links", ends, start, clearance) if ends else {}
-        return cls(objects, links, ends)
+        for table, touched in (("objects", ids), ("links", ends.keys())):
+            known = self._versions[table]
+            missing = touched - known.keys()
+            if missing:
+                known |= await history.versions_at(transaction, table, missing, start, clearance)
+        links_of = _links_by_end(ends)
+        told = [self._told(event, ends, links_of) for event in events]
+        self._forget(ids, ends.keys())
+        return told
 
-    def told(self, event: Event) -> Told:
+    def _told(
+        self, event: Event, all_ends: Mapping[UUID, tuple[UUID, UUID]], links_of: Mapping[UUID, Sequence[UUID]]
+    ) -> Told:
         id, of_table = event.entity_id, self._versions.get(event.entity_table)
         before: Versions = NONE
         after: Versions = NONE
@@ -168,7 +166,23 @@ class _Past:
             after = of_table[id] = history.after(before, event)
         concerned: Iterable[UUID] = ()
         if id is not None:
-            concerned = self._links_of.get(id, ()) if event.topic in _FLIPPING else {id} & self._ends.keys()
-        links = {link: (*self._ends[link], self._versions["links"].get(link, {})) for link in concerned}
+            concerned = links_of.get(id, ()) if event.topic in _FLIPPING else {id} & all_ends.keys()
+        links = {link: (*all_ends[link], self._versions["links"].get(link, {})) for link in concerned}
         ends = {end for source, target, _ in links.values() for end in (source, target)}
         return Told(event, before, after, links, {end: self._versions["objects"].get(end, {}) for end in ends})
+
+    def _forget(self, *touched: Collection[UUID]) -> None:
+        """What was touched longest ago, where it is too much."""
+        for known, ids in zip(self._versions.values(), touched, strict=True):
+            for id in ids:
+                known[id] = known.pop(id)
+            for id in list(known)[: max(0, len(known) - self._most)]:
+                del known[id]
+
+
+def _links_by_end(ends: Mapping[UUID, tuple[UUID, UUID]]) -> dict[UUID, list[UUID]]:
+    found: dict[UUID, list[UUID]] = {}
+    for id, pair in ends.items():
+        for end in set(pair):
+            found.setdefault(end, []).append(id)
+    return found

@@ -17,7 +17,7 @@ import structlog
 
 from fabric.database.db import Database
 from fabric.errors import FabricError
-from fabric.events.chronicle import Told, tell
+from fabric.events.chronicle import Past, Told
 from fabric.events.events import read_now, read_page, require_kept
 from fabric.events.journal import Position
 from fabric.log import Outline
@@ -56,6 +56,7 @@ class Tail:
         """Everything at or before it is complete, and has been read."""
         self._start = now
         self._kept: list[Told] = []
+        self._past = Past()
         self._database = database
         self._woken = asyncio.Event()
         self._grown = asyncio.Condition()
@@ -72,7 +73,7 @@ class Tail:
     async def page(self, after: Position, limit: int = 1000, clearance: int | None = None) -> News:
         """What comes after a place, at once; perhaps nothing. NoLongerKept as `require` says."""
         if after < self._start:
-            return await self._read(after, limit, clearance)
+            return await self._read(Past(), after, limit, clearance)
         first = bisect_right(self._kept, after, key=lambda told: told.position)
         told = self._kept[first : first + limit]
         full = len(told) == limit
@@ -110,8 +111,9 @@ class Tail:
             woken = self._woken.is_set()
             self._woken.clear()
             try:
-                news = await self._read(self.end)
+                news = await self._read(self._past, self.end)
             except FabricError as error:
+                self._past = Past()
                 log.warning("events could not be read", outline=Outline.of(error.__cause__ or error))
                 await asyncio.sleep(_AFTER_FAILURE)
                 continue
@@ -120,10 +122,10 @@ class Tail:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), held_back if news.waiting else HEARTBEAT)
 
-    async def _read(self, after: Position, limit: int = 1000, clearance: int | None = None) -> News:
+    async def _read(self, past: Past, after: Position, limit: int = 1000, clearance: int | None = None) -> News:
         async with self._database.following(self.organization_id) as transaction:
             page = await read_page(transaction, after, limit, clearance=clearance)
-            told = await tell(transaction, page.events, after, clearance) if page.events else []
+            told = await past.tell(transaction, page.events, after, clearance) if page.events else []
         return News(told, page.end, page.waiting)
 
     async def _take(self, news: News) -> None:

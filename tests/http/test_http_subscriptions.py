@@ -367,6 +367,37 @@ def test_a_filter_that_means_nothing_is_refused(assets: Tenant, where: Any, path
     assert "id you mean" not in error["message"]
 
 
+def test_a_notice_is_the_same_be_it_read_from_itself_or_executed(assets: Tenant, pair: tuple[str, str]) -> None:
+    selection = """subscription ($no: Boolean! = false) {
+      told: linkEvents {
+        __typename what: kind topic transactionId occurredAt actor label left: topic @include(if: $no) ADDED
+        link { ...Whole __typename } link { weight again: revision }
+      }
+    }
+    fragment Whole on Link {
+      id relation from to properties createdAt updatedAt validFrom validTo semanticNamespace semanticPredicate
+      ... on Link @skip(if: $no) { inferred label revision }
+    }"""
+    with opened(assets.server) as one, opened(assets.server) as other:
+        for socket, added in ((one, ""), (other, "source { id }")):
+            socket.initialise(assets.authorization("UNCLASSIFIED"))
+            socket.subscribe(selection.replace("ADDED", added))
+        told = [[], []]  # type: list[list[Any]]
+        for n in range(4):
+            if n == 1:
+                id = link(assets, *pair)
+            elif n == 2:
+                assets.data("mutation ($id: ID!) { updateLink(id: $id, input: {weight: 0.5}) { linkId } }", {"id": id})
+            elif n == 3:
+                assets.data(UNLINK, {"id": id})
+            for socket, notices in ((one, told[0]), (other, told[1])):
+                notices.append(socket.receive()["payload"]["data"]["told"])
+        assert [notice.pop("source") for notice in told[1]] == [None, {"id": pair[0]}, {"id": pair[0]}, {"id": pair[0]}]
+        assert told[0] == told[1]
+        assert [list(notice) for notice in told[0]] == [list(notice) for notice in told[1]]
+        assert [n["what"] for n in told[0]] == ["READY", "APPEARED", "CHANGED", "WITHDRAWN"]
+
+
 # Under load
 
 

@@ -12,8 +12,11 @@ import orjson
 import pytest
 from http_server import INSIDE, MakeServer, Server, Tenant, eventually, nested
 from subscription_source import Source, subscription_source
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websocket_client import Socket, opened
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from graphql_api.streaming.batched_websocket import BatchedWebSocket
 
 LIMITS: dict[str, Any] = {
     "initialisation_timeout_seconds": 1.0,
@@ -293,6 +296,22 @@ def test_what_goes_wrong_later_is_masked_and_ends_the_operation_only(socket: Soc
     assert "password" not in str(error)
     socket.subscribe("{ __typename }")
     assert socket.results()
+
+
+@pytest.mark.parametrize("size", [0, 70, 125, 126, 65_000, 65_535, 65_536, 200_000])
+def test_messages_of_every_size_come_whole(socket: Socket, size: int) -> None:
+    socket.subscribe(f"subscription {{ text(to: 3, size: {size}) }}")
+    assert [result["data"]["text"] for result in socket.results()] == ["x" * size] * 3
+
+
+def test_a_server_that_sends_one_message_at_a_time_serves_too(
+    organization: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BatchedWebSocket, "run_asgi", WebSocketsSansIOProtocol.run_asgi)
+    with opened(organization.server) as socket:
+        socket.initialise(organization.authorization())
+        socket.subscribe("subscription { count(to: 5) }")
+        assert [result["data"]["count"] for result in socket.results()] == [1, 2, 3, 4, 5]
 
 
 def test_a_slow_consumer_is_told_the_code_that_is_documented(socket: Socket) -> None:
