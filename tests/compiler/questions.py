@@ -36,6 +36,8 @@ _SCALARS = {
 }  # fmt: skip
 _COMPOSITE = (GraphQLObjectType, GraphQLInterfaceType)
 _NESTING = ("and", "or", "not", "some", "every", "none")
+_ANSWERED_ELSEWHERE = ("similar",)
+"""Fields of objects that resolvers answer, from what statements of their own read: the interpreter knows none of it."""
 
 
 class Name(str):
@@ -167,7 +169,7 @@ class Question(Values):
             return f"{self._fresh('t')}: __typename"
         if self._chance(0.25) and depth and "cursor" not in type_.fields:
             return self._fragment(type_, depth)
-        fields = dict(type_.fields)
+        fields = {n: f for n, f in type_.fields.items() if n not in _ANSWERED_ELSEWHERE}
         secret = [n for n, f in fields.items() if get_named_type(f.type).name == "EncryptedField"]
         if depth <= 0 and "revision" in fields:
             plain = {n: f for n, f in fields.items() if not isinstance(get_named_type(f.type), _COMPOSITE)}
