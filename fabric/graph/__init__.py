@@ -4,6 +4,7 @@ It knows nothing of the database. A loader fills a `Builder` with columns, a fol
 changes, readers ask views.
 """
 
+from fabric.graph.arrays import Coded
 from fabric.graph.budget import Budget
 from fabric.graph.builder import Builder
 from fabric.graph.graph import LinkGraph
@@ -27,6 +28,7 @@ __all__ = [
     "Budget",
     "Builder",
     "Change",
+    "Coded",
     "Component",
     "Direction",
     "GraphView",

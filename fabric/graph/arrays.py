@@ -1,12 +1,14 @@
 """Arrays of numbers: their names in types, and the few things that are done with them everywhere here."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 S = TypeVar("S", bound=np.generic)
+T = TypeVar("T")
 
 Ints = NDArray[np.int64]
 """Positions and codes, in the form by which numpy indexes without converting."""
@@ -17,6 +19,14 @@ Bools = NDArray[np.bool_]
 
 _DIRECT = 1 << 24
 """Up to here a table of all possible keys costs less than sorting those there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coded(Generic[T]):
+    """A column of few different values: each row's is the one at its number."""
+
+    values: Sequence[T]
+    numbers: NDArray[Any]
 
 
 def smallest(values: SmallInts, limit: int) -> SmallInts:

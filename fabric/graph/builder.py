@@ -46,7 +46,10 @@ class Builder:
             weights = np.array(columns.weights, np.float64)
             links.weights.add(row, np.where(np.isfinite(weights), weights, np.nan))
         for span, given in ((links.starts, columns.valid_from), (links.ends, columns.valid_to)):
-            if given is not None and any(given):
+            if isinstance(given, np.ndarray):
+                if (given != span.default).any():
+                    span.add(row, given)
+            elif given is not None and any(given):
                 span.add(row, [span.default if moment is None else microseconds(moment) for moment in given])
 
     def build(self) -> Base:

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from fabric.graph.arrays import Growing, Ints
+from fabric.graph.arrays import Coded, Growing, Ints
 from fabric.labels import dominates, rank
 
 T = TypeVar("T")
@@ -51,7 +51,13 @@ class Codes(Generic[T]):
             found = self._codes[value] = len(self.values) - 1
         return found
 
-    def codes(self, values: Sequence[T]) -> Ints:
+    def codes(self, values: Sequence[T] | Coded[T]) -> Ints:
+        if isinstance(values, Coded):
+            codes = np.zeros(len(values.values), np.int64)
+            present = np.unique(values.numbers)
+            codes[present] = [self.code(values.values[number]) for number in present.tolist()]
+            found: Ints = codes[values.numbers]
+            return found
         return np.fromiter(map(self.code, values), np.int64, len(values))
 
     def known(self, values: Iterable[T]) -> list[int]:

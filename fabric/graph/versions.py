@@ -6,6 +6,10 @@ from datetime import UTC, datetime, timedelta
 from math import isfinite, nan
 from uuid import UUID
 
+import numpy as np
+from numpy.typing import NDArray
+
+from fabric.graph.arrays import Coded
 from fabric.graph.base import ALWAYS
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -58,24 +62,27 @@ class ObjectColumns:
     """Versions of objects by column. `ids` may be the bytes of the UUIDs, one after the other."""
 
     ids: Sequence[UUID] | bytes
-    labels: Sequence[int]
-    type_names: Sequence[str]
-    tombstones: Sequence[bool] | None = None
+    labels: Sequence[int] | Coded[int]
+    type_names: Sequence[str] | Coded[str]
+    tombstones: Sequence[bool] | NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LinkColumns:
-    """Versions of links by column; a column that is None says the default for all. Ids as in `ObjectColumns`."""
+    """Versions of links by column; a column that is None says the default for all. Ids as in `ObjectColumns`.
+
+    Times may come as microseconds, `ALWAYS` where there are none.
+    """
 
     ids: Sequence[UUID] | bytes
-    labels: Sequence[int]
-    relations: Sequence[str]
+    labels: Sequence[int] | Coded[int]
+    relations: Sequence[str] | Coded[str]
     sources: Sequence[UUID] | bytes
     targets: Sequence[UUID] | bytes
-    weights: Sequence[float | None] | None = None
-    valid_from: Sequence[datetime | None] | None = None
-    valid_to: Sequence[datetime | None] | None = None
-    tombstones: Sequence[bool] | None = None
+    weights: Sequence[float | None] | NDArray[np.float64] | None = None
+    valid_from: Sequence[datetime | None] | NDArray[np.int64] | None = None
+    valid_to: Sequence[datetime | None] | NDArray[np.int64] | None = None
+    tombstones: Sequence[bool] | NDArray[np.bool_] | None = None
 
 
 def microseconds(moment: datetime) -> int:

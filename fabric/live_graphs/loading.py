@@ -6,21 +6,18 @@ for each: millions of links in seconds. Names of types and relations come as num
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fabric.database.db import Transaction
-from fabric.graph import Builder, LinkColumns, ObjectColumns
+from fabric.graph import Builder, Coded, LinkColumns, ObjectColumns
+from fabric.graph.base import ALWAYS
 
 _HEADER = 19
 _BLOCK = 4 << 20
 """Bytes that are turned into arrays at a time."""
-
-_NEVER = -(2**63)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _UUID, _INT8, _INT4, _FLOAT8, _BOOL = "V16", ">i8", ">i4", ">f8", "u1"
 
@@ -31,8 +28,8 @@ _OBJECT = (("id", _UUID), ("label", _INT8), ("name", _INT4), ("tombstone", _BOOL
 
 _LINKS = f"""
 select l.link_id, l.label, r.n::int, l.source_id, l.target_id, coalesce(l.weight, 'NaN'),
-       coalesce((extract(epoch from l.valid_from) * 1000000)::bigint, {_NEVER}),
-       coalesce((extract(epoch from l.valid_to) * 1000000)::bigint, {_NEVER}), l.tombstone
+       coalesce((extract(epoch from l.valid_from) * 1000000)::bigint, {ALWAYS[0]}),
+       coalesce((extract(epoch from l.valid_to) * 1000000)::bigint, {ALWAYS[1]}), l.tombstone
 from fabric.links l join unnest($1::text[]) with ordinality as r(relation, n) using (relation)"""
 _LINK = (
     ("id", _UUID), ("label", _INT8), ("name", _INT4), ("source", _UUID), ("target", _UUID), ("weight", _FLOAT8),
@@ -52,10 +49,8 @@ async def load(transaction: Transaction, progress: Progress) -> Builder:
 
     def objects(rows: NDArray[Any]) -> None:
         nonlocal count
-        names = [types[n - 1] for n in rows["name"].tolist()]
-        builder.add_objects(
-            ObjectColumns(rows["id"].tobytes(), rows["label"].tolist(), names, rows["tombstone"].astype(bool).tolist())
-        )
+        names = Coded(types, rows["name"] - 1)
+        builder.add_objects(ObjectColumns(rows["id"].tobytes(), _labels(rows), names, rows["tombstone"].astype(bool)))
         count += len(rows)
         progress(count)
 
@@ -77,21 +72,20 @@ async def _names(transaction: Transaction, sql: str) -> list[str]:
 def _link_columns(rows: NDArray[Any], relations: Sequence[str]) -> LinkColumns:
     return LinkColumns(
         ids=rows["id"].tobytes(),
-        labels=rows["label"].tolist(),
-        relations=[relations[n - 1] for n in rows["name"].tolist()],
+        labels=_labels(rows),
+        relations=Coded(relations, rows["name"] - 1),
         sources=rows["source"].tobytes(),
         targets=rows["target"].tobytes(),
-        weights=None if np.isnan(rows["weight"]).all() else rows["weight"].tolist(),
-        valid_from=_moments(rows["valid_from"]),
-        valid_to=_moments(rows["valid_to"]),
-        tombstones=rows["tombstone"].astype(bool).tolist(),
+        weights=None if np.isnan(rows["weight"]).all() else rows["weight"].astype(np.float64),
+        valid_from=rows["valid_from"].astype(np.int64),
+        valid_to=rows["valid_to"].astype(np.int64),
+        tombstones=rows["tombstone"].astype(bool),
     )
 
 
-def _moments(column: NDArray[Any]) -> list[datetime | None] | None:
-    if (column == _NEVER).all():
-        return None
-    return [None if us == _NEVER else _EPOCH + timedelta(microseconds=us) for us in column.tolist()]
+def _labels(rows: NDArray[Any]) -> Coded[int]:
+    values, numbers = np.unique(rows["label"], return_inverse=True)
+    return Coded(values.tolist(), numbers)
 
 
 class _Rows:

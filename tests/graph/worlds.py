@@ -5,14 +5,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import product
+from typing import Any
 from uuid import UUID
 
 import networkx as nx
+import numpy as np
 from hypothesis import strategies as st
 
 from fabric.graph import (
     Builder,
     Change,
+    Coded,
     Direction,
     LinkColumns,
     LinkGraph,
@@ -22,6 +25,7 @@ from fabric.graph import (
     ObjectRemoved,
     ObjectVersion,
 )
+from fabric.graph.versions import end_of, start_of, weight_of
 from fabric.labels import Level, code, winner
 
 LABELS = [code(level, bits) for level, bits in product((Level.UNCLASSIFIED, Level.SECRET), range(4))]
@@ -159,32 +163,46 @@ def winners(versions: Iterable[ObjectVersion | LinkVersion], clearance: int) -> 
 def loaded(versions: Sequence[ObjectVersion | LinkVersion], batch: int = 5) -> LinkGraph:
     """Built out of columns."""
     builder = Builder()
-    for start in range(0, len(versions), batch):
+    for number, start in enumerate(range(0, len(versions), batch)):
         rows = versions[start : start + batch]
         objects = [row for row in rows if isinstance(row, ObjectVersion)]
         links = [row for row in rows if isinstance(row, LinkVersion)]
-        builder.add_objects(
-            ObjectColumns(
-                b"".join(row.id.bytes for row in objects),
-                [row.label for row in objects],
-                [row.type_name for row in objects],
-                [row.tombstone for row in objects],
-            )
-        )
-        builder.add_links(
-            LinkColumns(
-                [row.id for row in links],
-                [row.label for row in links],
-                [row.relation for row in links],
-                [row.source for row in links],
-                [row.target for row in links],
-                [row.weight for row in links] if any(row.weight is not None for row in links) else None,
-                [row.valid_from for row in links],
-                [row.valid_to for row in links],
-                [row.tombstone for row in links] if any(row.tombstone for row in links) else None,
-            )
-        )
+        as_arrays = number % 2 == 1
+        builder.add_objects(_object_columns(objects, as_arrays))
+        builder.add_links(_link_columns(links, as_arrays))
     return LinkGraph(builder.build())
+
+
+def _object_columns(rows: Sequence[ObjectVersion], as_arrays: bool) -> ObjectColumns:
+    ids = b"".join(row.id.bytes for row in rows)
+    labels, names = [row.label for row in rows], [row.type_name for row in rows]
+    dead = [row.tombstone for row in rows]
+    if as_arrays:
+        return ObjectColumns(ids, _coded(labels), _coded(names), np.array(dead, bool))
+    return ObjectColumns(ids, labels, names, dead)
+
+
+def _link_columns(rows: Sequence[LinkVersion], as_arrays: bool) -> LinkColumns:
+    ids, sources, targets = ([getattr(row, name) for row in rows] for name in ("id", "source", "target"))
+    labels, relations = [row.label for row in rows], [row.relation for row in rows]
+    dead = [row.tombstone for row in rows] if any(row.tombstone for row in rows) else None
+    weights = [row.weight for row in rows] if any(row.weight is not None for row in rows) else None
+    if as_arrays:
+        return LinkColumns(
+            ids, _coded(labels), _coded(relations), sources, targets,
+            None if weights is None else np.array([weight_of(weight) for weight in weights]),
+            np.array([start_of(row.valid_from) for row in rows], np.int64),
+            np.array([end_of(row.valid_to) for row in rows], np.int64),
+            None if dead is None else np.array(dead, bool),
+        )  # fmt: skip
+    starts, ends = [row.valid_from for row in rows], [row.valid_to for row in rows]
+    return LinkColumns(ids, labels, relations, sources, targets, weights, starts, ends, dead)
+
+
+def _coded(values: Sequence[Any]) -> Coded[Any]:
+    """With a value that no row has."""
+    known = ["nobody's", *dict.fromkeys(values)]
+    return Coded(known, np.array([known.index(value) for value in values], np.int64))
 
 
 # What is asked of a graph, answered step by step by the definition
