@@ -82,7 +82,7 @@ RESERVED_NAMES = frozenset(
         String ID BigInt Decimal Date DateTime Duration UUID URI JSON DefineTypePayload RetireTypePayload
         LinkPayload UnlinkPayload RegradePayload LinkInput UpdateLinkInput TypeDefinitionInput SearchHit
         SearchHitConnection SearchHitEdge SearchMode SearchPart SearchExplanation SearchHighlight HighlightPiece
-        SimilarObject SearchContext ContextSource
+        SimilarObject SearchContext ContextSource InferenceForm LinkDerivation
         Grouping DateGrouping TimeGrouping NoticeKind LinkDirection EventNotice LinkEvent ObjectChange AppendEventInput
         GraphPath TraversedNode Traversal Subgraph RelatedNode ConnectedComponent
         AppendEventPayload RegisterDocumentsPayload Webhook WebhookState WebhookStop WebhookFilterInput

@@ -122,6 +122,11 @@ class Context:
                 f"this may ask for more than {most:,} rows: nested page sizes multiply; make them smaller"
             )
 
+    def spend_more(self, path: Sequence[str | int], rows: int) -> None:
+        """The same, beside what was read at this place of the document before."""
+        place = tuple(step for step in path if isinstance(step, str))
+        self.spend(path, self.spent.get(place, 0) + rows)
+
     def read_id(self, value: str, *path: str | int) -> UUID:
         """An `ID` argument. What is no id names nothing, so it is not found."""
         try:

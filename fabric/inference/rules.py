@@ -6,6 +6,7 @@ may be one alone. All that RDFS and OWL say of relations comes to such rules: se
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 REVERSED = "^"
 MAX_PREMISES = 2
@@ -26,6 +27,16 @@ class Premise:
         return REVERSED * self.reversed + self.relation
 
 
+class Form(StrEnum):
+    """What a rule says, in the words of definitions."""
+
+    SYMMETRIC = "SYMMETRIC"
+    TRANSITIVE = "TRANSITIVE"
+    INVERSE = "INVERSE"
+    SUB_PROPERTY = "SUB_PROPERTY"
+    CHAIN = "CHAIN"
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Rule:
     """The `conclusion` leads from where the first premise begins to where the last one ends."""
@@ -36,6 +47,15 @@ class Rule:
     @property
     def relations(self) -> frozenset[str]:
         return frozenset({self.conclusion, *(premise.relation for premise in self.premises)})
+
+    @property
+    def form(self) -> Form:
+        first, own = self.premises[0], Premise(self.conclusion)
+        if len(self.premises) > 1:
+            return Form.TRANSITIVE if set(self.premises) == {own} else Form.CHAIN
+        if not first.reversed:
+            return Form.SUB_PROPERTY
+        return Form.SYMMETRIC if first.relation == self.conclusion else Form.INVERSE
 
     def __str__(self) -> str:
         return f"{', '.join(map(str, self.premises))} → {self.conclusion}"

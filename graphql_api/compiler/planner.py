@@ -95,7 +95,7 @@ class Planner:
         page = self._root(field)
         assert isinstance(page, p.Page)
         if self.walked:
-            raise BadInput("an export does not tell what is similar", (field.key,))
+            raise BadInput("an export tells neither what is similar nor what links follow from", (field.key,))
         listed = tuple(o for o in page.outputs if isinstance(o[1], p.Nodes | p.Edges))
         if len(listed) != 1:
             raise BadInput("an export lists either nodes or edges, once", (field.key,))
@@ -353,6 +353,9 @@ class Planner:
                 return p.Constant('"Link"')
             case "inferred":
                 return p.Column("({l}.revision = 0)::text")
+            case "explain":  # its resolver finds what it follows from
+                self.walked = True
+                return p.Column("case when {l}.revision = 0 then '\"' || {l}.link_id || '\"' else 'null' end")
             case "weight":
                 return p.Column("coalesce({l}.weight::text, 'null')")
             case "properties":

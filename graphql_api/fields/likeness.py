@@ -25,7 +25,7 @@ async def similar(source: Mapping[str, Any], info: Info, first: int | None = Non
         raise BadInput(f"a page has 0 to {settings.max_page_size:,} items", ("first",))
 
     async def read(info: Info, ids: Sequence[UUID]) -> Mapping[UUID, Any]:
-        _spend(info, COST + len(ids) * (EACH + most))
+        info.context.spend_more(info.path.as_list(), COST + len(ids) * (EACH + most))
         context, session = info.context, info.context.subject.session
         reader = Reader(session, await context.services.types.catalogue(session))
         try:
@@ -40,10 +40,3 @@ async def similar(source: Mapping[str, Any], info: Info, first: int | None = Non
 
 async def similar_node(hit: Any, info: Info) -> Any:
     return await load_object(info, hit.id)
-
-
-def _spend(info: Info, rows: int) -> None:
-    """Adds to what was read at the same place of the document before."""
-    path = info.path.as_list()
-    place = tuple(step for step in path if isinstance(step, str))
-    info.context.spend(path, info.context.spent.get(place, 0) + rows)

@@ -23,7 +23,10 @@ _MOMENTS = {"createdAt": "created_at", "updatedAt": "updated_at", "validFrom": "
 def told_link(
     organization: Organization, catalogue: Catalogue, id: UUID, label: int, version: Version
 ) -> dict[str, Any]:
-    """What the type `Link` shows, by field name; properties as far as the catalogue has them."""
+    """What the type `Link` shows, by field name; properties as far as the catalogue has them.
+
+    Under `explain` is the id of a link that can be explained.
+    """
     relation = catalogue.relations.get(version["relation"])
     fields = relation.properties.values() if relation else ()
     stored = version["properties"]
@@ -35,6 +38,7 @@ def told_link(
         "label": str(organization.lattice.decode(label)),
         "revision": version["revision"],
         "inferred": version["revision"] == 0,
+        "explain": str(id) if version["revision"] == 0 else None,
         "weight": version.get("weight"),
         "properties": {f.name: stored[f.key] for f in fields if f.key in stored},
         "semanticNamespace": version.get("semantic_namespace"),

@@ -9,6 +9,7 @@ from typing import Any
 from graphql import (
     GraphQLArgument,
     GraphQLBoolean,
+    GraphQLEnumType,
     GraphQLField,
     GraphQLFieldMap,
     GraphQLFloat,
@@ -25,7 +26,9 @@ from graphql import (
     specified_scalar_types,
 )
 
+from fabric.inference.rules import Form
 from graphql_api.context import Info
+from graphql_api.fields.explanations import explanation
 from graphql_api.fields.likeness import similar, similar_node
 from graphql_api.schema.fixed import FIXED
 from graphql_api.schema.scalars import GENERATED
@@ -169,15 +172,37 @@ FABRIC_OBJECT: GraphQLInterfaceType = GraphQLInterfaceType(
     "FabricObject", lambda: COLUMNS, interfaces=[NODE], resolve_type=type_of, description="What all objects have."
 )
 
-LINK = GraphQLObjectType(
-    "Link",
-    VERSION
-    | {
+FORM = GraphQLEnumType(
+    "InferenceForm", {form.value: form for form in Form}, description="What the rule is in definitions."
+)
+
+
+def _derivation_fields() -> GraphQLFieldMap:
+    return {
+        "form": field(required(FORM)),
+        "relations": field(
+            listed(GraphQLString), description="Those of the premises; after `^` one that is read from its other end."
+        ),
+        "premises": field(listed(LINK), description="The links that it follows from together, in that order."),
+    }
+
+
+DERIVATION = GraphQLObjectType("LinkDerivation", _derivation_fields)
+
+
+def _link_fields() -> GraphQLFieldMap:
+    return VERSION | {
         "relation": field(required(GraphQLString)),
         "from": field(required(GraphQLID)),
         "to": field(required(GraphQLID)),
         "inferred": field(
             required(GraphQLBoolean), description="Whether it follows from other links, by what definitions say."
+        ),
+        "explain": GraphQLField(
+            GraphQLList(required(DERIVATION)),
+            {"first": GraphQLArgument(required(GraphQLInt), default_value=10)},
+            explanation,
+            description="What it follows from in one step, each way by itself. Null if it is written.",
         ),
         "weight": field(GraphQLFloat),
         "properties": field(required(SCALARS["JSON"])),
@@ -185,8 +210,11 @@ LINK = GraphQLObjectType(
         "validTo": field(SCALARS["DateTime"]),
         "semanticNamespace": field(GraphQLString),
         "semanticPredicate": field(GraphQLString),
-    },
-    description="A link from one object to another. It is the same from both of its ends.",
+    }
+
+
+LINK = GraphQLObjectType(
+    "Link", _link_fields, description="A link from one object to another. It is the same from both of its ends."
 )
 """One type for all links, for clients that keep what they read by id: a link is reached from either end."""
 

@@ -36,8 +36,8 @@ _SCALARS = {
 }  # fmt: skip
 _COMPOSITE = (GraphQLObjectType, GraphQLInterfaceType)
 _NESTING = ("and", "or", "not", "some", "every", "none")
-_ANSWERED_ELSEWHERE = ("similar",)
-"""Fields of objects that resolvers answer, from what statements of their own read: the interpreter knows none of it."""
+_ANSWERED_ELSEWHERE = ("similar", "explain")
+"""Fields that resolvers answer, from what statements of their own read: the interpreter knows none of it."""
 
 
 class Name(str):

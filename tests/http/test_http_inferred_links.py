@@ -64,3 +64,63 @@ def test_who_does_not_see_a_premise_finds_nothing_that_rests_on_it(organization:
     eventually(lambda: "c" in parts(organization, hidden, "SECRET/ALPHA"))
     eventually(lambda: parts(organization, a) == {"b": False, "c": True})
     assert parts(organization, a, "SECRET/ALPHA") == {"b": False, "c": True, "hidden": False}
+
+
+EXPLAINED = """query ($id: ID!, $first: Int! = 10) { link(id: $id) {
+  why: explain(first: $first) {
+    form relations premises { id relation from to inferred explain { premises { from to } } } } } }"""
+EDGES = """query ($id: ID!) { ward(id: $id) { parts { edges { node { name } link { id inferred
+  explain { form premises { from to } } } } } } }"""
+
+
+def inferred_id(tenant: Tenant, source: str, target: str, label: str = "UNCLASSIFIED") -> str:
+    found = tenant.data(LISTED, {"w": {"from": source, "to": target}}, label=label)["links"]["nodes"]
+    [link] = [node for node in found if node["inferred"]]
+    return str(link["id"])
+
+
+def test_an_inferred_link_is_explained_by_the_links_it_follows_from(organization: Tenant) -> None:
+    a, b, c = chain(organization)
+    eventually(lambda: parts(organization, a) == {"b": False, "c": True})
+    edges = organization.data(EDGES, {"id": a})["ward"]["parts"]["edges"]
+    expected = {"form": "TRANSITIVE", "premises": [{"from": a, "to": b}, {"from": b, "to": c}]}
+    assert {e["node"]["name"]: e["link"]["explain"] for e in edges} == {"b": None, "c": [expected]}
+    [why] = organization.data(EXPLAINED, {"id": inferred_id(organization, a, c)})["link"]["why"]
+    assert (why["form"], why["relations"]) == ("TRANSITIVE", ["ward_part", "ward_part"])
+    assert [(p["from"], p["to"], p["inferred"], p["explain"]) for p in why["premises"]] == [
+        (a, b, False, None), (b, c, False, None),
+    ]  # fmt: skip
+    asked = organization.ask(EXPLAINED, {"id": inferred_id(organization, a, c), "first": 101})
+    assert asked.codes == {"BAD_USER_INPUT"}
+    export = "{ wards { edges { node { parts { edges { link { explain { form } } } } } } } }"
+    headers = organization.authorization()
+    sent = organization.server.client.post("/export", json={"query": export}, headers=headers)
+    assert (sent.status_code, "follow from" in sent.text) == (400, True), sent.text
+
+
+def test_an_explanation_names_no_link_and_no_object_that_its_reader_does_not_see(organization: Tenant) -> None:
+    a, b, c = chain(organization)
+    create = "mutation ($n: String!) { createWard(input: {name: $n}) { ward { id } } }"
+    link = "mutation ($i: LinkInput!) { link(input: $i) { linkId } }"
+    hidden = organization.data(create, {"n": "hidden"}, label="SECRET/ALPHA")["createWard"]["ward"]["id"]
+    for source, target in ((a, hidden), (hidden, c)):
+        given = {"relation": "ward_part", "from": source, "to": target}
+        organization.data(link, {"i": given}, label="SECRET/ALPHA")
+    eventually(lambda: parts(organization, a) == {"b": False, "c": True})
+    id = inferred_id(organization, a, c)
+
+    def between(label: str, id: str) -> set[str]:
+        why = organization.data(EXPLAINED, {"id": id}, label=label)["link"]["why"]
+        return {derivation["premises"][0]["to"] for derivation in why}
+
+    assert between("UNCLASSIFIED", id) == {b}
+    assert between("SECRET/ALPHA", id) == {b, hidden}
+    assert between("SECRET/BRAVO", id) == {b}
+    delete = "mutation ($id: ID!) { deleteWard(id: $id) { position } }"
+    organization.data(delete, {"id": b}, label="SECRET/BRAVO")
+    eventually(lambda: parts(organization, a, "SECRET/BRAVO") == {})
+    assert between("UNCLASSIFIED", id) == {b}
+    assert organization.data(EXPLAINED, {"id": id}, label="SECRET/BRAVO") == {"link": None}
+    organization.data(delete, {"id": b})
+    eventually(lambda: parts(organization, a) == {})
+    assert organization.data(EXPLAINED, {"id": id}) == {"link": None}

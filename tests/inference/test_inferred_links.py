@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+from collections.abc import Iterable, Iterator
+from itertools import pairwise, product
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +16,9 @@ from fabric.errors import BadInput, FabricError, NotFound, Several
 from fabric.identity.organizations import Organization
 from fabric.inference.all_links import ALL_LINKS
 from fabric.inference.closure import Fact
+from fabric.inference.explanation import Said, explain
 from fabric.inference.inference import Inference
+from fabric.inference.rules import Rule
 from fabric.inference.worker import Worker
 from fabric.types.types import Types
 from fabric.writing.links import LinkChange, Links
@@ -212,3 +216,46 @@ async def test_what_a_definition_says_of_relations_is_given_back_and_names_those
         await world.define(bad={"relation": "bad", "target": "Place", "inferredFrom": [["near", "unheard_of"]]})
     with pytest.raises((BadInput, Several)):
         await world.define(bad={"relation": "bad", "target": "Place", "inferredFrom": [["near", "near", "near"]]})
+
+
+async def test_each_label_is_told_exactly_the_steps_that_lead_to_a_link_among_what_it_sees(world: World) -> None:
+    for _ in range(60):
+        await world.step()
+    await world.define("SECRET/ALPHA", reached=REACHED)
+    await world.infer()
+    told = 0
+    for label in LABELS:
+        catalogue = await world.types.catalogue(world.subject(label).session)
+        async with world.database.transaction(world.subject(label).session) as transaction:
+            ids = [row[0] for row in await transaction.fetch("select link_id from fabric.inferred_links")]
+            explained = await explain(transaction, catalogue.rules, ["Place"], ids, 1000)
+            rows = await transaction.fetch("select link_id, relation, source_id, target_id from fabric.inferred_links")
+        links = {row[0]: Fact(row[1], row[2].int, row[3].int) for row in rows}
+        seen = set(await world.facts(label, f"(select * from {ALL_LINKS} a where not tombstone)"))
+        for id, derivations in explained.items():
+            steps = [(d.rule, *(_fact(said) for said in d.premises)) for d in derivations]
+            expected = set(_steps(catalogue.rules, links[id], seen)) if links[id] in seen else set()
+            assert len(steps) == len(set(steps))
+            assert set(steps) == expected, label
+            told += len(steps)
+    assert told
+
+
+def _fact(said: Said) -> Fact:
+    ends = (UUID(said.version[f"{end}_id"]).int for end in ("source", "target"))
+    return Fact(said.version["relation"], *ends)
+
+
+def _steps(rules: Iterable[Rule], link: Fact, seen: set[Fact]) -> Iterator[tuple[Any, ...]]:
+    """Each way in which the rules lead to the link from what is seen besides."""
+    for rule in (rule for rule in rules if rule.conclusion == link.relation):
+        read = [
+            [(f, (f.target, f.source) if p.reversed else (f.source, f.target)) for f in seen - {link}
+             if f.relation == p.relation]
+            for p in rule.premises
+        ]  # fmt: skip
+        for chosen in product(*read):
+            ends = [each for _, each in chosen]
+            joined = all(a[1] == b[0] for a, b in pairwise(ends))
+            if joined and (ends[0][0], ends[-1][1]) == (link.source, link.target):
+                yield (rule, *(fact for fact, _ in chosen))
