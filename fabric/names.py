@@ -92,7 +92,7 @@ RESERVED_NAMES = frozenset(
         AuditRecordConnection AuditRecordEdge UnlockedField UnlockRequest UnlockRequestState UnlockApproval
         UnlockRequestPayload EncryptionKey EncryptionKeyVersion KeyRotation KeyRotationState
         KeyRotationPayload Job JobState JobPayload
-        PlannedChange TypePlan""".split()}
+        PlannedChange TypePlan FieldMapperInput ConvertFieldInput SplitFieldInput DefaultFieldInput""".split()}
     | {f"type:{scalar}{suffix}" for suffix in ("Where", "ListWhere") for scalar in """
         ID String Int BigInt Float Decimal Boolean Date DateTime Duration UUID URI JSON Label""".split()}
     | {f"type:{values}{suffix}" for suffix in ("Aggregate", "Having") for values in """
@@ -108,7 +108,7 @@ RESERVED_NAMES = frozenset(
         link unlink updateLink defineType defineTypes retireType appendEvent unlockField unlockFields rotateKeys
         setConfig regradeObject registerDocuments createWebhook updateWebhook pauseWebhook resumeWebhook
         rotateWebhookSecret deleteWebhook replayDeliveries discardDeliveries requestUnlock approveUnlock
-        collectUnlock pauseKeyRotation resumeKeyRotation cancelJob""".split()}
+        collectUnlock pauseKeyRotation resumeKeyRotation cancelJob mapFields""".split()}
 )  # fmt: skip
 """What the fixed part of the schema has, or will have; a test holds it against the schema itself.
 

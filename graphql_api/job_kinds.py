@@ -2,8 +2,9 @@
 
 from fabric.database.db import Database
 from fabric.jobs.jobs import Kind
+from fabric.mapping import mapping
 from fabric.types.types import Types
 
 
 def job_kinds(database: Database, types: Types) -> list[Kind]:
-    return []
+    return [mapping.kind(types)]

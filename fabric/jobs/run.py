@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from fabric.database.db import Database, Transaction, retried
+from fabric.database.db import Database, StaleTypes, Transaction, retried
 from fabric.events import journal
 from fabric.jobs.job import Job, entry
 
@@ -53,17 +53,23 @@ class Run:
 
         `work` may act at other labels, and is run again where it lost a race; `holding` is as of
         `Database.transaction`.
-        Raises what `work` raises, Conflict where it lost too many races, and Stopped, which must be let through.
+        Raises what `work` raises, StaleTypes where `holding` has passed, Conflict where it lost too many races, and
+        Stopped, which must be let through.
         """
 
-        async def attempt() -> None:
-            async with self._database.transaction(self.job.session, holding=holding) as transaction:
-                progress = await work(transaction)
-                await transaction.act_at(self.job.label)
-                job = await self._advance(transaction, progress)
+        async def attempt() -> StaleTypes | None:
+            try:
+                async with self._database.transaction(self.job.session, holding=holding) as transaction:
+                    progress = await work(transaction)
+                    await transaction.act_at(self.job.label)
+                    job = await self._advance(transaction, progress)
+            except StaleTypes as stale:  # of no use to try again as it is
+                return stale
             self.job, self.place = job, progress.place
+            return None
 
-        await retried(attempt)
+        if (stale := await retried(attempt)) is not None:
+            raise stale
 
     async def _advance(self, transaction: Transaction, progress: Progress) -> Job:
         job = self.job

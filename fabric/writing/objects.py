@@ -244,6 +244,23 @@ async def _write(
     return written, await journal.append(transaction, subject.subject, entries, request_id=request_id)
 
 
+async def revise(
+    transaction: Transaction, actor: str, catalogue: Catalogue, before: Mapping[UUID, Version],
+    data: Mapping[UUID, Stored],
+) -> None:  # fmt: skip
+    """Gives versions at the session label, as they were read before, other data that was checked by the caller.
+
+    With their events and audit records. LostRace if another was there first.
+    """
+    label = transaction.session.label
+    changed = {
+        id: versions.updated(before[id], label, before[id].content | {"data": stored}) for id, stored in data.items()
+    }
+    if changed:
+        entries = await _store(transaction, catalogue, before, changed, {}, {})
+        await journal.append(transaction, actor, entries)
+
+
 async def _store(
     transaction: Transaction, catalogue: Catalogue, before: Mapping[UUID, Version], changed: Mapping[UUID, Version],
     sealed: Mapping[UUID, Mapping[str, Ciphertext]], carried: Carried,

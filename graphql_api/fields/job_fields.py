@@ -50,7 +50,7 @@ JOB = GraphQLObjectType(
     description="Work that takes long, done beside answering.",
 )
 
-_PAYLOAD = GraphQLObjectType("JobPayload", {"job": GraphQLField(required(JOB))})
+JOB_PAYLOAD = GraphQLObjectType("JobPayload", {"job": GraphQLField(required(JOB))})
 
 
 async def _jobs(_: Any, info: Info, first: int | None = None) -> Any:
@@ -104,5 +104,5 @@ JOB_QUERIES: GraphQLFieldMap = {
 }
 
 JOB_MUTATIONS: GraphQLFieldMap = {
-    "cancelJob": GraphQLField(required(_PAYLOAD), _ID, _cancel, description="Ends a job after what it has in hand."),
+    "cancelJob": GraphQLField(required(JOB_PAYLOAD), _ID, _cancel, description="Ends a job after what it has in hand."),
 }

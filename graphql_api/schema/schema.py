@@ -27,6 +27,7 @@ from graphql_api.fields.graph_fields import GraphFields
 from graphql_api.fields.job_fields import JOB_MUTATIONS, JOB_QUERIES
 from graphql_api.fields.key_fields import KEY_MUTATIONS, KEY_QUERIES
 from graphql_api.fields.link_fields import LINK_FIELDS
+from graphql_api.fields.mapping_fields import MAPPING_MUTATIONS
 from graphql_api.fields.search_fields import SearchFields
 from graphql_api.fields.unlock_fields import UNLOCK_MUTATIONS, UNLOCK_QUERIES
 from graphql_api.schema.aggregate_types import GROUPINGS
@@ -44,7 +45,9 @@ _QUERIES: GraphQLFieldMap = (
     NODE_FIELDS | EVENT_FIELDS | LINK_FIELDS | AUDIT_FIELDS | UNLOCK_QUERIES | KEY_QUERIES | JOB_QUERIES
     | _WEBHOOKS.queries()
 )
-_MUTATIONS: GraphQLFieldMap = _WEBHOOKS.mutations() | UNLOCK_MUTATIONS | KEY_MUTATIONS | JOB_MUTATIONS
+_MUTATIONS: GraphQLFieldMap = (
+    _WEBHOOKS.mutations() | UNLOCK_MUTATIONS | KEY_MUTATIONS | JOB_MUTATIONS | MAPPING_MUTATIONS
+)
 
 _COMMON = (NODE, FABRIC_OBJECT, PAGE_INFO, LINK, ENCRYPTED_FIELD, ORDER_DIRECTION, *GROUPINGS, *SCALARS.values())
 """Types that are the same in all schemas."""
