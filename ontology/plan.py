@@ -1,12 +1,12 @@
 """From an ontology to type definitions: which there will be, and what of the ontology has no counterpart in them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
 from fabric.labels import Label
 from fabric.types.catalogue import Catalogue
-from fabric.types.definitions import MAX_FIELDS, MAX_PARENTS
+from fabric.types.definitions import MAX_CHAINS, MAX_FIELDS, MAX_PARENTS
 from fabric.types.kinds import Kind
 from fabric.types.type_documents import as_document
 from ontology.hierarchy import Hierarchy
@@ -63,6 +63,8 @@ class Planner:
         self._declared = _declared(catalogue)
         self._links = Iris(catalogue).links
         self._link_names: dict[str, str] = {}
+        self._new_links: list[tuple[str, dict[str, Any]]] = []
+        """Each with the IRI of its property."""
 
     def plan(self) -> list[tuple[str, dict[str, Any]]]:
         """Each definition with the IRI of its class, in the order of their names."""
@@ -75,6 +77,7 @@ class Planner:
             for member in self._members(self._ontology.properties[iri]):
                 for owner in member.owners:
                     self._add(documents, owner, member, iri)
+        self._say_what_follows()
         return sorted(documents.items(), key=lambda planned: str(planned[1]["typeName"]))
 
     def _name_types(self) -> None:
@@ -162,6 +165,40 @@ class Planner:
         }
         return member
 
+    def _say_what_follows(self) -> None:
+        """What follows from the links, said by the link fields that are new; the rest is told of."""
+        relations = self._catalogue.relations.keys() | {link["relation"] for _, link in self._new_links}
+        said = {iri: self._following(term, relations) for iri, term in sorted(self._ontology.properties.items())}
+        for iri, link in self._new_links:
+            link |= said[iri]
+
+    def _following(self, term: PropertyTerm, relations: Set[str]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name in ("symmetric", "transitive"):
+            if getattr(term, name) and term.classes:
+                found[name] = True
+            elif getattr(term, name):
+                self._ontology.notice(term.iri, f"is {name}, and no link; this is left out")
+        broader: list[str] = []
+        for iri in term.broader:
+            relation = self._broader(term, iri)
+            if relation is not None and relation in relations and len(broader) < MAX_CHAINS:
+                broader += [relation] if relation not in broader else []
+            else:
+                self._ontology.notice(term.iri, f"says rdfs:subPropertyOf {iri}; this is left out")
+        return found | ({"subPropertyOf": broader} if broader else {})
+
+    def _broader(self, term: PropertyTerm, iri: str) -> str | None:
+        """The relation of a property that the term says too, if both are links read from the same end."""
+        other, backward = self._ontology.properties.get(iri), term.inverse is not None
+        if not term.classes or (other is not None and not other.classes):
+            return None
+        if other is None:
+            relation, outgoing = self._links.get(iri, (None, False))
+            return relation if outgoing is not backward else None
+        same_end = (other.inverse is not None) is backward
+        return self._relation(other.inverse or iri) if same_end else None
+
     def _relation(self, iri: str) -> str:
         """The name that its link field has, if no other relation has it; the IRI otherwise."""
         known = self._links.get(iri)
@@ -200,6 +237,8 @@ class Planner:
         elif term.functional or owner in term.single_in:
             said["cardinality"] = "one"
         group[member.name] = said
+        if member.group == "links":
+            self._new_links.append((iri, said))
         for told in sorted((term.single_in | term.values_in.keys()) - {owner, *member.owners}):
             self._ontology.notice(told, f"restricts {iri}, which {document['typeName']} declares; this is left out")
 

@@ -21,8 +21,6 @@ PROPERTY_CLASSES = (
     OWL.IrreflexiveProperty,
 )  # fmt: skip
 _NOT_INFERRED = {
-    OWL.SymmetricProperty: "is symmetric",
-    OWL.TransitiveProperty: "is transitive",
     OWL.AsymmetricProperty: "is asymmetric",
     OWL.ReflexiveProperty: "is reflexive",
     OWL.IrreflexiveProperty: "is irreflexive",
@@ -68,6 +66,9 @@ def _read(
         _guess_range(graph, ontology, term, node)
     term.functional = graph.is_a(node, OWL.FunctionalProperty)
     term.inverse_functional = graph.is_a(node, OWL.InverseFunctionalProperty)
+    term.symmetric = graph.is_a(node, OWL.SymmetricProperty)
+    term.transitive = graph.is_a(node, OWL.TransitiveProperty)
+    term.broader = sorted(set(graph.iris(node, RDFS.subPropertyOf)) - {node.value})
     for kind, words in _NOT_INFERRED.items():
         if graph.is_a(node, kind):
             ontology.notice(node.value, f"{words}; what follows from that is not inferred")
@@ -124,7 +125,7 @@ def _pair_inverses(graph: Graph, ontology: Ontology) -> None:
         for other in sorted(set(others)):
             inverse = ontology.properties.get(other)
             if other == iri:
-                ontology.notice(iri, "is its own inverse; links lead both ways only where both are given")
+                term.symmetric = True
             elif inverse is None:
                 ontology.notice(iri, f"is the inverse of {other}, which is no property here; this is left out")
             elif not paired & {iri, other} and term.classes and inverse.classes:

@@ -43,6 +43,10 @@ class PropertyTerm:
     inverse: str | None = None
     """The property that says the same from the other end, if that is the one declared by this."""
     inverse_functional: bool = False
+    symmetric: bool = False
+    transitive: bool = False
+    broader: list[str] = field(default_factory=list)
+    """The properties that each statement with this one makes too."""
 
 
 @dataclass(slots=True)

@@ -64,6 +64,7 @@ class Triples:
         yield Triple(node, RDF.type, OWL.ObjectProperty)
         yield Triple(node, RDFS.domain, source)
         yield Triple(node, RDFS.range, target)
+        yield from self._following(node, link)
         if link.outgoing and link.description:
             yield Triple(node, RDFS.comment, Literal(link.description))
         if not link.outgoing and link.iri is not None and names_property(link.iri):
@@ -76,6 +77,20 @@ class Triples:
             if iri not in self._told:
                 self._told.add(iri)
                 yield from self._field(RDF.Statement, NamedNode(iri), field)
+
+    def _following(self, node: NamedNode, link: LinkField) -> Iterator[Triple]:
+        """What follows from links, as far as RDFS and OWL have words for it that are no lists."""
+        if link.axioms.symmetric:
+            yield Triple(node, RDF.type, OWL.SymmetricProperty)
+        if link.axioms.transitive:
+            yield Triple(node, RDF.type, OWL.TransitiveProperty)
+        others = self._iris.relations
+        inverse = link.axioms.inverse
+        if inverse is not None and inverse in others:
+            yield Triple(node, OWL.inverseOf, NamedNode(others[inverse]))
+        for broader in link.axioms.sub_property_of:
+            if broader in others:
+                yield Triple(node, RDFS.subPropertyOf, NamedNode(others[broader]))
 
     def object(self, body: Mapping[str, Any]) -> Iterator[Triple]:
         named = {"type": body["type"], **{name: body[name] for name in ("key", "id") if name in body}}

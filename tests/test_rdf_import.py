@@ -13,8 +13,11 @@ from fabric.labels import Label
 from fabric.transfer.loader import Loader, Summary
 from fabric.types.catalogue import Catalogue
 from fabric.types.types import Types
+from ontology.iris import Iris
 from ontology.reading import reading
 from ontology.source import RdfSource
+from ontology.triples import Triples
+from ontology.vocabulary import DEFINITION
 
 ZOO = """
 ex:Animal a owl:Class ; rdfs:label "Animal" ; rdfs:comment "Lives."@en .
@@ -203,13 +206,46 @@ class TestDefinitions:
         assert notices(text) >= {
             ("Bird", "says owl:disjointWith Keeper; this is left out"),
             ("note", "annotates classes and properties 1 times; this is left out"),
-            ("keeps", "is transitive; what follows from that is not inferred"),
             ("keeps", "says rdfs:subPropertyOf knows; this is left out"),
             (
                 "http://elsewhere.org/",
                 "is imported, which means nothing here: nothing is fetched; give it as another file",
             ),
         }
+
+    def test_what_follows_from_links_is_said_by_their_definitions(self) -> None:
+        text = """
+            ex:Place a owl:Class .
+            ex:near a owl:ObjectProperty, owl:SymmetricProperty ; rdfs:domain ex:Place ; rdfs:range ex:Place .
+            ex:twin a owl:ObjectProperty ; rdfs:domain ex:Place ; rdfs:range ex:Place ; owl:inverseOf ex:twin .
+            ex:partOf a owl:ObjectProperty, owl:TransitiveProperty ; rdfs:domain ex:Place ; rdfs:range ex:Place ;
+                rdfs:subPropertyOf ex:within, ex:name, ex:nowhere, ex:partOf .
+            ex:within a owl:ObjectProperty ; rdfs:domain ex:Place ; rdfs:range ex:Place .
+            ex:around a owl:ObjectProperty ; rdfs:domain ex:Place ; rdfs:range ex:Place ; owl:inverseOf ex:wholly .
+            ex:wholly a owl:ObjectProperty ; rdfs:subPropertyOf ex:within .
+            ex:name a owl:DatatypeProperty, owl:SymmetricProperty ; rdfs:domain ex:Place ; rdfs:range xsd:string ."""
+        links = definitions(text)["Place"]["links"]
+        keys = ("symmetric", "transitive", "subPropertyOf")
+        assert {name: {k: link[k] for k in keys if k in link} for name, link in links.items()} == {
+            "near": {"symmetric": True}, "twin": {"symmetric": True}, "around": {}, "within": {}, "wholly": {},
+            "partOf": {"transitive": True, "subPropertyOf": ["within"]},
+        }  # fmt: skip
+        assert notices(text) == {
+            ("partOf", "says rdfs:subPropertyOf name; this is left out"),
+            ("partOf", "says rdfs:subPropertyOf nowhere; this is left out"),
+            ("wholly", "says rdfs:subPropertyOf within; this is left out"),
+            ("name", "is symmetric, and no link; this is left out"),
+        }
+
+    def test_what_is_exported_of_relations_becomes_the_same_links_for_others(self) -> None:
+        declared = "a owl:ObjectProperty ; rdfs:domain ex:Place ; rdfs:range ex:Place"
+        text = f"""ex:Place a owl:Class . ex:near a owl:SymmetricProperty ; {declared} . ex:within {declared} .
+            ex:partOf a owl:TransitiveProperty ; rdfs:subPropertyOf ex:within ; {declared} ."""
+        with imported(text) as source:
+            triples = Triples(Iris(source.catalogue))
+            said = [t for r in source.definitions() for t in triples.definition(r.body["define"])]
+        plain = "".join(f"{t} .\n" for t in said if t.predicate != DEFINITION)
+        assert definitions(plain)["Place"]["links"] == definitions(text)["Place"]["links"]
 
 
 class TestShapes:
