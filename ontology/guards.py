@@ -17,6 +17,9 @@ MAX_ENTITY = 500
 MAX_TRIPLE_TERMS = 5_000
 """Opening brackets of triple terms in one statement."""
 
+MAX_PIECE = 4 << 20
+"""Bytes of XML from one tag to the next, or of one tag or comment. Parsers hold these, and look at them ever again."""
+
 CHUNK = 64 * 1024
 
 
@@ -49,22 +52,30 @@ def check_xml(source: Source, max_text: int) -> None:
     `max_text` are the characters that the document may have with its entities in place.
     """
     check = _XmlCheck(max_text)
+    read = 0
     try:
         while chunk := source.read(CHUNK):
             check.parser.Parse(chunk, False)
+            read += len(chunk)
+            _require_piece(read - max(check.parser.CurrentByteIndex, 0))
         check.parser.Parse(b"", True)
     except expat.ExpatError as error:
         raise BadInput(f"the file is not XML: {expat.ErrorString(error.code)} at line {error.lineno}") from None
 
 
+def _require_piece(length: int) -> None:
+    if length > MAX_PIECE:
+        raise BadInput(f"the file has a tag, a comment or a text of more than {MAX_PIECE:,} bytes")
+
+
 class _XmlCheck:
     def __init__(self, max_text: int) -> None:
-        self._depth = self._entities = self._text = 0
+        self._depth = self._entities = self._text = self._piece = 0
         self._max_text = max_text
         self.parser = expat.ParserCreate()
         self.parser.StartElementHandler = self._start
         self.parser.EndElementHandler = self._end
-        self.parser.CharacterDataHandler = self._count
+        self.parser.CharacterDataHandler = self._between
         self.parser.EntityDeclHandler = self._entity
         self.parser.buffer_text = True
 
@@ -72,11 +83,18 @@ class _XmlCheck:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise BadInput(f"the file is nested deeper than {MAX_DEPTH} levels")
+        self._piece = 0
         for value in attributes.values():
             self._count(value)
 
     def _end(self, name: str) -> None:
         self._depth -= 1
+        self._piece = 0
+
+    def _between(self, text: str) -> None:
+        self._piece += len(text)
+        _require_piece(self._piece)
+        self._count(text)
 
     def _count(self, text: str) -> None:
         self._text += len(text)

@@ -127,6 +127,8 @@ class _File:
             raise BadInput(f"{self._path.name}: is not UTF-8") from None
         except (SyntaxError, ValueError) as error:
             raise BadInput(f"{self._path.name}: {self._told(error)}") from None
+        except MemoryError:  # the parser's own limit, of 16 MiB
+            raise BadInput(f"{self._path.name}: has a term or a statement that is too long to be read") from None
         except BadInput as error:
             raise BadInput(f"{self._path.name}: {error.message}") from None
 

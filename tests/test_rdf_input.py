@@ -100,6 +100,19 @@ def test_nesting_beyond_reason_is_refused(ending: str, text: str) -> None:
     assert "deeper" in refused(text, ending) or "triple terms" in refused(text, ending)
 
 
+@pytest.mark.parametrize(
+    "around", ["<!-- {} -->", '<rdf:Description rdf:about="urn:x" e:p="{}"/>', "<e:A><e:p>{}</e:p></e:A>"],
+    ids=["comment", "attribute", "text"],
+)  # fmt: skip
+def test_xml_in_pieces_that_are_too_long_is_refused_before_they_are_held(around: str) -> None:
+    long = RDF + around.format("x" * (6 << 20)) + "</rdf:RDF>"
+    assert "more than 4,194,304 bytes" in refused(gzip.compress(long.encode(), 1), "rdf")
+
+
+def test_a_term_that_the_parser_cannot_hold_is_refused() -> None:
+    assert "too long" in refused(gzip.compress(b'<urn:x> <urn:p> "' + b"x" * (20 << 20) + b'" .', 1))
+
+
 def test_strings_do_not_count_as_nesting() -> None:
     with reads('{"@id": "http://example.org/a", "http://example.org/p": "' + '[{\\"' * 2000 + '"}', "jsonld") as read:
         assert len(list(read.graph.quads())) == 1
