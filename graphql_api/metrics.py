@@ -70,7 +70,7 @@ class Metrics(Collector):
         )
 
     def answered(self, outcome: str, seconds: float) -> None:
-        """`outcome` is OK or one of the documented codes, so there are few of them."""
+        """`outcome` is OK, one of the documented codes, or GONE where the client has left, so there are few of them."""
         self._requests.labels(outcome).inc()
         self._seconds.observe(seconds)
 

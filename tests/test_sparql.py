@@ -1,5 +1,6 @@
 """What SPARQL answers: what another engine finds in the reader's export, and nothing that its label hides."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 import rdflib
+from http_server import eventually
 from pyoxigraph import QueryResultsFormat, parse_query_results
 from test_export import LABELS, TOP, Ground, World
 from test_rdf_export import exported, load
@@ -170,5 +172,24 @@ async def test_a_question_that_takes_too_much_ends_and_others_go_on() -> None:
         assert verdict.fault == ""
         verdict, _ = await graph.ask(question(product, rows=10), LIMITS)
         assert verdict.fault == "too_large"
+    finally:
+        await graph.close()
+
+
+async def test_who_stops_asking_ends_the_process_that_answers() -> None:
+    graph = await HeldGraph.start(ROOM)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"".join(b'<urn:%d> <urn:p> "%d" .\n' % (i, i) for i in range(2_000))
+
+    holder = graph._process.pid
+    answering = Path(f"/proc/{holder}/task/{holder}/children")
+    try:
+        await graph.load(chunks())
+        endless = question("select (count(*) as ?n) { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i }")
+        asking = asyncio.create_task(graph.ask(endless, Limits(600.0, 2**28)))
+        await asyncio.to_thread(eventually, lambda: answering.read_text() != "")
+        asking.cancel()
+        await asyncio.to_thread(eventually, lambda: answering.read_text() == "")
     finally:
         await graph.close()

@@ -6,7 +6,7 @@ connection is broken off without a proper end, by which the reader knows that so
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from fabric.errors import FabricError, Internal, RateLimited, TimedOut
 from fabric.log import Outline
 from graphql_api.http.http_messages import GRAPHQL_JSON, refused
+from graphql_api.http.presence import Left, while_connected
 from graphql_api.metrics import Metrics
 from graphql_api.pipeline import Pipeline
 
@@ -98,12 +99,13 @@ class Downloads(ABC):
         with self._places.one():
             try:
                 async with asyncio.timeout(self._pipeline.services.settings.export_seconds):
-                    stayed = await _while_connected(request.receive, download.send(file))
+                    await while_connected(request.receive, download.send(file))
             except TimeoutError:
                 raise TimedOut("the export took too long") from None
-        if stayed:  # and not before the place is free, or the reader's next export could find it taken
-            await download.end()
-        return stayed
+            except Left:
+                return False
+        await download.end()  # not before the place is free, or the reader's next export could find it taken
+        return True
 
 
 class Download:
@@ -141,26 +143,6 @@ class Download:
                 await self._send(message)
         except TimeoutError:
             raise TimedOut("the reader took nothing for too long") from None
-
-
-async def _while_connected(receive: Receive, work: Coroutine[Any, Any, None]) -> bool:
-    """Does the work, and ends it at once when the client goes. Whether it was done."""
-    working, listening = asyncio.ensure_future(work), asyncio.ensure_future(_gone(receive))
-    try:
-        await asyncio.wait((working, listening), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        working.cancel()
-        listening.cancel()
-        await asyncio.wait((working, listening))
-    if working.cancelled():
-        return False
-    working.result()
-    return True
-
-
-async def _gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def _broken_off(error: Exception) -> str:

@@ -13,6 +13,7 @@ from fabric.identity.organizations import Organization
 from fabric.identity.subject import Subject
 from graphql_api.http.endpoint import Endpoint
 from graphql_api.http.http_messages import GRAPHQL_JSON, Answer, NotGraphQL, admitted, negotiated, refused, waited_for
+from graphql_api.http.presence import Left, while_connected
 from graphql_api.http.sparql_requests import SparqlRequest
 from graphql_api.metrics import Metrics
 from graphql_api.pipeline import Asked, Pipeline
@@ -43,6 +44,10 @@ _KINDS: dict[str, tuple[int, type[FabricError]]] = {
 """By what is wrong with a query: the status and the error."""
 
 
+CLIENT_CLOSED_REQUEST = 499
+"""What servers put down for an answer that nobody is there to get."""
+
+
 class Source(Protocol):
     """Where graphs come from."""
 
@@ -60,6 +65,8 @@ class SparqlOverHTTP(Endpoint):
     async def _answer(self, request: Request) -> Answer:
         try:
             answer = Answer(await self._response(request), "OK")
+        except Left:
+            answer = Answer(Response(status_code=CLIENT_CLOSED_REQUEST), "GONE")
         except Exception as error:
             if isinstance(error, Forbidden):
                 error = NotGraphQL(403, error)
@@ -86,7 +93,7 @@ class SparqlOverHTTP(Endpoint):
         )  # fmt: skip
         with self._seats.one(subject):
             async with self._graphs.of(organization, subject) as graph:
-                verdict, content = await graph.ask(question, self._limits)
+                verdict, content = await while_connected(request.receive, graph.ask(question, self._limits))
         await self._pipeline.gate.require_current(subject)
         return _said(verdict, content)
 

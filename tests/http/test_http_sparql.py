@@ -4,9 +4,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import orjson
 import pytest
-from http_server import TYPES, Answer, MakeServer, Server, Tenant, answer
+from http_server import TYPES, Answer, MakeServer, Server, Tenant, answer, eventually
 from pyoxigraph import QueryResultsFormat, parse, parse_query_results
 
 from ontology.writing import FORMATS
@@ -242,3 +243,14 @@ def test_one_subject_cannot_take_all_places(strict: Tenant) -> None:
         time.sleep(0.3)
         assert query(strict, "ask {}").refused("RATE_LIMITED", status=429)
         running.result()
+
+
+def test_a_client_who_leaves_takes_its_query_along(new_server: MakeServer) -> None:
+    with new_server({"sparql_seconds": 600.0, "max_sparql_queries_each": 1}) as server:
+        tenant = server.organization()
+        tenant.define(*TYPES)
+        assert query(tenant, "ask {}").status == 200
+        for way in ({"method": "GET", "params": {"query": ENDLESS}}, {"method": "POST", "data": {"query": ENDLESS}}):
+            with pytest.raises(httpx.ReadTimeout):
+                server.client.request(url="/sparql", headers=tenant.authorization(), timeout=0.5, **way)
+            eventually(lambda: query(tenant, "ask {}").status == 200)
