@@ -79,6 +79,15 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Meaning:
+    """The vector of a text, by the key of its model, and what a ranking by it counts."""
+
+    model: str
+    vector: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """All hits in their order. `warning` says what the search had to do without."""
 
@@ -107,7 +116,7 @@ class Search:
             return Found([], query)
         corpus = await self.corpora.of(reader.session, reader.catalogue.fingerprint, reader.types)
         by_words, (by_vectors, warning) = await asyncio.gather(
-            self._by_words(reader, asked, query, corpus), self._by_vectors(reader, asked, corpus)
+            self.by_words(reader, asked, query, corpus), self._by_vectors(reader, asked, corpus)
         )
         rankings = [ranking for ranking in (by_words, by_vectors) if ranking is not None]
         hits = fuse(rankings)
@@ -142,7 +151,7 @@ class Search:
         found = await highlights(self.database, query, self.language, texts)
         return {UUID(version[0]): each for version, each in zip(versions, found, strict=True)}
 
-    async def _by_words(self, reader: Reader, asked: Asked, query: Query, corpus: Corpus) -> Ranking | None:
+    async def by_words(self, reader: Reader, asked: Asked, query: Query, corpus: Corpus) -> Ranking | None:
         if asked.mode is Mode.VECTOR or query.is_empty:
             return None
         words = [*query.words, *query.prefixes]
@@ -156,22 +165,31 @@ class Search:
             "phrase_sizes": [len(phrase) for phrase in query.phrases],
         }  # fmt: skip
         rows = await self.database.read(reader.session, *bound(TEXT, values, asked.where))
-        return Ranking("text", WEIGHTS["text"], _scored(rows))
+        return Ranking("text", WEIGHTS["text"], read_scored(rows))
 
-    async def _by_vectors(self, reader: Reader, asked: Asked, corpus: Corpus) -> tuple[Ranking | None, str]:
-        """With a warning where there are none."""
-        if asked.mode is Mode.TEXT:
+    async def meaning(self, reader: Reader, mode: Mode, text: str, corpus: Corpus) -> tuple[Meaning | None, str]:
+        """What the text means, unless words alone are asked for; with a warning where that cannot be had.
+
+        EmbeddingsUnavailable where vectors alone are asked for.
+        """
+        if mode is Mode.TEXT:
             return None, ""
         try:
             model = await self.vectors.model(corpus.models)
-            vector = await self.vectors.vector(reader.session, model, asked.text)
+            vector = await self.vectors.vector(reader.session, model, text)
         except EmbeddingsUnavailable as error:
-            if asked.mode is Mode.VECTOR:
+            if mode is Mode.VECTOR:
                 raise
             return None, error.message
-        weight = LEXICAL_WEIGHT if model.lexical else WEIGHTS["vector"]
-        scored = await self._nearest(reader, asked.types, asked.where, model.key, vector, DEPTH)
-        return Ranking("vector", weight, scored), ""
+        return Meaning(model.key, vector, LEXICAL_WEIGHT if model.lexical else WEIGHTS["vector"]), ""
+
+    async def _by_vectors(self, reader: Reader, asked: Asked, corpus: Corpus) -> tuple[Ranking | None, str]:
+        """With a warning where there are none."""
+        meant, warning = await self.meaning(reader, asked.mode, asked.text, corpus)
+        if meant is None:
+            return None, warning
+        scored = await self._nearest(reader, asked.types, asked.where, meant.model, meant.vector, DEPTH)
+        return Ranking("vector", meant.weight, scored), ""
 
     async def _nearest(
         self, reader: Reader, types: Sequence[str], where: Where, model: str, vector: str, most: int,
@@ -184,8 +202,8 @@ class Search:
         if where is anything and set(types) == set(reader.types):
             found = await self.database.read(reader.session, *bound(NEAREST, values))
             if len(found["hits"]) == most or not found["more"]:
-                return _scored(found["hits"])
-        return _scored(await self.database.read(reader.session, *bound(NEAREST_OF_ASKED, values, where)))
+                return read_scored(found["hits"])
+        return read_scored(await self.database.read(reader.session, *bound(NEAREST_OF_ASKED, values, where)))
 
     async def _passing(self, reader: Reader, asked: Asked, scored: Scored) -> Scored:
         values = {"ids": [id for id, _ in scored], "seen": reader.types, "types": list(asked.types)}
@@ -199,5 +217,6 @@ class Search:
         return rows
 
 
-def _scored(rows: Any) -> Scored:
+def read_scored(rows: Any) -> Scored:
+    """From [id, score] as statements give them."""
     return [(UUID(id), float(score)) for id, score in rows]

@@ -71,15 +71,15 @@ select coalesce(jsonb_agg(jsonb_build_array(r.entity_id, r.score) order by r.sco
 """[id, BM25 score] of the best, of the objects that have any of the words and all of the phrases."""
 
 # The vector in a subquery, which is read once: a plan for any value would read its text for each row.
-_COSINE = "floor(0.5 - 1e6 * (x.embedding <#> (select {vector}::text::halfvec))) / 1e6"
-_OF_MODEL = "x.organization_id = s.org and x.entity_table = 'objects' and x.model = {model}::text"
+COSINE = "floor(0.5 - 1e6 * (x.embedding <#> (select {vector}::text::halfvec))) / 1e6"
+OF_MODEL = "x.organization_id = s.org and x.entity_table = 'objects' and x.model = {model}::text"
 _BEST = "coalesce(jsonb_agg(jsonb_build_array(r.object_id, r.score) order by r.score desc, r.object_id), '[]')"
 
 # The versions that win come second here: of rows that the session's label dominates, covered ones too, the nearest are
 # taken first, so that few objects are looked up. It says whether there were more.
 NEAREST = f"""
 with near as materialized (
-    select x.entity_id, x.label, {_COSINE} as score from fabric.embeddings x where {_OF_MODEL}
+    select x.entity_id, x.label, {COSINE} as score from fabric.embeddings x where {OF_MODEL}
     order by score desc, x.entity_id, x.label limit {{pool}}::int
 )
 select jsonb_build_object('hits', {_BEST}, 'more', (select count(*) = {{pool}}::int from near)) from (
@@ -95,7 +95,7 @@ with asked as materialized (
     select o.object_id, o.label from fabric.objects o
     where o.organization_id = s.org and {_SEEN} and {_ASKED} and o.object_id is distinct from {{without}}::uuid
 ), scored as materialized (
-    select x.entity_id, x.label, {_COSINE} as score from fabric.embeddings x where {_OF_MODEL}
+    select x.entity_id, x.label, {COSINE} as score from fabric.embeddings x where {OF_MODEL}
 )
 select {_BEST} from (
     select a.object_id, x.score from scored x join asked a on a.object_id = x.entity_id and a.label = x.label
@@ -112,7 +112,7 @@ with wanted as materialized (
 select coalesce(jsonb_object_agg(w.object_id, h.found), '{{{{}}}}') from wanted w cross join lateral (
     with near as materialized (
         select x.entity_id, x.label, floor(0.5 - 1e6 * (x.embedding <#> w.embedding)) / 1e6 as score
-        from fabric.embeddings x where {_OF_MODEL}
+        from fabric.embeddings x where {OF_MODEL}
         order by score desc, x.entity_id, x.label limit {{pool}}::int
     )
     select jsonb_build_object('hits', {_BEST}, 'more', (select count(*) = {{pool}}::int from near)) as found from (

@@ -52,7 +52,7 @@ async def _links(_: Any, info: Info, **given: Any) -> Any:
     context = info.context
     catalogue = await _catalogue(context)
     asked, where = PageAsked.of(info, given), given.get("where") or {}
-    sought = _sought(catalogue, where)
+    asked_for = sought(catalogue, where)
     key = _cursor_key(context, where)
     after, before = (
         None if cursor is None else _place(key, cursor, name)
@@ -60,8 +60,8 @@ async def _links(_: Any, info: Info, **given: Any) -> Any:
     )
     part = Slice(asked.limit, asked.backward, after, before)
     async with context.reading() as transaction:
-        page = await list_links(transaction, sought, part)
-        total = await count_links(transaction, sought) if is_selected(info, "totalCount") else None
+        page = await list_links(transaction, asked_for, part)
+        total = await count_links(transaction, asked_for) if is_selected(info, "totalCount") else None
     edges = [{"cursor": key.seal(link.place), "node": _told(context, catalogue, link)} for link in page.links]
     connection = asked.connection(edges, page.has_previous, page.has_next) | {"totalCount": total}
     return by_response_key(connection, info)
@@ -71,8 +71,8 @@ async def _link(_: Any, info: Info, id: str) -> Any:
     context = info.context
     catalogue = await _catalogue(context)
     async with context.reading() as transaction:
-        sought = Sought(_objects(catalogue), inferred=bool(catalogue.concluded), link_id=read_id(id))
-        found = (await list_links(transaction, sought, Slice(1))).links
+        one = Sought(_objects(catalogue), inferred=bool(catalogue.concluded), link_id=read_id(id))
+        found = (await list_links(transaction, one, Slice(1))).links
     return by_response_key(_told(context, catalogue, found[0]), info) if found else None
 
 
@@ -90,7 +90,8 @@ def _objects(catalogue: Catalogue) -> list[str]:
     return [name for name, t in catalogue.types.items() if t.domain == "object"]
 
 
-def _sought(catalogue: Catalogue, where: Mapping[str, Any]) -> Sought:
+def sought(catalogue: Catalogue, where: Mapping[str, Any]) -> Sought:
+    """What a `LinksWhere` asks for. BadInput where it names the ends twice, or too many relations."""
     source, target, either = (
         None if where.get(name) is None else read_id(where[name]) for name in ("from", "to", "objectId")
     )

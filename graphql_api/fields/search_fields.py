@@ -4,10 +4,8 @@ Rankings are made by `fabric.search`, at the session label; objects are then rea
 """
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from hashlib import sha256
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +21,6 @@ from graphql import (
 )
 
 from fabric.errors import BadInput, NotFound, TimedOut
-from fabric.search import record
 from fabric.search.contexts import HITS as CONTEXT_HITS
 from fabric.search.contexts import LINKS as CONTEXT_LINKS
 from fabric.search.contexts import context as compose
@@ -34,17 +31,25 @@ from fabric.search.searching import Asked, Expand, Mode, Reader
 from fabric.search.statements import Where, anything
 from fabric.types.catalogue import Catalogue
 from graphql_api.context import Context, Info
-from graphql_api.cursors import BadCursor, CursorKey, cursor_key
 from graphql_api.fields.batches import load, load_object
+from graphql_api.fields.searches import (
+    COST,
+    connection,
+    explanation,
+    page_key,
+    page_size,
+    page_start,
+    reader_of,
+    record_search,
+    told_highlights,
+    warn_of,
+)
 from graphql_api.schema.common_types import SCALARS, SIMILAR, required
 from graphql_api.schema.search_types import CONTEXT, SEARCH_MODE, connection_type, hit_type
 from graphql_api.streaming.filters import SearchFilter, filter_tree
 
 MOST_TOKENS = 32_000
 """Of one context."""
-
-COST = 50_000
-"""Rows that a search counts as beside its page: it looks at all that the reader sees."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +69,10 @@ async def _node(value: Any, info: Info) -> Any:
 async def _highlights(hit: _Hit, info: Info) -> Any:
     async def read(info: Info, ids: Sequence[UUID]) -> Mapping[UUID, Any]:
         context = info.context
-        found = await context.services.search.highlights(await _reader(context), hit.query, ids)
-        return {
-            id: [{"field": h.field, "pieces": [{"text": t, "matched": m} for t, m in h.pieces]} for h in each]
-            for id, each in found.items()
-        }
+        found = await context.services.search.highlights(await reader_of(context), hit.query, ids)
+        return {id: told_highlights(each) for id, each in found.items()}
 
     return next(iter(await load(info, [hit.id], read)), [])
-
-
-async def _reader(context: Context) -> Reader:
-    session = context.subject.session
-    return Reader(session, await context.services.types.catalogue(session))
 
 
 HIT = hit_type(_node, _highlights)
@@ -133,35 +130,25 @@ class SearchFields:
         context = info.context
         context.subject.require("object:read")
         mode = Mode(given["mode"])
-        first = self._first(info, given)
-        reader = await _reader(context)
+        first = page_size(info, given.get("first"))
+        reader = await reader_of(context)
         types, where = self._types(reader, given), self._where(info, given)
         expand = self._expansion(context) if given["expand"] else None
-        key = _cursor_key(context, given)
-        start = _start(key, given.get("after"))
+        said = {name: given.get(name) for name in ("query", "types", "where", "mode", "expand")}
+        key = page_key(context, "@search", said)
+        start = page_start(key, given.get("after"))
         asked = Asked(given["query"], types, mode, where, expand)
-        await _record(context, asked)
+        await record_search(context, asked.text, asked.mode.value)
         found = await context.services.search.search(reader, asked)
-        if found.warning:
-            context.warn("EMBEDDINGS_UNAVAILABLE", f"{found.warning}; this was searched by words alone")
+        warn_of(context, found.warning)
         page = found.hits[start : start + first]
-        edges = [{"cursor": key.seal([start + n]), "node": _hit(hit, found.query)} for n, hit in enumerate(page, 1)]
-        return {
-            "nodes": [edge["node"] for edge in edges],
-            "edges": edges,
-            "pageInfo": {
-                "hasNextPage": len(found.hits) > start + first,
-                "hasPreviousPage": start > 0,
-                "startCursor": edges[0]["cursor"] if edges else None,
-                "endCursor": edges[-1]["cursor"] if edges else None,
-            },
-        }
+        return connection(key, [_hit(hit, found.query) for hit in page], start, len(found.hits))
 
     async def _similar(self, _: Any, info: Info, **given: Any) -> Any:
         context = info.context
         context.subject.require("object:read")
-        first = self._first(info, given)
-        reader = await _reader(context)
+        first = page_size(info, given.get("first"))
+        reader = await reader_of(context)
         to = context.read_id(given["to"], "to")
         types, where = self._types(reader, given), self._where(info, given)
         try:
@@ -176,14 +163,13 @@ class SearchFields:
         if not 1 <= given["tokens"] <= MOST_TOKENS:
             raise BadInput(f"1 to {MOST_TOKENS:,} tokens", ("tokens",))
         context.spend([*info.path.as_list(), "hits"], COST + CONTEXT_HITS * (1 + CONTEXT_LINKS))
-        reader = await _reader(context)
+        reader = await reader_of(context)
         asked = Asked(given["query"], self._types(reader, given), where=self._where(info, given))
         walks = "link:read" in context.subject.permissions
         relations = context.subject.links.walked(None) if walks else ()
-        await _record(context, asked)
+        await record_search(context, asked.text, asked.mode.value)
         made = await compose(context.services.search, reader, asked, given["tokens"], relations)
-        if made.warning:
-            context.warn("EMBEDDINGS_UNAVAILABLE", f"{made.warning}; this was searched by words alone")
+        warn_of(context, made.warning)
         lattice = context.organization.lattice
         sources = [
             {"objectId": str(s.id), "type": s.type_name, "label": str(lattice.decode(s.label)),
@@ -191,14 +177,6 @@ class SearchFields:
             for s in made.sources
         ]  # fmt: skip
         return {"text": made.text, "tokens": made.tokens, "sources": sources}
-
-    def _first(self, info: Info, given: Mapping[str, Any]) -> int:
-        settings, value = info.context.services.settings, given.get("first")
-        first: int = settings.default_page_size if value is None else value
-        if not 0 <= first <= settings.max_page_size:
-            raise BadInput(f"a page has 0 to {settings.max_page_size:,} items", ("first",))
-        info.context.spend([*info.path.as_list(), "hits"], COST + first)
-        return first
 
     def _types(self, reader: Reader, given: Mapping[str, Any]) -> list[str]:
         """What the reader does not see as a type names no object."""
@@ -235,29 +213,5 @@ class SearchFields:
         return expand
 
 
-async def _record(context: Context, asked: Asked) -> None:
-    subject, organization = context.subject, context.organization
-    await record.record(
-        context.services.database, subject, organization, asked.text, asked.mode.value, context.request_id
-    )
-
-
 def _hit(hit: Fused, query: Query) -> _Hit:
-    return _Hit(hit.id, hit.score, {name: asdict(part) for name, part in hit.parts.items()}, query)
-
-
-def _cursor_key(context: Context, given: Mapping[str, Any]) -> CursorKey:
-    """A cursor belongs to one search, of whose text it holds nothing."""
-    said = {name: given.get(name) for name in ("query", "types", "where", "mode", "expand")}
-    digest = sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
-    return cursor_key(context.organization, context.subject.label, ["@search", digest])
-
-
-def _start(key: CursorKey, cursor: str | None) -> int:
-    if cursor is None:
-        return 0
-    try:
-        [rank] = key.open(cursor)
-    except BadCursor:
-        raise BadInput("not a cursor of this list", ("after",)) from None
-    return int(rank)
+    return _Hit(hit.id, hit.score, explanation(hit), query)

@@ -27,6 +27,7 @@ from graphql_api.fields.graph_fields import GraphFields
 from graphql_api.fields.job_fields import JOB_MUTATIONS, JOB_QUERIES
 from graphql_api.fields.key_fields import KEY_MUTATIONS, KEY_QUERIES
 from graphql_api.fields.link_fields import LINK_FIELDS
+from graphql_api.fields.link_search_fields import LINK_SEARCH_FIELDS
 from graphql_api.fields.mapping_fields import MAPPING_MUTATIONS
 from graphql_api.fields.search_fields import SearchFields
 from graphql_api.fields.unlock_fields import UNLOCK_MUTATIONS, UNLOCK_QUERIES
@@ -42,7 +43,8 @@ from graphql_api.schema.webhook_types import WebhookTypes
 
 _WEBHOOKS = WebhookTypes(SCALARS, PAGE_INFO, SUBSCRIPTIONS)
 _QUERIES: GraphQLFieldMap = (
-    NODE_FIELDS | EVENT_FIELDS | LINK_FIELDS | AUDIT_FIELDS | UNLOCK_QUERIES | KEY_QUERIES | JOB_QUERIES
+    NODE_FIELDS | EVENT_FIELDS | LINK_FIELDS | LINK_SEARCH_FIELDS | AUDIT_FIELDS | UNLOCK_QUERIES | KEY_QUERIES
+    | JOB_QUERIES
     | _WEBHOOKS.queries()
 )
 _MUTATIONS: GraphQLFieldMap = (

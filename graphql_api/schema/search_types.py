@@ -18,7 +18,7 @@ from graphql import (
 from fabric.search.searching import Mode
 from graphql_api.context import Info
 from graphql_api.fields.shaping import by_response_key
-from graphql_api.schema.common_types import FABRIC_OBJECT, PAGE_INFO, SCALARS, listed, required
+from graphql_api.schema.common_types import FABRIC_OBJECT, LINK, PAGE_INFO, SCALARS, listed, required
 
 SEARCH_MODE = GraphQLEnumType(
     "SearchMode",
@@ -96,13 +96,38 @@ def hit_type(node: GraphQLFieldResolver, highlights: GraphQLFieldResolver) -> Gr
     )
 
 
+def link_end_type(node: GraphQLFieldResolver, highlights: GraphQLFieldResolver) -> GraphQLObjectType:
+    return GraphQLObjectType(
+        "LinkSearchEnd",
+        {
+            "highlights": GraphQLField(listed(_HIGHLIGHT), resolve=highlights, description="Where the words stand."),
+            "node": GraphQLField(FABRIC_OBJECT, resolve=node, description="Null if it has gone meanwhile."),
+        },
+    )
+
+
+def link_hit_type(
+    link: GraphQLFieldResolver, source: GraphQLFieldResolver, target: GraphQLFieldResolver, end: GraphQLObjectType
+) -> GraphQLObjectType:
+    return GraphQLObjectType(
+        "LinkSearchHit",
+        {
+            "score": GraphQLField(required(GraphQLFloat), description="Of all rankings together; higher is better."),
+            "explain": GraphQLField(required(_EXPLANATION)),
+            "link": GraphQLField(required(LINK), resolve=link),
+            "from": GraphQLField(required(end), resolve=source),
+            "to": GraphQLField(required(end), resolve=target),
+        },
+    )
+
+
 def connection_type(hit: GraphQLObjectType) -> GraphQLObjectType:
     edge = {"cursor": GraphQLField(required(GraphQLString)), "node": GraphQLField(required(hit))}
     return GraphQLObjectType(
-        "SearchHitConnection",
+        f"{hit.name}Connection",
         {
             "nodes": GraphQLField(listed(hit)),
-            "edges": GraphQLField(listed(GraphQLObjectType("SearchHitEdge", edge))),
+            "edges": GraphQLField(listed(GraphQLObjectType(f"{hit.name}Edge", edge))),
             "pageInfo": GraphQLField(required(PAGE_INFO), resolve=_page_info),
         },
     )

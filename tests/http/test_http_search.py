@@ -286,3 +286,60 @@ def test_a_context_goes_by_words_with_a_warning_where_no_vectors_can_be_had(remo
     assert warning["code"] == "EMBEDDINGS_UNAVAILABLE"
     near = remote.ask("{ papers { nodes { similar(first: 1) { score } } } }").data
     assert near["papers"]["nodes"] == [{"similar": []}]
+
+
+SEARCH_LINKS = """query ($query: String!, $mode: SearchMode! = TEXT, $where: LinksWhere, $first: Int, $after: String) {
+  found: searchLinks(query: $query, mode: $mode, where: $where, first: $first, after: $after) {
+    nodes {
+      explain { text { rank } vector { rank } graph { rank } }
+      it: link { id rel: relation from to label }
+      from { node { id ... on Paper { title } } highlights { field pieces { text matched } } }
+      to { node { id } highlights { field } }
+    }
+    pageInfo { hasNextPage hasPreviousPage endCursor }
+  }
+}"""
+
+
+def test_links_are_found_by_their_ends_a_page_at_a_time(papers: Tenant) -> None:
+    pump, choir, valve = create(papers, "water pump"), create(papers, "choir"), create(papers, "pump valve")
+    link = 'mutation ($a: ID!, $b: ID!) { link(input: {from: $a, to: $b, relation: "cites"}) { linkId } }'
+    both, one = (papers.data(link, {"a": pump, "b": end})["link"]["linkId"] for end in (valve, choir))
+    until(lambda: len(hits(papers, "x", mode="VECTOR")) == 3)
+    first = papers.data(SEARCH_LINKS, {"query": "pumps", "mode": "HYBRID", "first": 1})["found"]
+    [hit] = first["nodes"]
+    assert hit["it"] == {"id": both, "rel": "cites", "from": pump, "to": valve, "label": "UNCLASSIFIED"}
+    assert hit["explain"] == {"text": {"rank": 1}, "vector": {"rank": 1}, "graph": None}
+    assert hit["from"]["node"] == {"id": pump, "title": "water pump"}
+    assert {"text": "pump", "matched": True} in hit["from"]["highlights"][0]["pieces"]
+    assert (hit["to"]["node"]["id"], [h["field"] for h in hit["to"]["highlights"]]) == (valve, ["title"])
+    after = {"query": "pumps", "mode": "HYBRID", "after": first["pageInfo"]["endCursor"]}
+    second = papers.data(SEARCH_LINKS, after)["found"]
+    assert [hit["it"]["id"] for hit in second["nodes"]] == [one]
+    assert (second["pageInfo"]["hasPreviousPage"], second["pageInfo"]["hasNextPage"]) == (True, False)
+    papers.ask(SEARCH_LINKS, after | {"query": "pump"}).refused(path=["after"])
+    papers.ask(SEARCH_LINKS, after, label="SECRET").refused(path=["after"])
+    only = papers.data(SEARCH_LINKS, {"query": "pump", "where": {"objectId": choir}})["found"]["nodes"]
+    assert [hit["it"]["id"] for hit in only] == [one]
+
+
+def test_links_are_searched_by_those_who_may_on_the_record_and_not_often_in_a_request(papers: Tenant) -> None:
+    for role in ("clerk", "objects_only"):
+        papers.ask(SEARCH_LINKS, {"query": "x"}, roles=(role,)).refused("FORBIDDEN")
+    records = """select l.detail from fabric.audit_log l join fabric.organizations o using (organization_id)
+                 where o.name = $1 and l.action = 'search.asked'"""
+    assert papers.server.sql(records, papers.name) == []
+    assert papers.data(SEARCH_LINKS, {"query": "pumps"})["found"]["nodes"] == []
+    [row] = papers.server.sql(records, papers.name)
+    assert "pumps" not in str(row)
+    many = " ".join(f'a{n}: searchLinks(query: "x") {{ nodes {{ score }} }}' for n in range(20))
+    assert papers.ask(f"{{ {many} }}").codes == {"QUERY_TOO_COMPLEX"}
+
+
+def test_links_go_by_words_with_a_warning_where_no_vectors_can_be_had(remote: Tenant, double: Double) -> None:
+    create(remote, "water pump")
+    until(lambda: hits(remote, "pump", mode="VECTOR"))
+    fail_by_nan(double)
+    [warning] = remote.ask(SEARCH_LINKS, {"query": "pumps", "mode": "HYBRID"}).body["extensions"]["warnings"]
+    assert warning["code"] == "EMBEDDINGS_UNAVAILABLE"
+    remote.ask(SEARCH_LINKS, {"query": "pumps", "mode": "VECTOR"}).refused("EMBEDDINGS_UNAVAILABLE")
