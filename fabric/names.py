@@ -81,7 +81,9 @@ RESERVED_NAMES = frozenset(
         Event EventConnection EventEdge TypeDefinition TypeDefinitionField EncryptedField Position Boolean Int Float
         String ID BigInt Decimal Date DateTime Duration UUID URI JSON DefineTypePayload RetireTypePayload
         LinkPayload UnlinkPayload RegradePayload LinkInput UpdateLinkInput TypeDefinitionInput SearchHit
-        SearchHitConnection SearchHitEdge SearchMode SearchPart SearchExplanation SearchHighlight HighlightPiece
+        SearchHitConnection SearchHitEdge
+        LinkSearchEnd LinkSearchHit LinkSearchHitConnection LinkSearchHitEdge
+        SearchMode SearchPart SearchExplanation SearchHighlight HighlightPiece
         SimilarObject SearchContext ContextSource InferenceForm LinkDerivation
         Grouping DateGrouping TimeGrouping NoticeKind LinkDirection EventNotice LinkEvent ObjectChange AppendEventInput
         GraphPath TraversedNode Traversal Subgraph RelatedNode ConnectedComponent
