@@ -38,13 +38,13 @@ class Fused:
     """By the name of the ranking; only of those that have it."""
 
 
-def fuse(rankings: Sequence[Ranking]) -> list[Fused]:
+def fuse(rankings: Sequence[Ranking], damping: int = DAMPING) -> list[Fused]:
     """All that any of them has, best first; ties by id."""
     parts: dict[UUID, dict[str, Part]] = {}
     scores: dict[UUID, float] = {}
     for ranking in rankings:
         for rank, (id, score) in enumerate(ranking.scored, 1):
             parts.setdefault(id, {})[ranking.name] = Part(rank, score)
-            scores[id] = scores.get(id, 0.0) + ranking.weight / (DAMPING + rank)
+            scores[id] = scores.get(id, 0.0) + ranking.weight / (damping + rank)
     fused = [Fused(id, round(score, DIGITS), parts[id]) for id, score in scores.items()]
     return sorted(fused, key=lambda hit: (-hit.score, hit.id))
