@@ -16,6 +16,7 @@ from fabric.encryption.protection import protection_json, protection_of
 from fabric.inference.rules import NO_AXIOMS, Axioms, Rule, of_relation
 from fabric.labels import dominates, rank
 from fabric.names import link_aggregate
+from fabric.types.constraints import constraints_json, constraints_of
 from fabric.types.definitions import Field, LinkField
 from fabric.types.kinds import Kind
 
@@ -188,6 +189,7 @@ def read_field(stored: Mapping[str, Any], label: int) -> Field:
         key=stored.get("key", stored["name"]),
         non_null=stored.get("nonNull", False),
         protection=protection_of(stored),
+        constraints=constraints_of(stored),
         iri=stored.get("iri"),
     )
 
@@ -230,7 +232,7 @@ def field_json(member: Field) -> dict[str, Any]:
         **(protection_json(member.protection) if member.protection else {}),
         "iri": member.iri,
     }
-    return {k: v for k, v in stored.items() if v}
+    return {k: v for k, v in stored.items() if v} | constraints_json(member.constraints)
 
 
 def read_parents(schema: Mapping[str, Any]) -> tuple[str, ...]:

@@ -14,6 +14,8 @@ from fabric.errors import BadInput, FabricError, raise_any
 from fabric.inference.rules import MAX_PREMISES, NO_AXIOMS, Axioms
 from fabric.labels import Label
 from fabric.names import GRAPHQL_NAME
+from fabric.types.constraints import KEYS as CONSTRAINT_KEYS
+from fabric.types.constraints import NO_CONSTRAINTS, Constraints, read_constraints
 from fabric.types.kinds import Kind, KindError, canonical
 
 RESERVED_FIELDS = frozenset("id label revision createdAt updatedAt history similar link unlink and or not".split())
@@ -28,7 +30,7 @@ MAX_CHAINS = 20
 _TYPE_KEYS = frozenset(
     "typeName domain description label extends plural fields links naturalKey indexes embedding uiSchema iri".split()
 )
-_FIELD_KEYS = PROTECTION_KEYS | frozenset(
+_FIELD_KEYS = PROTECTION_KEYS | CONSTRAINT_KEYS | frozenset(
     "type list required values indexed searchable description label iri encrypted replaces".split()
 )
 _LINK_KEYS = frozenset(
@@ -59,6 +61,8 @@ class Field:
     non_null: bool = False
     protection: Protection | None = None
     """How its values are encrypted; None of a field whose values are stored as they are."""
+    constraints: Constraints = NO_CONSTRAINTS
+    """What written values are held against; those that are stored already may be otherwise."""
     iri: str | None = None
     """What RDF calls the property."""
     replaces: str | None = None
@@ -185,6 +189,7 @@ def _read_field(
         description=_text(value, "description", faults, *path),
         key=name,
         protection=_read_protection(value, Kind(kind), many, faults, path),
+        constraints=read_constraints(value, Kind(kind), many, faults.under(*path).add),
         iri=_iri(value, faults, *path),
         replaces=_name(value, "replaces", faults, *path),
     )

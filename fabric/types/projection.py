@@ -325,6 +325,10 @@ def _check_relations(after: Catalogue, led: Mapping[str, Faults], faults: Faults
         for link in object_type.own_links.values():
             for name, member in link.properties.items():
                 other = seen.setdefault((link.relation, name), member)
-                if (other.kind, other.many, other.values) != (member.kind, member.many, member.values):
+                if _meaning(other) != _meaning(member):
                     message = f"{link.relation} has this property already, of another kind"
                     led.get(object_type.name, faults).add(message, "links", link.name, "properties", name)
+
+
+def _meaning(member: Field) -> tuple[object, ...]:
+    return member.kind, member.many, member.values, member.constraints

@@ -5,6 +5,7 @@ from typing import Any
 
 from fabric.encryption.markers import MARKER
 from fabric.types.catalogue import ObjectType
+from fabric.types.constraints import check_constraints
 from fabric.types.definitions import Faults, Field
 from fabric.types.kinds import JSONValue, KindError, canonical, canonical_list
 
@@ -27,7 +28,8 @@ def read_data(
             stored[field.key] = None
         else:
             try:
-                stored[field.key] = read_value(field, value)
+                stored[field.key] = read = read_value(field, value)
+                check_constraints(field.constraints, field.kind, read)
             except KindError as error:
                 faults.add(str(error), *path, name, *(() if error.index is None else (error.index,)))
     return stored

@@ -1,0 +1,204 @@
+"""Constraints on a field's values: what a definition says of them, and holding a written value against it.
+
+Patterns are run by RE2, whose time grows with the text's length alone, so that no pattern makes a write hang. No
+message repeats a value, which may be secret.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, cast
+
+import orjson
+import re2
+
+from fabric.encryption.protection import AddFault
+from fabric.types.kinds import LIST_LENGTH, TEXT_LENGTH, JSONValue, Kind, KindError, canonical
+
+PATTERN_LENGTH = 1_000
+_PATTERN_MEMORY = 1 << 20
+"""Bytes that RE2 may take for one pattern, compiled and run."""
+
+_TEXTS = frozenset({Kind.STRING, Kind.TEXT, Kind.URI})
+_NUMBERS = frozenset({Kind.INTEGER, Kind.BIGINT, Kind.FLOAT, Kind.DECIMAL})
+_BOUNDED = _NUMBERS | {Kind.DATE, Kind.DATETIME}
+
+
+@dataclass(frozen=True, slots=True)
+class Constraints:
+    """What holds of each value, or of a list as a whole (`min_items` and on). Bounds are canonical values."""
+
+    pattern: str | None = None
+    min_length: int | None = None
+    max_length: int | None = None
+    minimum: JSONValue = None
+    maximum: JSONValue = None
+    exclusive_minimum: JSONValue = None
+    exclusive_maximum: JSONValue = None
+    min_items: int | None = None
+    max_items: int | None = None
+    unique_items: bool | None = None
+
+
+NO_CONSTRAINTS = Constraints()
+
+
+def _written(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(other.capitalize() for other in others)
+
+
+_NAMES = {_written(each.name): each.name for each in fields(Constraints)}
+KEYS = frozenset(_NAMES)
+"""Members of a field that are constraints, as they are written."""
+
+_LENGTHS = {"minLength": TEXT_LENGTH, "maxLength": TEXT_LENGTH, "minItems": LIST_LENGTH, "maxItems": LIST_LENGTH}
+_BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+_OF_TEXT = ("pattern", "minLength", "maxLength")
+_OF_LISTS = ("minItems", "maxItems", "uniqueItems")
+
+
+def read_constraints(value: Mapping[str, Any], kind: Kind, many: bool, fault: AddFault) -> Constraints:
+    """Of a field as written; `fault` gets what is wrong, with paths from the field."""
+    read: dict[str, Any] = {}
+    for key, name in _NAMES.items():
+        given = value.get(key)
+        if given is None:
+            continue
+        try:
+            _check_place(key, kind, many)
+            read[name] = _read_one(key, kind, given)
+        except KindError as error:
+            fault(str(error), key)
+    made = Constraints(**read)
+    for key, low, high in (
+        ("minLength", made.min_length, made.max_length),
+        ("minItems", made.min_items, made.max_items),
+    ):
+        if low is not None and high is not None and low > high:
+            fault("more than the most there may be", key)
+    _check_bounds(made, kind, fault)
+    return made
+
+
+def _check_place(key: str, kind: Kind, many: bool) -> None:
+    if key in _OF_TEXT and kind not in _TEXTS:
+        raise KindError("only string, text and uri fields have this")
+    if key in _BOUNDS and kind not in _BOUNDED:
+        raise KindError("only fields of numbers, dates and times have this")
+    if key in _OF_LISTS and not many:
+        raise KindError("only a list has this")
+
+
+def _read_one(key: str, kind: Kind, given: object) -> object:
+    if key == "pattern":
+        return _read_pattern(given)
+    if key == "uniqueItems":
+        return canonical(Kind.BOOLEAN, given) or None
+    if key in _BOUNDS:
+        return canonical(kind, given)
+    most = _LENGTHS[key]
+    if type(given) is not int or not 0 <= given <= most:
+        raise KindError(f"expected an integer from 0 to {most:,}")
+    return given
+
+
+def _read_pattern(given: object) -> str:
+    pattern = str(canonical(Kind.STRING, given))
+    if len(pattern) > PATTERN_LENGTH:
+        raise KindError(f"expected a pattern of at most {PATTERN_LENGTH:,} characters, got {len(pattern):,}")
+    try:
+        _finder(pattern)
+    except re2.error:
+        raise KindError("expected a regular expression of RE2, without look-around and back references") from None
+    return pattern
+
+
+def _check_bounds(made: Constraints, kind: Kind, fault: AddFault) -> None:
+    lows = [_ordered(kind, low) for low in (made.minimum, made.exclusive_minimum) if low is not None]
+    highs = [_ordered(kind, high) for high in (made.maximum, made.exclusive_maximum) if high is not None]
+    if lows and highs and max(lows) > min(highs):
+        fault("no value is between these bounds", "minimum" if made.minimum is not None else "exclusiveMinimum")
+
+
+@lru_cache(maxsize=1_000)
+def _finder(pattern: str) -> Callable[[str], object]:
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = _PATTERN_MEMORY
+    return cast(Callable[[str], object], re2.compile(pattern, options).search)
+
+
+def check_constraints(constraints: Constraints, kind: Kind, value: JSONValue) -> None:
+    """KindError where a canonical value, a list's items included, is not as the constraints say."""
+    if constraints == NO_CONSTRAINTS:
+        return
+    if not isinstance(value, list):
+        _check_item(constraints, kind, value)
+        return
+    if constraints.min_items is not None and len(value) < constraints.min_items:
+        raise KindError(f"expected at least {constraints.min_items:,} items, got {len(value):,}")
+    if constraints.max_items is not None and len(value) > constraints.max_items:
+        raise KindError(f"expected at most {constraints.max_items:,} items, got {len(value):,}")
+    seen: set[bytes] = set()
+    for index, item in enumerate(value):
+        try:
+            _check_item(constraints, kind, item)
+            if constraints.unique_items:
+                _check_new(item, seen)
+        except KindError as error:
+            error.index = index
+            raise
+
+
+def _check_new(item: JSONValue, seen: set[bytes]) -> None:
+    form = orjson.dumps(item, option=orjson.OPT_SORT_KEYS)
+    if form in seen:
+        raise KindError("expected different items, got one for the second time")
+    seen.add(form)
+
+
+def _check_item(constraints: Constraints, kind: Kind, value: JSONValue) -> None:
+    if isinstance(value, str) and kind in _TEXTS:
+        _check_text(constraints, value)
+    elif kind in _BOUNDED:
+        _check_size(constraints, kind, value)
+
+
+def _check_text(constraints: Constraints, text: str) -> None:
+    if constraints.min_length is not None and len(text) < constraints.min_length:
+        raise KindError(f"expected at least {constraints.min_length:,} characters, got {len(text):,}")
+    if constraints.max_length is not None and len(text) > constraints.max_length:
+        raise KindError(f"expected at most {constraints.max_length:,} characters, got {len(text):,}")
+    if constraints.pattern is not None and not _finder(constraints.pattern)(text):
+        raise KindError(f"expected text that matches {constraints.pattern}")
+
+
+def _check_size(constraints: Constraints, kind: Kind, value: JSONValue) -> None:
+    size = _ordered(kind, value)
+    if constraints.minimum is not None and size < _ordered(kind, constraints.minimum):
+        raise KindError(f"expected {constraints.minimum} or more, got less")
+    if constraints.maximum is not None and size > _ordered(kind, constraints.maximum):
+        raise KindError(f"expected {constraints.maximum} or less, got more")
+    if constraints.exclusive_minimum is not None and size <= _ordered(kind, constraints.exclusive_minimum):
+        raise KindError(f"expected more than {constraints.exclusive_minimum}")
+    if constraints.exclusive_maximum is not None and size >= _ordered(kind, constraints.exclusive_maximum):
+        raise KindError(f"expected less than {constraints.exclusive_maximum}")
+
+
+def _ordered(kind: Kind, value: JSONValue) -> Any:
+    """What compares as the values do: the canonical texts of dates and times already do."""
+    return Decimal(str(value)) if kind is Kind.DECIMAL else value
+
+
+def constraints_json(constraints: Constraints) -> dict[str, JSONValue]:
+    """As written, without what is not said."""
+    said = {key: getattr(constraints, name) for key, name in _NAMES.items()}
+    return {key: value for key, value in said.items() if value is not None}
+
+
+def constraints_of(stored: Mapping[str, Any]) -> Constraints:
+    """From a stored field."""
+    said = {name: stored[key] for key, name in _NAMES.items() if key in stored}
+    return Constraints(**said) if said else NO_CONSTRAINTS
