@@ -16,7 +16,7 @@ def configuration(memory: int) -> str:
         "listen_addresses": "''",
         "unix_socket_directories": "'.'",
         "unix_socket_permissions": "0700",
-        "max_connections": "200",
+        "max_connections": "300",
         "shared_buffers": f"{min(megabytes // 4, 1024)}MB",
         "effective_cache_size": f"{megabytes // 2}MB",
         "work_mem": "32MB",

@@ -79,7 +79,7 @@ def rdf(
     language: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="TAG", help="of descriptions, the first that there is; may be given again", show_default="en"
+            metavar="TAG", help="of descriptions, the first that there is, en if none; may be given again"
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show what would become of it, and write nothing")] = False,

@@ -27,14 +27,17 @@ from ontology.writing import Writer
 KEPT_SECONDS = 600.0
 """For which a graph is kept that nobody asks."""
 
-_NOW = READ.format(
-    "select concat(pg_current_snapshot(), ' ', fabric.oldest_transaction()) from (select s.org) session"
-)
-_NEWS = READ.format("""
-    select exists (select from fabric.events e where e.organization_id = s.org
+_MOMENT = "concat(pg_current_snapshot(), ' ', fabric.oldest_transaction())"
+_NOW = READ.format(f"select {_MOMENT} from (select s.org) session")
+
+# The moment as of which a graph of an earlier one is current too; null if it is not. So what happens above a session
+# is passed over once, and does not cost each of its questions.
+_STILL = READ.format(f"""
+    select case when not exists (select from fabric.events e where e.organization_id = s.org
         and e.transaction_id >= split_part($3, ' ', 2)::xid8
         and not pg_visible_in_snapshot(
-            (e.transaction_id::text::bigint - fabric.lift())::text::xid8, split_part($3, ' ', 1)::pg_snapshot))""")
+            (e.transaction_id::text::bigint - fabric.lift())::text::xid8, split_part($3, ' ', 1)::pg_snapshot))
+    then {_MOMENT} end""")
 
 Key: TypeAlias = tuple[UUID, int]
 
@@ -99,12 +102,13 @@ class HeldGraphs:
         kept = self._kept.get(key)
         if kept is None:
             return None
-        stale = not kept.graph.lives or await self._database.read(session, _NEWS, (kept.moment,))
+        moment = await self._database.read(session, _STILL, (kept.moment,)) if kept.graph.lives else None
         if self._kept.get(key) is not kept:  # forgotten meanwhile, to make room
             return None
-        if stale:
+        if moment is None:
             await self._retire(key)
             return None
+        kept.moment = moment
         self._kept.move_to_end(key)
         return kept
 
