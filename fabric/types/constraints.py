@@ -4,11 +4,11 @@ Patterns are run by RE2, whose time grows with the text's length alone, so that 
 message repeats a value, which may be secret.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 import orjson
 import re2
@@ -19,6 +19,10 @@ from fabric.types.kinds import LIST_LENGTH, TEXT_LENGTH, JSONValue, Kind, KindEr
 PATTERN_LENGTH = 1_000
 _PATTERN_MEMORY = 1 << 20
 """Bytes that RE2 may take for one pattern, compiled and run."""
+_PATTERN_SIZE = 2_500
+"""Instructions of a compiled pattern. The time that a text takes grows by its length and, at worst, by these."""
+MATCHED_LENGTH = 10_000
+"""Characters of a text that a pattern is held against. Longer ones are refused: it is done while others wait."""
 
 _TEXTS = frozenset({Kind.STRING, Kind.TEXT, Kind.URI})
 _NUMBERS = frozenset({Kind.INTEGER, Kind.BIGINT, Kind.FLOAT, Kind.DECIMAL})
@@ -109,25 +113,31 @@ def _read_pattern(given: object) -> str:
     if len(pattern) > PATTERN_LENGTH:
         raise KindError(f"expected a pattern of at most {PATTERN_LENGTH:,} characters, got {len(pattern):,}")
     try:
-        _finder(pattern)
+        size = _compiled(pattern).programsize
     except re2.error:
         raise KindError("expected a regular expression of RE2, without look-around and back references") from None
+    if size > _PATTERN_SIZE:
+        raise KindError("the pattern is too large once its repetitions and classes are written out")
     return pattern
 
 
 def _check_bounds(made: Constraints, kind: Kind, fault: AddFault) -> None:
-    lows = [_ordered(kind, low) for low in (made.minimum, made.exclusive_minimum) if low is not None]
-    highs = [_ordered(kind, high) for high in (made.maximum, made.exclusive_maximum) if high is not None]
-    if lows and highs and max(lows) > min(highs):
+    # Of two bounds at one value the one that leaves it out is the closer.
+    lows = [(made.minimum, 0), (made.exclusive_minimum, 1)]
+    highs = [(made.maximum, 1), (made.exclusive_maximum, 0)]
+    low = max(((_ordered(kind, bound), out) for bound, out in lows if bound is not None), default=None)
+    high = min(((_ordered(kind, bound), holds) for bound, holds in highs if bound is not None), default=None)
+    if low and high and (low[0] > high[0] or (low[0] == high[0] and (low[1] or not high[1]))):
         fault("no value is between these bounds", "minimum" if made.minimum is not None else "exclusiveMinimum")
 
 
-@lru_cache(maxsize=1_000)
-def _finder(pattern: str) -> Callable[[str], object]:
+@lru_cache(maxsize=256)
+def _compiled(pattern: str) -> Any:
     options = re2.Options()
     options.log_errors = False
+    options.never_capture = True
     options.max_mem = _PATTERN_MEMORY
-    return cast(Callable[[str], object], re2.compile(pattern, options).search)
+    return re2.compile(pattern, options)
 
 
 def check_constraints(constraints: Constraints, kind: Kind, value: JSONValue) -> None:
@@ -171,8 +181,11 @@ def _check_text(constraints: Constraints, text: str) -> None:
         raise KindError(f"expected at least {constraints.min_length:,} characters, got {len(text):,}")
     if constraints.max_length is not None and len(text) > constraints.max_length:
         raise KindError(f"expected at most {constraints.max_length:,} characters, got {len(text):,}")
-    if constraints.pattern is not None and not _finder(constraints.pattern)(text):
-        raise KindError(f"expected text that matches {constraints.pattern}")
+    if constraints.pattern is not None:
+        if len(text) > MATCHED_LENGTH:
+            raise KindError(f"expected at most {MATCHED_LENGTH:,} characters, to be held against a pattern")
+        if not _compiled(constraints.pattern).search(text):
+            raise KindError(f"expected text that matches {constraints.pattern}")
 
 
 def _check_size(constraints: Constraints, kind: Kind, value: JSONValue) -> None:
