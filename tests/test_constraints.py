@@ -20,6 +20,7 @@ from fabric.types.catalogue import field_json, read_field
 from fabric.types.definitions import Faults, Field, read_document
 from fabric.types.type_documents import field_document
 from fabric.types.values import read_data
+from fabric.writing.nested_links import NestedLink
 from fabric.writing.objects import Change
 
 MIDNIGHT = "2024-01-01T00:00:00Z"
@@ -215,6 +216,26 @@ async def test_what_is_stored_stays_when_a_constraint_comes_and_other_fields_can
     await ground.update(id, age=7)
     assert (await ground.data(id))["name"] == "Ann"
     assert await refused_write(ground, Change("update", "Person", {"name": "Ann"}, id)) == {("name",)}
+
+
+@pytest.mark.anyio
+async def test_objects_are_still_reached_by_keys_that_are_no_longer_allowed(ground: Ground) -> None:
+    def site(**said: Any) -> dict[str, Any]:
+        return {
+            "typeName": "Site",
+            "fields": {"code": {"type": "string", "required": True, **said}, "size": {"type": "integer"}},
+            "naturalKey": ["code"],
+            "links": {"next": {"relation": "next", "target": "Site"}},
+        }
+
+    await ground.define(site())
+    await ground.write(Change("create", "Site", {"code": "long"}))
+    await ground.define(site(maxLength=2))
+    by_key = NestedLink("link", "next", other_key={"code": "long"})
+    await ground.write(Change("create", "Site", {"code": "a"}, links=(by_key,)))
+    await ground.write(Change("update", "Site", {"code": "long", "size": 1}))
+    await ground.write(Change("delete", "Site", {"code": "long"}))
+    assert await refused_write(ground, Change("create", "Site", {"code": "long"})) == {("code",)}
 
 
 @pytest.mark.anyio

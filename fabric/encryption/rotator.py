@@ -16,7 +16,8 @@ from uuid import UUID
 
 import structlog
 
-from fabric.database.claims import Claims, claiming
+from fabric.database.background import in_background, keep_claiming
+from fabric.database.claims import Claims
 from fabric.database.db import Database, LostRace, retried
 from fabric.encryption import key_rotations
 from fabric.encryption.key_rotations import State
@@ -25,7 +26,6 @@ from fabric.encryption.vault_keys import purpose_of
 from fabric.errors import Conflict
 from fabric.identity.subject import Session
 from fabric.ids import random_id
-from fabric.log import Outline
 from vault.protocol import NoSuchKey, NotDecryptable, Placed, Sealed, Vault, VaultError
 
 BATCH = 100
@@ -120,26 +120,12 @@ class Rotator:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Rotates while the block runs."""
-        working = asyncio.create_task(self._work())
-        try:
+        async with in_background(keep_claiming(self._database, _NAME, self._keep_looking, "rotation.left_alone")):
             yield
-        finally:
-            working.cancel()
-            with suppress(asyncio.CancelledError):
-                await working
 
     def poke(self) -> None:
         """There may be something to do."""
         self._woken.set()
-
-    async def _work(self) -> None:
-        while True:
-            try:
-                async with claiming(self._database, _NAME) as claims:
-                    await self._keep_looking(claims)
-            except Exception as error:  # whatever it was: a rotation that nobody goes on with would never end
-                log.warning("rotation.left_alone", outline=Outline.of(error.__cause__ or error))
-                await asyncio.sleep(_AFTER_FAULT[0])
 
     async def _keep_looking(self, claims: Claims) -> None:
         while True:

@@ -12,15 +12,15 @@ from uuid import UUID
 
 import structlog
 
-from fabric.database.claims import Claims, claiming
-from fabric.database.db import Database, LostRace
-from fabric.errors import FabricError, NoLongerKept
+from fabric.database.background import in_background, keep_claiming
+from fabric.database.claims import Claims
+from fabric.database.db import Database
+from fabric.errors import NoLongerKept
 from fabric.events.events import read_now, read_page
 from fabric.events.feed import CHANNEL
 from fabric.events.journal import Position
 from fabric.inference.inference import Inference
 from fabric.live_graphs.graphs import changes
-from fabric.log import Outline
 from fabric.types.types import Types
 
 _NAME = "semantic-fabric-inference"
@@ -31,8 +31,6 @@ HELD_BACK = 0.05
 
 TAKEN = 2.0
 """Seconds until an organization is looked at again that another process keeps."""
-
-_AFTER_FAULT = 1.0
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -52,14 +50,9 @@ class Worker:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Infers while the block runs."""
-        working = asyncio.create_task(self._work())
-        try:
-            async with self._database.listening(CHANNEL, self._notice):
-                yield
-        finally:
-            working.cancel()
-            with suppress(asyncio.CancelledError):
-                await working
+        working = in_background(keep_claiming(self._database, _NAME, self._go_on, "inference.failed"))
+        async with working, self._database.listening(CHANNEL, self._notice):
+            yield
 
     def _notice(self, organization_id: UUID | None) -> None:
         """Of one organization, or (after a gap in what was told) of all."""
@@ -69,20 +62,9 @@ class Worker:
             self._due[organization_id] = 0.0
         self._woken.set()
 
-    async def _work(self) -> None:
-        while True:
-            self._kept.clear()  # without the claims others may have taken over
-            self._ask = True
-            try:
-                async with claiming(self._database, _NAME) as claims:
-                    await self._go_on(claims)
-            except (FabricError, LostRace) as error:
-                log.warning("inference.failed", outline=Outline.of(error.__cause__ or error))
-            except Exception as error:  # whatever it was: without the worker nothing new would be inferred any more
-                log.error("inference.failed", outline=Outline.of(error))
-            await asyncio.sleep(_AFTER_FAULT)
-
     async def _go_on(self, claims: Claims) -> None:
+        self._kept.clear()  # without the claims others may have taken over
+        self._ask = True
         while True:
             self._woken.clear()
             if self._ask:
@@ -105,9 +87,7 @@ class Worker:
         if organization_id not in self._kept:
             async with self._database.following(organization_id) as transaction:
                 place = await read_now(transaction)
-            inference = await Inference.load(self._database, self._types, organization_id, self._most)
-            await inference.begin()
-            self._kept[organization_id] = inference, place
+            await self._begin(organization_id, place)
         inference, place = self._kept[organization_id]
         try:
             async with self._database.following(organization_id) as transaction:
@@ -118,14 +98,14 @@ class Worker:
         if any(event.entity_table == "type_definitions" for event in page.events):
             # The notice that makes others forget them may still be under way.
             self._types.forget(organization_id)
-            await self._begin_anew(organization_id, page.end)
+            await self._begin(organization_id, page.end)
         else:
             await inference.apply(changes(page.events))
             self._kept[organization_id] = inference, page.end
         return page.waiting
 
-    async def _begin_anew(self, organization_id: UUID, place: Position) -> None:
-        del self._kept[organization_id]
+    async def _begin(self, organization_id: UUID, place: Position) -> None:
+        self._kept.pop(organization_id, None)
         inference = await Inference.load(self._database, self._types, organization_id, self._most)
         await inference.begin()
         self._kept[organization_id] = inference, place

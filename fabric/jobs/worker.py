@@ -12,7 +12,8 @@ from uuid import UUID
 
 import structlog
 
-from fabric.database.claims import Claims, claiming
+from fabric.database.background import in_background, keep_claiming
+from fabric.database.claims import Claims
 from fabric.database.db import Database, LostRace, retried
 from fabric.errors import EmbeddingsUnavailable, FabricError, Internal, TimedOut, VaultUnavailable
 from fabric.events import journal
@@ -75,29 +76,18 @@ class Worker:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Works while the block runs."""
-        working = asyncio.create_task(self._work())
-        try:
+        async with in_background(keep_claiming(self._database, _NAME, self._work, "jobs.left_alone")):
             yield
-        finally:
-            working.cancel()
-            with suppress(asyncio.CancelledError):
-                await working
 
     def poke(self) -> None:
         """There may be something to do."""
         self._woken.set()
 
-    async def _work(self) -> None:
-        while True:
-            try:
-                async with claiming(self._database, _NAME) as claims:
-                    try:
-                        await self._keep_looking(claims)
-                    finally:
-                        await self._end_all()
-            except FabricError as error:
-                log.warning("jobs.left_alone", outline=Outline.of(error.__cause__ or error))
-                await asyncio.sleep(_AFTER_FAULT)
+    async def _work(self, claims: Claims) -> None:
+        try:
+            await self._keep_looking(claims)
+        finally:
+            await self._end_all()
 
     async def _keep_looking(self, claims: Claims) -> None:
         while True:

@@ -12,9 +12,10 @@ from uuid import UUID
 
 import structlog
 
-from fabric.database.claims import Claims, claiming
-from fabric.database.db import Database, LostRace
-from fabric.errors import EmbeddingsUnavailable, FabricError, NoLongerKept
+from fabric.database.background import in_background, keep_claiming
+from fabric.database.claims import Claims
+from fabric.database.db import Database
+from fabric.errors import EmbeddingsUnavailable, NoLongerKept
 from fabric.events.events import read_now, read_page
 from fabric.events.feed import CHANNEL
 from fabric.events.journal import Position
@@ -32,8 +33,6 @@ TAKEN = 2.0
 
 AFTER_FAILURE = (2.0, 300.0)
 """Seconds until vectors are asked for again that could not be had: at first, and at most."""
-
-_AFTER_FAULT = 1.0
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -57,14 +56,9 @@ class Worker:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Indexes while the block runs."""
-        working = asyncio.create_task(self._work())
-        try:
-            async with self._database.listening(CHANNEL, self._notice):
-                yield
-        finally:
-            working.cancel()
-            with suppress(asyncio.CancelledError):
-                await working
+        working = in_background(keep_claiming(self._database, _NAME, self._go_on, "search.indexing_failed"))
+        async with working, self._database.listening(CHANNEL, self._notice):
+            yield
 
     def _notice(self, organization_id: UUID | None) -> None:
         """Of one organization, or (after a gap in what was told) of all."""
@@ -78,18 +72,6 @@ class Worker:
         at = time.monotonic() + seconds
         self._due[organization_id] = min(at, self._due.get(organization_id, at))
         self._indexer.counts.behind.setdefault(organization_id, time.monotonic())
-
-    async def _work(self) -> None:
-        while True:
-            try:
-                async with claiming(self._database, _NAME) as claims:
-                    await self._go_on(claims)
-            except (FabricError, LostRace) as error:
-                log.warning("search.indexing_failed", outline=Outline.of(error.__cause__ or error))
-                await asyncio.sleep(_AFTER_FAULT)
-            except Exception as error:  # whatever it was: without the worker nothing new would be found any more
-                log.error("search.indexing_failed", outline=Outline.of(error))
-                await asyncio.sleep(_AFTER_FAULT)
 
     async def _go_on(self, claims: Claims) -> None:
         """Works until that fails or is cancelled. What a failure interrupts stays due."""

@@ -14,9 +14,13 @@ Stored = dict[str, Any]
 
 
 def read_data(
-    members: Mapping[str, Field], data: Mapping[str, Any], faults: Faults, *path: str | int
-) -> dict[str, JSONValue]:
-    """Canonical values by storage key; None for what is set to null. Faults get what is wrong, with its path."""
+    members: Mapping[str, Field], data: Mapping[str, Any], faults: Faults, *path: str | int,
+    naming: Collection[str] = (),
+) -> dict[str, JSONValue]:  # fmt: skip
+    """Canonical values by storage key; None for what is set to null. Faults get what is wrong, with its path.
+
+    What only names an object that is there, by the fields `naming`, may be as constraints would not have it any more.
+    """
     stored: dict[str, JSONValue] = {}
     for name, value in data.items():
         field = members.get(name)
@@ -29,7 +33,8 @@ def read_data(
         else:
             try:
                 stored[field.key] = read = read_value(field, value)
-                check_constraints(field.constraints, field.kind, read)
+                if name not in naming:
+                    check_constraints(field.constraints, field.kind, read)
             except KindError as error:
                 faults.add(str(error), *path, name, *(() if error.index is None else (error.index,)))
     return stored

@@ -15,9 +15,9 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from fabric.database.claims import Claims, claiming
+from fabric.database.background import in_background, keep_claiming
+from fabric.database.claims import Claims
 from fabric.database.db import LostRace
-from fabric.errors import FabricError
 from fabric.identity.organizations import Directory
 from fabric.identity.subject import Session
 from fabric.log import Outline
@@ -31,7 +31,6 @@ MOST = 1_000
 LOOK = 5.0
 """Seconds after which the process looks for webhooks without having been told to."""
 
-_AFTER_FAULT = 1.0
 _NAME = "semantic-fabric-webhooks"
 _ACTIVE = "select organization_id, organization, webhook_id, label, revision from fabric.active_webhooks()"
 
@@ -59,14 +58,10 @@ class Worker:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Delivers while the block runs."""
-        working = asyncio.create_task(self._work())
-        try:
-            async with self._office.database.listening(CHANNEL, self.poke):
-                yield
-        finally:
-            working.cancel()
-            with suppress(asyncio.CancelledError):
-                await working
+        database = self._office.database
+        working = in_background(keep_claiming(database, _NAME, self._work, "webhooks are left alone"))
+        async with working, database.listening(CHANNEL, self.poke):
+            yield
 
     def poke(self, organization_id: UUID | None) -> None:
         """What concerns an organization's webhooks has changed, or (after a gap in the notices) perhaps any's."""
@@ -80,17 +75,11 @@ class Worker:
         times = [held.courier.behind for held in list(self._held.values())]
         return max((max(0.0, (now - each).total_seconds()) for each in times if each is not None), default=0.0)
 
-    async def _work(self) -> None:
-        while True:
-            try:
-                async with claiming(self._office.database, _NAME) as claims:
-                    try:
-                        await self._share(claims)
-                    finally:
-                        await self._end(self._held)
-            except FabricError as error:
-                log.warning("webhooks are left alone", outline=Outline.of(error.__cause__ or error))
-                await asyncio.sleep(_AFTER_FAULT)
+    async def _work(self, claims: Claims) -> None:
+        try:
+            await self._share(claims)
+        finally:
+            await self._end(self._held)
 
     async def _share(self, claims: Claims) -> None:
         """Works on this process's share, until that fails or is cancelled."""

@@ -56,7 +56,7 @@ def resolved(
 def _by_key(organization: Organization, target: ObjectType, nested: NestedLink, faults: Faults) -> UUID | None:
     given = nested.other_key or {}
     fields = {name: target.fields[name] for name in target.natural_key}
-    data = read_data(fields, given, faults, *nested.path, "byKey")
+    data = read_data(fields, given, faults, *nested.path, "byKey", naming=fields)
     for name in fields.keys() - given.keys():
         faults.add("required: it is part of the natural key", *nested.path, "byKey", name)
     values = [data.get(each.key) for each in fields.values()]

@@ -160,7 +160,9 @@ def _prepare(
         if object_type is None or object_type.domain != "object":
             faults.add("no such type", *change.path)
             continue
-        data = read_data(object_type.fields, change.data, faults, *change.path)
+        named = change.action in ("update", "delete") and change.object_id is None
+        naming = object_type.natural_key if named else ()
+        data = read_data(object_type.fields, change.data, faults, *change.path, naming=naming)
         object_id = _identify(organization, object_type, change, data, faults)
         if object_id is not None:
             wished = [resolved(organization, catalogue, object_type, object_id, n, faults) for n in change.links]

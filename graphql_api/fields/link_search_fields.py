@@ -1,6 +1,6 @@
 """The field of Query that finds links by a text, through what stands at their ends."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -13,17 +13,17 @@ from fabric.search.link_searching import LinkSearch
 from fabric.search.query import Query
 from fabric.search.searching import Mode
 from graphql_api.context import Info
-from graphql_api.fields.batches import load, load_object
+from graphql_api.fields.batches import load_object
 from graphql_api.fields.link_fields import LINKS_WHERE, sought
 from graphql_api.fields.searches import (
     connection,
     explanation,
+    highlights_of,
     page_key,
     page_size,
     page_start,
     reader_of,
     record_search,
-    told_highlights,
     warn_of,
 )
 from graphql_api.fields.shaping import by_response_key
@@ -70,12 +70,7 @@ async def _node(end: _End, info: Info) -> Any:
 
 
 async def _highlights(end: _End, info: Info) -> Any:
-    async def read(info: Info, ids: Sequence[UUID]) -> Mapping[UUID, Any]:
-        context = info.context
-        found = await context.services.search.highlights(await reader_of(context), end.query, ids)
-        return {id: told_highlights(each) for id, each in found.items()}
-
-    return next(iter(await load(info, [end.id], read)), [])
+    return await highlights_of(info, end.query, end.id)
 
 
 async def _search_links(_: Any, info: Info, **given: Any) -> Any:

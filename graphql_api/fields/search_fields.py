@@ -31,17 +31,17 @@ from fabric.search.searching import Asked, Expand, Mode, Reader
 from fabric.search.statements import Where, anything
 from fabric.types.catalogue import Catalogue
 from graphql_api.context import Context, Info
-from graphql_api.fields.batches import load, load_object
+from graphql_api.fields.batches import load_object
 from graphql_api.fields.searches import (
     COST,
     connection,
     explanation,
+    highlights_of,
     page_key,
     page_size,
     page_start,
     reader_of,
     record_search,
-    told_highlights,
     warn_of,
 )
 from graphql_api.schema.common_types import SCALARS, SIMILAR, required
@@ -67,12 +67,7 @@ async def _node(value: Any, info: Info) -> Any:
 
 
 async def _highlights(hit: _Hit, info: Info) -> Any:
-    async def read(info: Info, ids: Sequence[UUID]) -> Mapping[UUID, Any]:
-        context = info.context
-        found = await context.services.search.highlights(await reader_of(context), hit.query, ids)
-        return {id: told_highlights(each) for id, each in found.items()}
-
-    return next(iter(await load(info, [hit.id], read)), [])
+    return await highlights_of(info, hit.query, hit.id)
 
 
 HIT = hit_type(_node, _highlights)

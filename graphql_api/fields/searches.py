@@ -5,14 +5,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from hashlib import sha256
 from typing import Any
+from uuid import UUID
 
 from fabric.errors import BadInput
 from fabric.search import record
 from fabric.search.fusion import Fused
 from fabric.search.highlights import Highlight
+from fabric.search.query import Query
 from fabric.search.searching import Reader
 from graphql_api.context import Context, Info
 from graphql_api.cursors import BadCursor, CursorKey, cursor_key
+from graphql_api.fields.batches import load
 
 COST = 50_000
 """Rows that a search counts as beside its page: it looks at all that the reader sees."""
@@ -45,8 +48,19 @@ def warn_of(context: Context, warning: str) -> None:
         context.warn("EMBEDDINGS_UNAVAILABLE", f"{warning}; this was searched by words alone")
 
 
-def told_highlights(found: Sequence[Highlight]) -> list[dict[str, Any]]:
+def _told_highlights(found: Sequence[Highlight]) -> list[dict[str, Any]]:
     return [{"field": h.field, "pieces": [{"text": t, "matched": m} for t, m in h.pieces]} for h in found]
+
+
+async def highlights_of(info: Info, query: Query, id: UUID) -> list[dict[str, Any]]:
+    """Where the query's words stand in an object; of all that one place of the document asks for, read together."""
+
+    async def read(info: Info, ids: Sequence[UUID]) -> Mapping[UUID, Any]:
+        context = info.context
+        found = await context.services.search.highlights(await reader_of(context), query, ids)
+        return {id: _told_highlights(each) for id, each in found.items()}
+
+    return next(iter(await load(info, [id], read)), [])
 
 
 def explanation(hit: Fused) -> dict[str, Any]:
