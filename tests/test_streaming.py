@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,11 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from random_world import LABELS, NOTES, World
 
+from fabric.database.background import in_background
 from fabric.database.db import Database
 from fabric.errors import Internal
 from fabric.events.chronicle import Past, Told
 from fabric.events.events import BEGINNING, read_page
-from fabric.events.feed import Feed
+from fabric.events.feed import Feed, News
+from fabric.events.journal import Position
 from fabric.identity.organizations import Organization
 from fabric.types.types import Types
 from graphql_api.compiler.surfaces import build_surface
@@ -164,3 +167,38 @@ def test_portions_are_all_payloads_in_order_and_none_is_large_but_for_a_large_pa
     found = list(portions(payloads))
     assert [payload for some in found for payload in some] == payloads
     assert all(some and (len(some) == 1 or sum(map(len, some)) <= PORTION) for some in found)
+
+
+@pytest.mark.anyio
+async def test_what_was_read_ahead_is_not_made_again_when_it_is_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(making, "WAITING", 2)
+    told = {n: Told(SimpleNamespace(position=Position(n, 0), topic=f"mine.{n}")) for n in range(1, 7)}
+
+    class Ahead:
+        """A tail that has read further than the dispatch has handed on."""
+
+        async def page(self, after: Position, _: int) -> News:
+            found = [each for n, each in told.items() if n <= 5 and each.position > after]
+            return News(found, Position(5, 0))
+
+    dispatch: Any = SimpleNamespace(
+        opened=asyncio.get_running_loop().create_future(), end=Position(0, 0), enter=lambda *_: None,
+        leave=lambda *_: None,
+    )  # fmt: skip
+    dispatch.opened.set_result(Ahead())
+    made = Making(0.01)
+    channel = making.Channel(dispatch, MINE, made.render)
+    async with in_background(channel.keep_making()):
+        await asyncio.sleep(0)
+        for n in (1, 2, 3):
+            channel.offer(told[n])  # one too many: it reads them again, and further
+        dispatch.end = Position(3, 0)
+        async with asyncio.timeout(10):
+            while not made.given:  # noqa: ASYNC110 - they come by themselves
+                await asyncio.sleep(0.01)
+            for n in (4, 5, 6):
+                channel.offer(told[n])
+            dispatch.end = Position(6, 0)
+            while "mine.6" not in made.given:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    assert made.given == [f"mine.{n}" for n in range(1, 7)]
