@@ -65,7 +65,9 @@ def answer(store: Store, question: Question) -> tuple[Verdict, bytes]:
     except Unwritable:
         return Verdict("unacceptable", "the format that you accept has no form for this answer; ask for JSON"), b""
     except SyntaxError as error:
-        return Verdict("malformed", f"this is not SPARQL: {_short(str(error))}"), b""
+        # What else the engine would have expected there is its grammar, and helps nobody.
+        what = str(error).partition(": expected ")[0].replace("error at ", "see line and column ", 1)
+        return Verdict("malformed", f"this is not SPARQL: {_short(what)}"), b""
     except (ValueError, OSError, RuntimeError) as error:
         return Verdict("malformed", f"this cannot be answered: {_short(str(error))}"), b""
 

@@ -108,6 +108,11 @@ def test_the_service_describes_itself(filled: Tenant) -> None:
     assert terms["supportedLanguage"].value.endswith("#SPARQL11Query")
 
 
+def test_a_mistake_is_told_by_its_place(filled: Tenant) -> None:
+    found = ask(filled, params={"query": "select ?n where {?s a"})
+    assert orjson.loads(found.content)["errors"][0]["message"] == "this is not SPARQL: see line and column 1:22"
+
+
 @pytest.mark.parametrize(
     ("given", "status"),
     [
