@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import UUID
 
 import structlog
@@ -16,6 +16,7 @@ from fabric.seals.seal_keys import SealingKey, TrustedKeys
 from fabric.search.indexing import Indexer
 from fabric.search.worker import Worker as Indexing
 from fabric.settings import Settings, variable
+from fabric.tasks import ended, in_background
 from fabric.types import indexes
 from fabric.types.types import Types
 from fabric.webhooks.client import Client
@@ -35,13 +36,11 @@ async def following_types(database: Database, types: Types, admin_url: str | Non
         types.forget(organization_id)
         changed.set()
 
-    indexing = asyncio.create_task(indexes.keep(admin_url, changed)) if admin_url else None
-    try:
-        async with database.listening("fabric_types", notice):
-            yield
-    finally:
-        if indexing:
-            indexing.cancel()
+    async with AsyncExitStack() as stack:
+        if admin_url:
+            await stack.enter_async_context(in_background(indexes.keep(admin_url, changed)))
+        await stack.enter_async_context(database.listening("fabric_types", notice))
+        yield
 
 
 @asynccontextmanager
@@ -62,8 +61,7 @@ async def following_revocations(
         async with database.listening(CHANNEL, notice):
             yield
     finally:
-        for check in checks:
-            check.cancel()
+        await ended(*checks)
 
 
 @asynccontextmanager
@@ -117,8 +115,5 @@ async def pruning(
             log.warning("retention.needs_admin", setting=variable("admin_database_url"))
         yield
         return
-    keeping = asyncio.create_task(retention.keep(admin_url, policy, key, trusted))
-    try:
+    async with in_background(retention.keep(admin_url, policy, key, trusted)):
         yield
-    finally:
-        keeping.cancel()

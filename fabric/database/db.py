@@ -18,6 +18,7 @@ import orjson
 from fabric.database.pool import Pool
 from fabric.errors import Conflict, FabricError, Internal, TimedOut, TooComplex
 from fabric.identity.subject import Session
+from fabric.tasks import in_background, woken
 
 READ = (
     "with s as materialized (select set_config('fabric.organization', $1, true),"
@@ -220,12 +221,8 @@ class Database:
     @asynccontextmanager
     async def listening(self, channel: str, notice: Callable[[UUID | None], None]) -> AsyncIterator[None]:
         """Calls `notice` with the organization of each notification; with None after a gap in which some were lost."""
-        task = asyncio.create_task(self._listen(channel, notice))
-        try:
+        async with in_background(self._listen(channel, notice)):
             yield
-        finally:
-            task.cancel()
-            await asyncio.wait([task])  # until its connection is closed
 
     async def _listen(self, channel: str, notice: Callable[[UUID | None], None]) -> None:
         while True:
@@ -240,8 +237,7 @@ class Database:
                 await connection.add_listener(channel, lambda _c, _p, _n, payload: notice(UUID(payload)))
                 notice(None)
                 while not closed.is_set():
-                    with suppress(TimeoutError):
-                        await asyncio.wait_for(closed.wait(), HEARTBEAT)
+                    await woken(closed, HEARTBEAT)
                     await connection.execute("select", timeout=HEARTBEAT)  # a network that died says nothing by itself
             except DRIVER_ERRORS:
                 pass

@@ -16,7 +16,7 @@ from uuid import UUID
 
 import structlog
 
-from fabric.database.background import in_background, keep_claiming
+from fabric.database.background import keep_claiming
 from fabric.database.claims import Claims
 from fabric.database.db import Database, LostRace, retried
 from fabric.encryption import key_rotations
@@ -26,6 +26,7 @@ from fabric.encryption.vault_keys import purpose_of
 from fabric.errors import Conflict
 from fabric.identity.subject import Session
 from fabric.ids import random_id
+from fabric.tasks import in_background, woken
 from vault.protocol import NoSuchKey, NotDecryptable, Placed, Sealed, Vault, VaultError
 
 BATCH = 100
@@ -120,7 +121,7 @@ class Rotator:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Rotates while the block runs."""
-        async with in_background(keep_claiming(self._database, _NAME, self._keep_looking, "rotation.left_alone")):
+        async with in_background(keep_claiming(self._database, _NAME, self._keep_looking)):
             yield
 
     def poke(self) -> None:
@@ -140,8 +141,7 @@ class Rotator:
                         await self._rotate(claims, Session(row["organization_id"], row["label"]), row["rotation_id"])
                     finally:
                         await claims.give_back(row["organization_id"])
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), self._look)
+            await woken(self._woken, self._look)
 
     # By policy
 

@@ -9,7 +9,7 @@ the table where it is behind. So a slow follower costs the others nothing, and n
 import asyncio
 from bisect import bisect_right
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from fabric.events.chronicle import Past, Told
 from fabric.events.events import read_now, read_page, require_kept
 from fabric.events.journal import Position
 from fabric.log import Outline
+from fabric.tasks import ended, woken
 
 CHANNEL = "fabric_events"
 KEPT = 2_000
@@ -108,7 +109,7 @@ class Tail:
         """Reads on until it is cancelled; a database that does not answer is asked again."""
         held_back = _HELD_BACK[0]
         while True:
-            woken = self._woken.is_set()
+            asked = self._woken.is_set()
             self._woken.clear()
             try:
                 news = await self._read(self._past, self.end)
@@ -118,9 +119,8 @@ class Tail:
                 await asyncio.sleep(_AFTER_FAILURE)
                 continue
             await self._take(news)
-            held_back = _HELD_BACK[0] if news.told or woken else min(held_back * 2, _HELD_BACK[1])
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), held_back if news.waiting else HEARTBEAT)
+            held_back = _HELD_BACK[0] if news.told or asked else min(held_back * 2, _HELD_BACK[1])
+            await woken(self._woken, held_back if news.waiting else HEARTBEAT)
 
     async def _read(self, past: Past, after: Position, limit: int = 1000, clearance: int | None = None) -> News:
         async with self._database.following(self.organization_id) as transaction:
@@ -183,9 +183,7 @@ class Feed:
             followed.followers -= 1
             if not followed.followers:
                 del self._followed[organization_id]
-                for task in (followed.opening, followed.reading):
-                    if task is not None:
-                        task.cancel()
+                await ended(*(task for task in (followed.opening, followed.reading) if task is not None))
 
     async def _open(self, organization_id: UUID) -> Tail:
         async with self._database.following(organization_id) as transaction:

@@ -7,12 +7,12 @@ after it loads them anew and compares with what is stored, so whatever was inter
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 import structlog
 
-from fabric.database.background import in_background, keep_claiming
+from fabric.database.background import keep_claiming
 from fabric.database.claims import Claims
 from fabric.database.db import Database
 from fabric.errors import NoLongerKept
@@ -21,6 +21,7 @@ from fabric.events.feed import CHANNEL
 from fabric.events.journal import Position
 from fabric.inference.inference import Inference
 from fabric.live_graphs.graphs import changes
+from fabric.tasks import in_background, woken
 from fabric.types.types import Types
 
 _NAME = "semantic-fabric-inference"
@@ -50,7 +51,7 @@ class Worker:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Infers while the block runs."""
-        working = in_background(keep_claiming(self._database, _NAME, self._go_on, "inference.failed"))
+        working = in_background(keep_claiming(self._database, _NAME, self._go_on))
         async with working, self._database.listening(CHANNEL, self._notice):
             yield
 
@@ -79,8 +80,7 @@ class Worker:
                     self._due.setdefault(organization_id, time.monotonic() + HELD_BACK)
             await claims.processes()  # a sign of life, which keeps the claims
             pause = min([20.0, *(at - time.monotonic() for at in self._due.values())])
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), max(0.0, pause))
+            await woken(self._woken, pause)
 
     async def _round(self, organization_id: UUID) -> bool:
         """Whether there is more to do already."""

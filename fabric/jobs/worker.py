@@ -6,13 +6,13 @@ step more. Who fails, or is killed, without having got on is begun again later e
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
 import structlog
 
-from fabric.database.background import in_background, keep_claiming
+from fabric.database.background import keep_claiming
 from fabric.database.claims import Claims
 from fabric.database.db import Database, LostRace, retried
 from fabric.errors import EmbeddingsUnavailable, FabricError, Internal, TimedOut, VaultUnavailable
@@ -23,6 +23,7 @@ from fabric.jobs.job import COLUMNS, Job, State, entry, read_job
 from fabric.jobs.jobs import Kind
 from fabric.jobs.run import Run, Stopped
 from fabric.log import Outline
+from fabric.tasks import ended, in_background, woken
 
 LOOK = 5.0
 """Seconds between two looks for jobs; also between two signs of life."""
@@ -76,7 +77,7 @@ class Worker:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Works while the block runs."""
-        async with in_background(keep_claiming(self._database, _NAME, self._work, "jobs.left_alone")):
+        async with in_background(keep_claiming(self._database, _NAME, self._work)):
             yield
 
     def poke(self) -> None:
@@ -98,8 +99,7 @@ class Worker:
                 await claims.give_back(job_id)
             await self._take_up(claims)
             self._counts.running = len(self._held)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), self._look)
+            await woken(self._woken, self._look)
 
     async def _take_up(self, claims: Claims) -> None:
         """As many as there is room for; first of the organizations of which fewest are worked on."""
@@ -120,10 +120,7 @@ class Worker:
         return sum(each == organization_id for each, _ in self._held.values())
 
     async def _end_all(self) -> None:
-        tasks = [task for _, task in self._held.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ended(*(task for _, task in self._held.values()))
         self._held.clear()
         self._counts.running = 0
 

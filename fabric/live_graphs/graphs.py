@@ -24,6 +24,7 @@ from fabric.events.journal import Position
 from fabric.graph import Builder, Change, LinkGraph, LinkRemoved, LinkVersion, ObjectRemoved, ObjectVersion, give_back
 from fabric.live_graphs.loading import load
 from fabric.log import Outline
+from fabric.tasks import ended
 
 _AFTER_FAILURE = 1.0
 _TELLING = 500_000
@@ -192,11 +193,7 @@ class Graphs:
         kept.forgotten = True
         # A graph that is kept current may find itself to be the one there is no room for.
         others = {kept.loading, kept.following} - {None, asyncio.current_task()}
-        tasks = [task for task in others if task is not None and not task.done()]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await ended(*(task for task in others if task is not None))
         async with kept.moved:
             kept.moved.notify_all()
         await kept.stack.aclose()

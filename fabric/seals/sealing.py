@@ -38,6 +38,7 @@ from fabric.seals.seals import (
     read_seal,
 )
 from fabric.secrets import SecretError
+from fabric.tasks import in_background
 
 INTERVAL = 1.0
 """Seconds between two passes. They begin with the second of the clock, so that they tell nothing of who wrote when."""
@@ -205,15 +206,13 @@ class Sealer:
     async def running(self) -> AsyncIterator[None]:
         """Seals while the block runs, and once more when it ends."""
         async with self._database.listening(CHANNEL, self._notice):
-            sealing = asyncio.create_task(self._keep_sealing())
             try:
-                yield
+                async with in_background(self._keep_sealing()):
+                    yield
             finally:
-                sealing.cancel()
-                with suppress(asyncio.CancelledError):
-                    await sealing
                 with suppress(FabricError, LostRace, TimeoutError):
-                    await asyncio.wait_for(self._round(), _LAST_PASS)
+                    async with asyncio.timeout(_LAST_PASS):
+                        await self._round()
 
     def _notice(self, organization_id: UUID | None) -> None:
         if organization_id is None:

@@ -7,12 +7,12 @@ process works on an organization is claimed for one round at a time, so that no 
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 import structlog
 
-from fabric.database.background import in_background, keep_claiming
+from fabric.database.background import keep_claiming
 from fabric.database.claims import Claims
 from fabric.database.db import Database
 from fabric.errors import EmbeddingsUnavailable, NoLongerKept
@@ -21,6 +21,7 @@ from fabric.events.feed import CHANNEL
 from fabric.events.journal import Position
 from fabric.log import Outline
 from fabric.search.indexing import Indexer
+from fabric.tasks import in_background, woken
 
 _NAME = "semantic-fabric-search"
 _ALL = "select fabric.organization_ids()"
@@ -56,7 +57,7 @@ class Worker:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Indexes while the block runs."""
-        working = in_background(keep_claiming(self._database, _NAME, self._go_on, "search.indexing_failed"))
+        working = in_background(keep_claiming(self._database, _NAME, self._go_on))
         async with working, self._database.listening(CHANNEL, self._notice):
             yield
 
@@ -86,8 +87,7 @@ class Worker:
                 await self._turn(claims, organization_id)
             await claims.processes()  # a sign of life, which keeps the claims
             pause = min([20.0, *(at - time.monotonic() for at in self._due.values())])
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), max(0.0, pause))
+            await woken(self._woken, pause)
 
     async def _turn(self, claims: Claims, organization_id: UUID) -> None:
         if not await claims.take(organization_id):

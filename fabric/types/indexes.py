@@ -8,7 +8,6 @@ whatever others store under the same name (see `fabric.projection`). Only the ow
 import asyncio
 import hashlib
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 
 import asyncpg
@@ -16,6 +15,7 @@ import orjson
 import structlog
 
 from fabric.log import Outline
+from fabric.tasks import woken
 from fabric.types.access import literal, value_of
 from fabric.types.catalogue import Catalogue, Fragment, ObjectType
 from fabric.types.merging import build
@@ -138,7 +138,7 @@ async def keep(admin_url: str, changed: asyncio.Event, *, every: float = 600.0, 
                 log.info("indexes.reconciled", made=len(made), dropped=len(dropped))
         except (asyncpg.PostgresError, OSError) as error:
             log.warning("indexes.failed", outline=Outline.of(error))
-        with suppress(TimeoutError):
-            await asyncio.wait_for(changed.wait(), every)
+        await woken(changed, every)
+        if changed.is_set():
             await asyncio.sleep(settle)
         changed.clear()

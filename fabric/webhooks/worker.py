@@ -7,7 +7,7 @@ spread over the processes that there are, and those of a process that ends are t
 import asyncio
 import random
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -15,12 +15,13 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from fabric.database.background import in_background, keep_claiming
+from fabric.database.background import keep_claiming
 from fabric.database.claims import Claims
 from fabric.database.db import LostRace
 from fabric.identity.organizations import Directory
 from fabric.identity.subject import Session
 from fabric.log import Outline
+from fabric.tasks import ended, in_background, woken
 from fabric.webhooks import queue
 from fabric.webhooks.courier import Courier, Office
 from fabric.webhooks.webhooks import CHANNEL
@@ -59,7 +60,7 @@ class Worker:
     async def running(self) -> AsyncIterator[None]:
         """Delivers while the block runs."""
         database = self._office.database
-        working = in_background(keep_claiming(database, _NAME, self._work, "webhooks are left alone"))
+        working = in_background(keep_claiming(database, _NAME, self._work))
         async with working, database.listening(CHANNEL, self.poke):
             yield
 
@@ -91,8 +92,7 @@ class Worker:
             await self._let_go(claims, active, share)
             await self._take_up(claims, active, share)
             self._office.counts.working_on = len(self._held)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), LOOK)
+            await woken(self._woken, LOOK)
 
     async def _let_go(self, claims: Claims, active: dict[UUID, asyncpg.Record], share: int) -> None:
         """Of what has ended, was changed or is not to be delivered any more, and of what is beyond the share."""
@@ -135,9 +135,7 @@ class Worker:
     async def _end(self, ids: Iterable[UUID]) -> None:
         """Has couriers end, and waits until they have."""
         ending = {id: self._held.pop(id) for id in list(ids)}
-        for held in ending.values():
-            held.running.cancel()
-        ended = await asyncio.gather(*(held.running for held in ending.values()), return_exceptions=True)
-        for id, result in zip(ending, ended, strict=True):
-            if isinstance(result, Exception):
-                log.error("webhook could not be delivered", webhook_id=id, outline=Outline.of(result))
+        await ended(*(held.running for held in ending.values()))
+        for id, held in ending.items():
+            if not held.running.cancelled() and (fault := held.running.exception()):
+                log.error("webhook could not be delivered", webhook_id=id, outline=Outline.of(fault))

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeAlias
 from uuid import UUID
@@ -20,6 +20,7 @@ from fabric.database.db import READ, Database, LostRace
 from fabric.errors import Internal
 from fabric.identity.organizations import Organization
 from fabric.identity.subject import Session, Subject
+from fabric.tasks import in_background
 from ontology.export import export
 from ontology.sparql.held import HeldGraph
 from ontology.writing import Writer
@@ -149,13 +150,10 @@ class HeldGraphs:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Forgets, while the block runs, graphs that nobody asks; at its end all of them."""
-        task = asyncio.create_task(self._forgetting())
         try:
-            yield
+            async with in_background(self._forgetting()):
+                yield
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
             for kept in self._kept.values():
                 await kept.graph.close()
             self._kept.clear()

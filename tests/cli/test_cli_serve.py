@@ -6,6 +6,7 @@ import shlex
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,10 +46,13 @@ class Served:
     url: str
 
     def end(self, number: signal.Signals) -> tuple[int, str]:
-        """Sends the signal; the exit code, and the rest of the log."""
+        """Sends the signal; the exit code, and the rest of the log. One that does not end is killed."""
+        limit = threading.Timer(90, self.process.kill)
+        limit.start()
         self.process.send_signal(number)
         assert self.process.stderr
         rest = self.process.stderr.read()
+        limit.cancel()
         return self.process.wait(30), rest
 
 
