@@ -5,10 +5,11 @@ import asyncio
 import pytest
 
 from fabric.database import background
-from fabric.database.background import in_background, keep_claiming
+from fabric.database.background import keep_claiming
 from fabric.database.claims import Claims
 from fabric.database.db import Database
 from fabric.errors import Internal
+from fabric.tasks import in_background
 
 pytestmark = pytest.mark.anyio
 
@@ -32,7 +33,7 @@ async def test_work_that_fails_is_begun_again(
         finally:
             ended = True
 
-    async with in_background(keep_claiming(database, "semantic-fabric-test", work, "test.failed")), asyncio.timeout(30):
+    async with in_background(keep_claiming(database, "semantic-fabric-test", work)), asyncio.timeout(30):
         await again.wait()
         assert not ended
     assert ended
