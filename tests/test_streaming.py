@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from random_world import LABELS, NOTES, World
 
-from fabric.database.background import in_background
 from fabric.database.db import Database
 from fabric.errors import Internal
 from fabric.events.chronicle import Past, Told
@@ -20,6 +19,7 @@ from fabric.events.events import BEGINNING, read_page
 from fabric.events.feed import Feed, News
 from fabric.events.journal import Position
 from fabric.identity.organizations import Organization
+from fabric.tasks import in_background
 from fabric.types.types import Types
 from graphql_api.compiler.surfaces import build_surface
 from graphql_api.streaming import channels as making
