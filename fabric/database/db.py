@@ -18,7 +18,7 @@ import orjson
 from fabric.database.pool import Pool
 from fabric.errors import Conflict, FabricError, Internal, TimedOut, TooComplex
 from fabric.identity.subject import Session
-from fabric.tasks import in_background, woken
+from fabric.tasks import ended, woken
 
 READ = (
     "with s as materialized (select set_config('fabric.organization', $1, true),"
@@ -221,8 +221,11 @@ class Database:
     @asynccontextmanager
     async def listening(self, channel: str, notice: Callable[[UUID | None], None]) -> AsyncIterator[None]:
         """Calls `notice` with the organization of each notification; with None after a gap in which some were lost."""
-        async with in_background(self._listen(channel, notice)):
+        listening = asyncio.create_task(self._listen(channel, notice))
+        try:
             yield
+        finally:
+            await ended(listening)  # not asked what it came to: a connection may be gone before it is closed
 
     async def _listen(self, channel: str, notice: Callable[[UUID | None], None]) -> None:
         while True:
