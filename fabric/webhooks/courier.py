@@ -25,6 +25,7 @@ from fabric.identity.policy import Policy
 from fabric.identity.revocations import Revocations
 from fabric.identity.subject import Session, Subject
 from fabric.log import Outline
+from fabric.tasks import ended
 from fabric.webhooks import queue
 from fabric.webhooks.client import Client, Outcome
 from fabric.webhooks.counts import WebhookCounts
@@ -312,9 +313,7 @@ class Courier:
         if self._done:
             with suppress(FabricError, LostRace, Superseded):
                 await self._report()
-        for task in given_up:
-            task.cancel()
-        await asyncio.gather(*given_up, return_exceptions=True)
+        await ended(*given_up)
 
     def _transaction(self) -> AbstractAsyncContextManager[Transaction]:
         return self._office.database.transaction(self._session)

@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 
 from starlette.types import Receive
 
+from fabric.tasks import ended
+
 T = TypeVar("T")
 
 
@@ -19,9 +21,7 @@ async def while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
     try:
         await asyncio.wait((working, listening), return_when=asyncio.FIRST_COMPLETED)
     finally:
-        working.cancel()
-        listening.cancel()
-        await asyncio.wait((working, listening))
+        await ended(working, listening)
     if working.cancelled():
         raise Left
     return working.result()

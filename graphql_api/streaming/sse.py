@@ -16,6 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from fabric.errors import RateLimited, Unauthenticated
 from fabric.settings import Settings
+from fabric.tasks import ended
 from graphql_api.http.responses import body, format_errors
 from graphql_api.metrics import Metrics
 from graphql_api.streaming.admission import Admission
@@ -156,9 +157,7 @@ async def _first_of(*works: Coroutine[Any, Any, None]) -> None:
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        await ended(*tasks)
     with suppress(Gone):
         for task in done:
             task.result()
