@@ -1,21 +1,20 @@
-"""The test ground: one PostgreSQL for the run, a database of its own for each test that asks for one.
+"""The test ground: a PostgreSQL for each worker, a database of its own for each test that asks for one.
 
-The server is the embedded one, started when the first test needs it and shared by all of pytest-xdist's workers. Its
-database is migrated once and cloned for each test, so tests share no rows and can run in any order. Nothing here
-survives the run, so the server need not survive a power cut either.
+The server is the embedded one, started when the first test needs it. Its database is migrated once and cloned for each
+test, so tests share no rows and can run in any order. Workers share no server: a transaction holds back the events of
+all that began after it in the cluster, whatever their database. Nothing here survives the run, so the server need not
+survive a power cut either.
 
 Async tests are marked `pytest.mark.anyio`, most simply with `pytestmark = pytest.mark.anyio` at the top of a module.
 """
 
 import asyncio
-import fcntl
 import logging
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -67,24 +66,7 @@ relations = ["near"]
 """Beside those that come along: one who may not see links, one who may write but not read, some who may walk and link
 by one relation alone, or not far."""
 
-_FOLDER = pytest.StashKey[Path]()
 _names = count(1)
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    given: dict[str, Any] | None = getattr(config, "workerinput", None)
-    # A short path: a Unix socket's is limited.
-    config.stash[_FOLDER] = Path(given["postgres"] if given else tempfile.mkdtemp(prefix="sf-", dir="/tmp"))
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_configure_node(node: Any) -> None:
-    node.workerinput["postgres"] = str(node.config.stash[_FOLDER])
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    if not hasattr(config, "workerinput"):
-        shutil.rmtree(config.stash[_FOLDER])
 
 
 @pytest.fixture
@@ -106,20 +88,16 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres(request: pytest.FixtureRequest) -> Iterator[EmbeddedPostgres]:
-    """The run's server; the first worker starts it and makes the template, the last one stops it."""
-    folder = request.config.stash[_FOLDER]
-    with EmbeddedPostgres(folder) as server:
-        with (folder / "template.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            asyncio.run(_prepare_template(server.admin_url))
+def postgres() -> Iterator[EmbeddedPostgres]:
+    """The worker's server, with the template."""
+    # A short path: a Unix socket's is limited.
+    with TemporaryDirectory(prefix="sf-", dir="/tmp") as folder, EmbeddedPostgres(Path(folder)) as server:
+        asyncio.run(_prepare_template(server.admin_url))
         yield server
 
 
 async def _prepare_template(url: str) -> None:
     maintenance = url_of(url, "postgres")
-    if await run_sql(maintenance, "select from pg_database where datname = $1 and datistemplate", DATABASE):
-        return
     for parameter in ("fsync", "full_page_writes", "synchronous_commit"):
         await run_sql(maintenance, f"alter system set {parameter} = off")
     await run_sql(maintenance, "select pg_reload_conf()")
@@ -128,18 +106,14 @@ async def _prepare_template(url: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def demo_template(request: pytest.FixtureRequest, postgres: EmbeddedPostgres) -> str:
-    """The name of a database with the demo organization, to be cloned; who needs it first fills it."""
-    with (request.config.stash[_FOLDER] / "demo.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        asyncio.run(_prepare_demo(postgres))
+def demo_template(postgres: EmbeddedPostgres) -> str:
+    """The name of a database with the demo organization, to be cloned."""
+    asyncio.run(_prepare_demo(postgres))
     return TEMPLATE
 
 
 async def _prepare_demo(server: EmbeddedPostgres) -> None:
     maintenance = url_of(server.admin_url, "postgres")
-    if await run_sql(maintenance, "select from pg_database where datname = $1 and datistemplate", TEMPLATE):
-        return
     await run_sql(maintenance, f"create database {TEMPLATE} template {DATABASE}")
     await load_demo(url_of(server.admin_url, TEMPLATE), url_of(server.url, TEMPLATE))
     await run_sql(maintenance, f"alter database {TEMPLATE} is_template true allow_connections false")

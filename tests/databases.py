@@ -58,7 +58,7 @@ select from pg_stat_activity where backend_xid is not null and datname is distin
 
 
 async def settled(url: str) -> None:
-    """Waits for what other tests' transactions hold back: they are of the same cluster, if not of this database."""
+    """Waits for what transactions in other databases hold back: of servers that serve on, of databases that go."""
     url = url.replace(SERVING_ROLE, ADMIN_ROLE)  # who alone sees them
     [[begun]] = await run_sql(url, "select pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
     for _ in range(3_000):

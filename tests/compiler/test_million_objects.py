@@ -106,7 +106,7 @@ async def _fill(ground: Ground) -> _Million:
     await ground.types.define(ground.subject(organization, LOW), organization.lattice, [_DEFINITION])
     admin, id_ = ground.admin, organization.organization_id
     # Without triggers, since the rows are as they would leave them, and with indexes made when the rows are there. In
-    # short transactions: a long one would hold back whoever follows events in this cluster, other tests among them.
+    # short transactions: a long one would hold back whoever follows events in this cluster.
     await admin.execute("set session_replication_role = replica; set maintenance_work_mem = '256MB'")
     made = await admin.fetch(_INDEXES)
     for index in made:

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
-from http_exports import export, wait_until
+from http_exports import export
 from http_server import TYPES, Tenant
 
 SECRET = "SECRET"
@@ -53,12 +53,7 @@ def given(listed: str, asset: str, **cursors: str) -> dict[str, str]:
 
 
 def cursors(tenant: Tenant, listed: str, asset: str, label: str = "UNCLASSIFIED") -> list[str]:
-    """Waits for them: events are there once all transactions that began before theirs have ended."""
-    wait_until(lambda: bool(_cursors(tenant, listed, asset, label)), seconds=60)
-    return _cursors(tenant, listed, asset, label)
-
-
-def _cursors(tenant: Tenant, listed: str, asset: str, label: str) -> list[str]:
+    tenant.server.settle()  # what events are there
     data = tenant.data(ask(listed, "edges { cursor }"), given(listed, asset), label=label)
     inner = next(iter(data.values()))
     connection = inner if "edges" in inner else next(iter(inner.values()))

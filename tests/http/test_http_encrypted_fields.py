@@ -149,6 +149,7 @@ def test_history_and_what_was_show_markers(people: Tenant) -> None:
     query = """query ($id: ID!) { person(id: $id) { history { nodes { data } } }
         events(where: {entityId: $id}) { nodes { data } }
         objectAsOf(id: $id, time: "2999-01-01T00:00:00Z") { data } }"""
+    people.server.settle()
     data = people.data(query, {"id": id}, label="SECRET")
     marker = {"_encrypted": True}
     assert data["objectAsOf"]["data"] == {"name": "Ann", "serial": marker, "mail": marker}

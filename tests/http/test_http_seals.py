@@ -16,10 +16,11 @@ CREATE = 'mutation { createPlant(input: {title: "x"}) { plant { id } } }'
 
 
 def until_sealed(server: Server, organization: str) -> None:
-    """Of this organization alone. Transactions of other tests may hold back what comes after them for a while."""
+    """Of this organization alone: others of the server may have what cannot be sealed."""
+    server.settle()
     unsealed = """select from fabric.unsealed() u join fabric.organizations o on o.organization_id = u
         where o.name = $1"""
-    wait_until(lambda: not server.sql(unsealed, organization), seconds=60)
+    wait_until(lambda: not server.sql(unsealed, organization), seconds=20)
 
 
 def test_what_is_written_is_sealed_and_can_be_verified(assets: Tenant) -> None:
