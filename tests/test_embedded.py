@@ -1,12 +1,15 @@
 import asyncio
 import os
+import pwd
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 import pytest
 
-from fabric.database.embedded import EmbeddedError, EmbeddedPostgres
+from fabric.database.embedded import ACCOUNT, EmbeddedError, EmbeddedPostgres, account
 from fabric.database.tuning import configuration
 from fabric.secrets import SecretError
 
@@ -265,3 +268,23 @@ def test_the_configuration_fits_the_machine() -> None:
     assert "effective_cache_size = 256MB" in small
     assert "shared_buffers = 1024MB" in large
     assert "maintenance_work_mem = 1024MB" in large
+
+
+def test_of_many_that_start_at_once_one_makes_the_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    accounts: list[pwd.struct_passwd] = []
+
+    def found(name: str) -> pwd.struct_passwd:
+        if accounts:
+            return accounts[-1]
+        raise KeyError(name)
+
+    def made(*_: object, **__: object) -> None:
+        time.sleep(0.1)  # as useradd looks for the name before it waits for its turn
+        accounts.append(pwd.struct_passwd((ACCOUNT, "x", 999 - len(accounts), 999, "", "/", "/bin/false")))
+
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("pwd.getpwnam", found)
+    monkeypatch.setattr("subprocess.run", made)
+    with ThreadPoolExecutor(4) as pool:
+        told = list(pool.map(lambda _: account(), range(4)))
+    assert told == accounts * 4

@@ -95,7 +95,7 @@ class EmbeddedPostgres:
         if self._hold is not None:
             return
         self._check_path()
-        self._account = _account()
+        self._account = account()
         private_folder(self.data_dir)
         self._open_to_account()
         with self._exclusively():
@@ -305,7 +305,7 @@ def _works_in(folder: Path, process: Path) -> bool:
     return False
 
 
-def _account() -> pwd.struct_passwd | None:
+def account() -> pwd.struct_passwd | None:
     """The user that the server runs as when we are root; None for our own."""
     if os.geteuid() != 0:
         with suppress(KeyError):
@@ -315,13 +315,24 @@ def _account() -> pwd.struct_passwd | None:
             f"user id {os.geteuid()} has no name, which PostgreSQL needs: run as a user of /etc/passwd, "
             "or set FABRIC_DATABASE_URL to a PostgreSQL server"
         )
-    with suppress(KeyError):
-        return pwd.getpwnam(ACCOUNT)
     command = ["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", ACCOUNT]
     with suppress(OSError, KeyError):
-        subprocess.run(command, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}, capture_output=True, check=False)
-        return pwd.getpwnam(ACCOUNT)
+        return _found_or_made(command)
     raise EmbeddedError(
         f"for root, PostgreSQL runs as the user {ACCOUNT}, who could not be made: `{' '.join(command)}`, "
         "run as an ordinary user, or set FABRIC_DATABASE_URL to a PostgreSQL server"
     )
+
+
+def _found_or_made(useradd: list[str]) -> pwd.struct_passwd:
+    """One process at a time, whatever its data folder: of two that run at once, the later useradd replaces the other's
+    account by one of another id."""
+    folder = os.open("/etc", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        with suppress(KeyError):
+            return pwd.getpwnam(ACCOUNT)
+        subprocess.run(useradd, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}, capture_output=True, check=False)
+        return pwd.getpwnam(ACCOUNT)
+    finally:
+        os.close(folder)
