@@ -39,7 +39,10 @@ from fabric.search.expansion import SEEDS, neighbours
 from fabric.search.fusion import DAMPING, Ranking, fuse
 from fabric.search.indexing import Indexer
 from fabric.search.query_vectors import QueryVectors
-from fabric.search.searching import WEIGHTS, Asked, Mode, Reader, Scored, Search
+from fabric.search.reader import Reader
+from fabric.search.searching import WEIGHTS, Asked, Mode, Search
+from fabric.search.statements import Scored
+from fabric.search.vector_memory import VectorMemory
 from fabric.types.types import Types
 
 ORGANIZATION, HELD_OUT, WORDS, LINKS = "retrieval", 120, 40, 1_000_000
@@ -212,7 +215,7 @@ async def main(url: str, admin_url: str, bundle: Path) -> None:
     async with await Database.connect(url, statement_timeout=600) as database:
         types = Types(database)
         session = await fill(database, types, minilm, admin_url, made)
-        search = Search(database, types, QueryVectors(minilm, lambda _: None), "english")
+        search = Search(database, types, QueryVectors(minilm, lambda _: None), VectorMemory(database, 2**30), "english")
         judged = await rankings(search, Reader(session, await types.catalogue(session)), made)
     report(judged, graph(made, session.label))
 

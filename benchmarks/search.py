@@ -1,4 +1,4 @@
-"""Search by words and by vectors on random data: how long it takes.
+"""Search by words and by vectors on random data: how long it takes, with vectors in memory and without.
 
     .venv/bin/python benchmarks/search.py DATA_DIR [OBJECTS]
 
@@ -9,10 +9,11 @@ dimensions; words come from 20,000 by Zipf's law, twelve for each object.
 import asyncio
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from statistics import median
-from uuid import uuid4
+from typing import TypeAlias
+from uuid import UUID, uuid4
 
 import asyncpg
 import numpy as np
@@ -27,8 +28,12 @@ from fabric.identity.subject import Session, Subject
 from fabric.labels import Label, Level
 from fabric.search.counts import IndexCounts
 from fabric.search.indexing import Indexer
+from fabric.search.likeness import like_each
 from fabric.search.query_vectors import QueryVectors
-from fabric.search.searching import Asked, Mode, Reader, Search
+from fabric.search.reader import Reader
+from fabric.search.searching import Asked, Found, Mode, Search
+from fabric.search.statements import anything
+from fabric.search.vector_memory import VectorMemory
 from fabric.types.types import Types
 
 DIMENSIONS, WORDS, VOCABULARY, ROUNDS = 384, 12, 20_000, 10
@@ -82,22 +87,58 @@ async def fill(database: Database, types: Types, admin_url: str, number: int) ->
     await connection.close()
 
 
+Ask: TypeAlias = Callable[[Search, int], Awaitable[object]]
+"""With what a search is asked in a round."""
+
+
+def by_text(reader: Reader, text: str, mode: Mode) -> Ask:
+    return lambda search, n: search.search(reader, Asked(f"{text} x{n}", reader.types, mode))
+
+
+def by_vectors(reader: Reader, ids: Sequence[UUID]) -> dict[str, Ask]:
+    return {
+        "a search by meaning": by_text(reader, "", Mode.VECTOR),
+        "ten like one": lambda search, n: search.similar(reader, ids[n], reader.types, anything, 10),
+        "ten like each of twenty": lambda search, n: like_each(search, reader, ids[n * 20 : n * 20 + 20], 10),
+    }
+
+
 async def measure(database: Database, types: Types) -> None:
+    """What goes by vectors is asked with them in memory and without, alternately; the ratio is of the medians."""
     organization = await Directory(database).find("search")
     assert organization is not None
-    search = Search(database, types, QueryVectors(Random(), lambda _: None), "simple")
+    memories = VectorMemory(database, 2**30), VectorMemory(database, 0)
+    held, plain = (Search(database, types, QueryVectors(Random(), lambda _: None), m, "simple") for m in memories)
     for share, level in LEVELS.items():
         session = Session(organization.organization_id, organization.lattice.encode(Label(level)))
         reader = Reader(session, await types.catalogue(session))
-        await search.search(reader, Asked("w1", reader.types))
+        hits = (await held.search(reader, Asked("w1", reader.types, Mode.VECTOR))).hits
+        await asyncio.sleep(5.0)  # until they are loaded
         for name, text in QUERIES.items():
-            for mode in Mode:
-                times = []
-                for n in range(ROUNDS):
-                    began = time.perf_counter()
-                    found = await search.search(reader, Asked(f"{text} x{n}", reader.types, mode))
-                    times.append(time.perf_counter() - began)
-                print(f"{share} visible, {name}, {mode}: {median(times) * 1000:.0f} ms, {len(found.hits):,} hits")
+            for mode in (Mode.TEXT, Mode.HYBRID):
+                [took], _ = await timed([held], by_text(reader, text, mode))
+                print(f"{share} visible, {name}, {mode}: {took * 1000:.0f} ms")
+        for name, ask in by_vectors(reader, [hit.id for hit in hits]).items():
+            (fast, slow), same = await timed([held, plain], ask)
+            print(
+                f"{share} visible, {name}: {fast * 1000:.1f} ms in memory, {slow * 1000:.1f} ms in the database,"
+                f" {slow / fast:.1f} times; {'the same answers' if same else 'DIFFERENT ANSWERS'}"
+            )
+
+
+async def timed(searches: Sequence[Search], ask: Ask) -> tuple[list[float], bool]:
+    """The median of each, in seconds, and whether all gave the same."""
+    times: list[list[float]] = [[] for _ in searches]
+    same = True
+    for n in range(ROUNDS):
+        answers = []
+        for search, took in zip(searches, times, strict=True):
+            began = time.perf_counter()
+            found = await ask(search, n)
+            took.append(time.perf_counter() - began)
+            answers.append(found.hits if isinstance(found, Found) else found)
+        same = same and all(answer == answers[0] for answer in answers)
+    return [median(each) for each in times], same
 
 
 async def main(url: str, admin_url: str, number: int) -> None:

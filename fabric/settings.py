@@ -291,6 +291,12 @@ class Settings:
     max_inferred_links: int = _setting(
         "most links that are inferred for any one clearance; a rule that goes beyond is stopped", 500_000, least=1
     )
+    vector_memory_bytes: int = _setting(
+        "memory for vectors, in bytes; beyond it those that were not searched for longest are forgotten",
+        2**30,
+        least=0,
+        shown="1 GiB",
+    )
     search_indexing: bool = _setting("whether this process makes words and vectors of what changes", True)
 
     job_slots: int = _setting("jobs that this process works on at the same time; 0 leaves them to others", 2, least=0)

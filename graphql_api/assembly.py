@@ -28,6 +28,7 @@ from fabric.seals.sealing import Sealer
 from fabric.search.indexing import Indexer
 from fabric.search.query_vectors import QueryVectors
 from fabric.search.searching import Search
+from fabric.search.vector_memory import VectorMemory
 from fabric.secrets import token_secret
 from fabric.settings import Settings, variable
 from fabric.types.types import Types
@@ -137,7 +138,9 @@ async def serving(
         services = _services(outfit, database, types, feed, notices, rotator, jobs)
         running.push_async_callback(services.graphs.close)
         running.push_async_callback(services.search.vectors.close)
+        running.push_async_callback(services.search.memory.close)
         metrics.database, metrics.graphs = database, services.graphs
+        metrics.vectors = services.search.memory
         directory = Directory(database)
         revocations = Revocations(database, leeway_seconds=settings.jwt_leeway_seconds)
         gate = Gate(outfit.identities, directory, outfit.policy, revocations)
@@ -184,7 +187,9 @@ def _services(
         unlocking=unlocking,
         unlock_requests=UnlockRequests(unlocking, settings.unlock_request_seconds),
         key_rotations=KeyRotations(database, types, vault, rotator.poke if rotator else _nothing),
-        search=Search(database, types, vectors, settings.search_language),
+        search=Search(
+            database, types, vectors, VectorMemory(database, settings.vector_memory_bytes), settings.search_language
+        ),
         jobs=jobs,
     )
 

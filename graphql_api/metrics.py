@@ -16,6 +16,7 @@ from fabric.jobs.counts import JobCounts
 from fabric.live_graphs.graphs import GraphFigures, Graphs
 from fabric.seals.sealing import Sealer
 from fabric.search.counts import IndexCounts
+from fabric.search.vector_memory import MemoryFigures, VectorMemory
 from fabric.webhooks.counts import WebhookCounts
 from graphql_api.caches import CacheCounts
 from ontology.sparql.graphs import Figures, HeldGraphs
@@ -35,6 +36,7 @@ class Metrics(Collector):
         self.jobs = JobCounts()
         self.database: Database | None = None
         self.graphs: Graphs | None = None
+        self.vectors: VectorMemory | None = None
         self.sealer: Sealer | None = None
         self.held_graphs: HeldGraphs | None = None
         self.registry = CollectorRegistry()
@@ -123,6 +125,8 @@ class Metrics(Collector):
             yield connections
         if self.graphs is not None:
             yield from _of_graphs(self.graphs.figures())
+        if self.vectors is not None:
+            yield from _of_vectors(self.vectors.figures())
         if self.sealer is not None:
             alarms = "Organizations whose seals or checkpoints are not as they should be."
             yield GaugeMetricFamily("fabric_seal_alarms", alarms, value=len(self.sealer.alarmed))
@@ -140,6 +144,15 @@ def _of_graphs(figures: GraphFigures) -> Iterator[Metric]:
         ("loading_rows", "Rows that have come of them so far: versions of objects and links.", figures.rows),
     ):
         yield GaugeMetricFamily(f"fabric_graph_{name}", meaning, value=value)
+
+
+def _of_vectors(figures: MemoryFigures) -> Iterator[Metric]:
+    for name, meaning, value in (
+        ("count", "Vectors in memory.", figures.vectors),
+        ("bytes", "About the memory that they take.", figures.nbytes),
+        ("loading", "Organizations of which vectors are being loaded.", figures.loading),
+    ):
+        yield GaugeMetricFamily(f"fabric_vectors_{name}", meaning, value=value)
 
 
 def _of_held(figures: Figures) -> Iterator[Metric]:

@@ -188,7 +188,7 @@ async def test_the_follower_only_reads(admin_url: str) -> None:
     assert {row[0] for row in rows} == tables
     assert {row[1] for row in rows if row[0] == "type_definitions"} == {"organization_id", "label"}
     others = {row[1] for row in rows if row[0] != "inferred_links"}
-    assert not others & {"over1", "over2", "over_rest", "terms", "embedding"}
+    assert not others & {"over1", "over2", "over_rest", "terms"}
 
 
 async def test_the_follower_sees_all_labels_of_one_organization(

@@ -218,7 +218,11 @@ class Event(Base):
 
 class Embedding(Base):
     __tablename__ = "embeddings"
-    __table_args__ = (Index("embeddings_by_model", "organization_id", "entity_table", "model", "label", "entity_id"),)
+    __table_args__ = (
+        Index(
+            "embeddings_in_order", "organization_id", "entity_table", "model", "transaction_id", "entity_id", "label"
+        ),
+    )
     organization_id: Mapped[UUID] = mapped_column(primary_key=True)
     entity_table: Mapped[str] = mapped_column(primary_key=True)
     entity_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -226,6 +230,7 @@ class Embedding(Base):
     model: Mapped[str] = mapped_column(primary_key=True)
     content_hash: Mapped[bytes]
     embedding: Mapped[Any] = mapped_column(HALFVEC())
+    transaction_id: Mapped[int] = mapped_column(Xid8(), server_default=text("pg_current_xact_id()"))
     updated_at: Mapped[datetime] = _now()
 
 

@@ -13,7 +13,8 @@ from uuid import UUID
 from fabric.identity.subject import Session
 from fabric.search.composition import composition
 from fabric.search.query import Query
-from fabric.search.searching import Asked, Reader, Search
+from fabric.search.reader import Reader
+from fabric.search.searching import Asked, Search
 from fabric.search.statements import LINKED, VERSIONS, bound
 from fabric.texts.passages import Splitter, count_tokens, first_tokens
 

@@ -16,8 +16,10 @@ from fabric.search.corpus import Corpus
 from fabric.search.fusion import Ranking, fuse
 from fabric.search.link_statements import READ, by_scores, by_vectors
 from fabric.search.query import Query, read_query
-from fabric.search.searching import DEPTH, WEIGHTS, Asked, Found, Mode, Reader, Search, read_scored
-from fabric.search.statements import bound
+from fabric.search.reader import Reader
+from fabric.search.searching import DEPTH, WEIGHTS, Asked, Found, Mode, Search
+from fabric.search.statements import bound, read_scored
+from fabric.search.store import as_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class LinkSearch:
         meant, warning = await self.search.meaning(reader, mode, text, corpus)
         if meant is None:
             return None, warning
-        values = {"model": meant.model, "vector": meant.vector}
+        values = {"model": meant.model, "vector": as_text(meant.vector)}
         statement = by_vectors(inferred=sought.inferred)
         return await self._ranked("vector", meant.weight, reader, statement, sought, values), ""
 

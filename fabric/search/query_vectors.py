@@ -10,10 +10,9 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
-from fabric.embedding.provider import Model, Provider
+from fabric.embedding.provider import Model, Provider, Vectors
 from fabric.errors import EmbeddingsUnavailable
 from fabric.identity.subject import Session
-from fabric.search.store import as_text
 
 T = TypeVar("T")
 
@@ -29,7 +28,7 @@ class QueryVectors:
         self._provider = provider
         self._former = former
         self._others: dict[str, Provider | None] = {}
-        self._known: OrderedDict[tuple[Session, str, bytes], str] = OrderedDict()
+        self._known: OrderedDict[tuple[Session, str, bytes], Vectors] = OrderedDict()
         self._resting: dict[str, float] = {}
 
     async def model(self, there: Mapping[str, int]) -> Model:
@@ -45,8 +44,8 @@ class QueryVectors:
         other = await self._other(most)
         return model if other is None else await self._asked(most, other.model)
 
-    async def vector(self, session: Session, model: Model, text: str) -> str:
-        """As pgvector reads it. EmbeddingsUnavailable where it cannot be had in time.
+    async def vector(self, session: Session, model: Model, text: str) -> Vectors:
+        """One vector. EmbeddingsUnavailable where it cannot be had in time.
 
         What is remembered is the session's own: else the time that it takes would tell what others look for.
         """
@@ -57,7 +56,7 @@ class QueryVectors:
             if provider is None:
                 raise EmbeddingsUnavailable("there are no embeddings of this model any more")
             made = await self._asked(model.key, lambda: provider.embed([text], patient=False))
-            known = self._known[key] = as_text(made[0])
+            known = self._known[key] = made[0]
             if len(self._known) > CAPACITY:
                 self._known.popitem(last=False)
         self._known.move_to_end(key)

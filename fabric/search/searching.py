@@ -11,26 +11,30 @@ from typing import Any
 from uuid import UUID
 
 from fabric.database.db import Database
+from fabric.embedding.provider import Vectors
 from fabric.errors import EmbeddingsUnavailable, NotFound
 from fabric.identity.subject import Session
 from fabric.search.composition import composition
 from fabric.search.corpus import Corpora, Corpus
 from fabric.search.fusion import Fused, Ranking, fuse
 from fabric.search.highlights import Highlight, highlights
+from fabric.search.nearest import Nearest, Wish
 from fabric.search.query import Query, read_query
 from fabric.search.query_vectors import QueryVectors
+from fabric.search.reader import Reader
 from fabric.search.statements import (
-    NEAREST,
-    NEAREST_OF_ASKED,
-    OWN_VECTOR,
+    OWN_VECTORS,
     PASSING,
     TEXT,
     VERSIONS,
+    Scored,
     Where,
     anything,
     bound,
+    read_scored,
 )
-from fabric.types.catalogue import Catalogue
+from fabric.search.store import from_text
+from fabric.search.vector_memory import VectorMemory
 from fabric.types.types import Types
 
 DEPTH = 1_000
@@ -43,8 +47,6 @@ LEXICAL_WEIGHT = 0.05
 _LAST = "\U0010ffff"
 """Comes after all that a word can go on with."""
 
-Scored = list[tuple[UUID, float]]
-
 Expand = Callable[[Sequence[tuple[UUID, float]]], Awaitable[Scored]]
 """From the best hits to their neighbours in the link graph, as the reader sees it."""
 
@@ -53,18 +55,6 @@ class Mode(StrEnum):
     HYBRID = "HYBRID"
     TEXT = "TEXT"
     VECTOR = "VECTOR"
-
-
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """Who searches: at which session, by which definitions."""
-
-    session: Session
-    catalogue: Catalogue
-
-    @property
-    def types(self) -> list[str]:
-        return [name for name, t in self.catalogue.types.items() if t.domain == "object"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +70,14 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """The vector of a text, by the key of its model, and what a ranking by it counts."""
+    """The vector of a text, by the key of its model, of which the reader sees `number` vectors.
+
+    `weight` is what a ranking by it counts.
+    """
 
     model: str
-    vector: str
+    vector: Vectors
+    number: int
     weight: float
 
 
@@ -103,11 +97,14 @@ class Search:
     database: Database
     types: Types
     vectors: QueryVectors
+    memory: VectorMemory
     language: str
     corpora: Corpora = field(init=False)
+    nearest: Nearest = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "corpora", Corpora(self.database))
+        object.__setattr__(self, "nearest", Nearest(self.database, self.memory))
 
     async def search(self, reader: Reader, asked: Asked) -> Found:
         """EmbeddingsUnavailable by vectors alone, where there are none; with words they are done without."""
@@ -133,13 +130,19 @@ class Search:
         corpus = await self.corpora.of(reader.session, reader.catalogue.fingerprint, reader.types)
         if not await self._versions(reader, [of]):
             raise NotFound("not found")
-        model = await self.vectors.model(corpus.models)
-        values = {"of": of, "model": model.key, "seen": reader.types}
-        vector = await self.database.read(reader.session, *bound(OWN_VECTOR, values))
-        if vector is None:
+        model = (await self.vectors.model(corpus.models)).key
+        own = await self.own_vectors(reader, model, [of])
+        if not own:
             return []
-        scored = await self._nearest(reader, types, where, model.key, vector, first, without=of)
+        wish, number = Wish(types, where, first), corpus.models.get(model, 0)
+        scored = await self.nearest.to(reader, model, own[of], wish, number, without=of)
         return fuse([Ranking("vector", 1.0, scored)])
+
+    async def own_vectors(self, reader: Reader, model: str, ids: Sequence[UUID]) -> dict[UUID, Vectors]:
+        """Of those of the objects that the reader sees and that have one."""
+        values = {"ids": list(ids), "model": model, "seen": reader.types}
+        rows = await self.database.read(reader.session, *bound(OWN_VECTORS, values))
+        return {UUID(id): from_text(vector) for id, vector in rows.items()}
 
     async def highlights(self, reader: Reader, query: Query, ids: Sequence[UUID]) -> dict[UUID, list[Highlight]]:
         """Where the words stand in the objects, as the reader sees them."""
@@ -181,29 +184,17 @@ class Search:
             if mode is Mode.VECTOR:
                 raise
             return None, error.message
-        return Meaning(model.key, vector, LEXICAL_WEIGHT if model.lexical else WEIGHTS["vector"]), ""
+        weight = LEXICAL_WEIGHT if model.lexical else WEIGHTS["vector"]
+        return Meaning(model.key, vector, corpus.models.get(model.key, 0), weight), ""
 
     async def _by_vectors(self, reader: Reader, asked: Asked, corpus: Corpus) -> tuple[Ranking | None, str]:
         """With a warning where there are none."""
         meant, warning = await self.meaning(reader, asked.mode, asked.text, corpus)
         if meant is None:
             return None, warning
-        scored = await self._nearest(reader, asked.types, asked.where, meant.model, meant.vector, DEPTH)
+        wish = Wish(asked.types, asked.where, DEPTH)
+        scored = await self.nearest.to(reader, meant.model, meant.vector, wish, meant.number)
         return Ranking("vector", meant.weight, scored), ""
-
-    async def _nearest(
-        self, reader: Reader, types: Sequence[str], where: Where, model: str, vector: str, most: int,
-        without: UUID | None = None,
-    ) -> Scored:  # fmt: skip
-        values = {
-            "model": model, "vector": vector, "seen": reader.types, "types": list(types), "most": most,
-            "without": without, "pool": 2 * most + 1,
-        }  # fmt: skip
-        if where is anything and set(types) == set(reader.types):
-            found = await self.database.read(reader.session, *bound(NEAREST, values))
-            if len(found["hits"]) == most or not found["more"]:
-                return read_scored(found["hits"])
-        return read_scored(await self.database.read(reader.session, *bound(NEAREST_OF_ASKED, values, where)))
 
     async def _passing(self, reader: Reader, asked: Asked, scored: Scored) -> Scored:
         values = {"ids": [id for id, _ in scored], "seen": reader.types, "types": list(asked.types)}
@@ -215,8 +206,3 @@ class Search:
         values = {"ids": list(ids), "seen": reader.types}
         rows: list[Any] = await self.database.read(reader.session, *bound(VERSIONS, values))
         return rows
-
-
-def read_scored(rows: Any) -> Scored:
-    """From [id, score] as statements give them."""
-    return [(UUID(id), float(score)) for id, score in rows]

@@ -10,6 +10,7 @@ A statement has `{name}` where a parameter stands, and `{where}` where a conditi
 from collections.abc import Callable, Mapping
 from string import Formatter
 from typing import Any, TypeAlias
+from uuid import UUID
 
 from fabric.database.db import READ
 
@@ -102,6 +103,26 @@ select {_BEST} from (
     order by x.score desc, a.object_id limit {{most}}::int) r"""
 """[id, cosine] of the nearest."""
 
+NEAREST_AMONG = f"""
+with wanted as materialized (
+    select q.n, q.vector::halfvec as embedding, q.without
+    from unnest({{vectors}}::text[], {{withouts}}::uuid[]) with ordinality as q(vector, without, n)
+), near as materialized (
+    select w.n, w.without, x.entity_id, x.label, floor(0.5 - 1e6 * (x.embedding <#> w.embedding)) / 1e6 as score
+    from unnest({{queries}}::bigint[], {{ids}}::uuid[], {{labels}}::bigint[]) as g(n, id, label)
+    join wanted w on w.n = g.n
+    join fabric.embeddings x on x.organization_id = s.org and x.entity_table = 'objects' and x.entity_id = g.id
+        and x.label = g.label and x.model = {{model}}::text
+), ranked as (
+    select n.n, o.object_id, n.score, row_number() over (partition by n.n order by n.score desc, o.object_id) as rank
+    from near n join fabric.objects o on o.organization_id = s.org and o.object_id = n.entity_id and o.label = n.label
+    where {_SEEN} and {_ASKED} and o.object_id is distinct from n.without
+), best as (
+    select r.n, {_BEST} as hits from ranked r where r.rank <= {{most}}::int group by r.n
+)
+select coalesce(jsonb_agg(coalesce(b.hits, '[]') order by w.n), '[]') from wanted w left join best b using (n)"""
+"""For each of some vectors [id, cosine] of the nearest among the versions that are named for it."""
+
 NEAREST_OF_EACH = f"""
 with wanted as materialized (
     select o.object_id, x.embedding from unnest({{ids}}::uuid[]) as i(id)
@@ -136,10 +157,11 @@ from (select count(*) as number, avg(x.length)::float8 as length
       where x.organization_id = s.org and x.entity_table = 'objects' and x.content_hash is not null) t"""
 """Of all that the session sees: the number of texts, their mean length, and the number of vectors by model."""
 
-OWN_VECTOR = f"""
-select (select x.embedding::text from fabric.embeddings x join fabric.objects o on {_OF_OBJECT}
-        where o.object_id = {{of}}::uuid and x.model = {{model}}::text and {_SEEN})"""
-"""An object's vector."""
+OWN_VECTORS = f"""
+select coalesce(jsonb_object_agg(o.object_id, x.embedding::text), '{{{{}}}}')
+from fabric.objects o join fabric.embeddings x on {_OF_OBJECT} and x.model = {{model}}::text
+where o.organization_id = s.org and o.object_id = any({{ids}}::uuid[]) and {_SEEN}"""
+"""The objects' vectors, of those that have one."""
 
 PASSING = f"""
 select coalesce(jsonb_agg(o.object_id), '[]') from fabric.objects o
@@ -164,6 +186,14 @@ from unnest({{ids}}::uuid[]) with ordinality as i(id, n) cross join lateral (
     where {_SEEN} and ({{relations}}::text[] is null or k.relation = any({{relations}}::text[]))
     order by k.relation, k.outgoing desc, k.other, k.link_id limit {{most}}::int) n"""
 """[id, relation, whether it leads out, id of the other end] of the first links of each object."""
+
+
+Scored: TypeAlias = list[tuple[UUID, float]]
+
+
+def read_scored(rows: Any) -> Scored:
+    """From [id, score] as statements give them."""
+    return [(UUID(id), float(score)) for id, score in rows]
 
 
 def anything(_: int) -> tuple[str, tuple[Any, ...]]:

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import numpy as np
+import orjson
+
 from fabric.database.db import Transaction
 from fabric.embedding.provider import Vectors
 
@@ -147,7 +150,8 @@ join fabric.search_texts t
     on (t.organization_id, t.entity_table, t.entity_id, t.label) = ($1, '{OBJECTS}', g.id, $2)
    and t.content_hash = g.content_hash and t.entity_id = any($4)
 on conflict (organization_id, entity_table, entity_id, label, model) do update
-set (content_hash, embedding, updated_at) = (excluded.content_hash, excluded.embedding, now())"""
+set (content_hash, embedding, transaction_id, updated_at)
+  = (excluded.content_hash, excluded.embedding, excluded.transaction_id, now())"""
 
 _FORGET_MODELS = "delete from fabric.embeddings where organization_id = $1 and label = $2 and model <> $3"
 
@@ -245,3 +249,8 @@ async def forget_other_models(transaction: Transaction, model: str) -> None:
 def as_text(vector: Vectors) -> str:
     """As pgvector reads it."""
     return "[" + ",".join(map(repr, vector.tolist())) + "]"
+
+
+def from_text(text: str) -> Vectors:
+    """One vector, from what pgvector writes."""
+    return np.array(orjson.loads(text), np.float32)

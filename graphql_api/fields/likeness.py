@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fabric.errors import BadInput, EmbeddingsUnavailable
 from fabric.search.likeness import like_each
-from fabric.search.searching import Reader
+from fabric.search.reader import Reader
 from graphql_api.context import Info
 from graphql_api.fields.batches import load, load_object
 

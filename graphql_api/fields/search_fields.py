@@ -27,7 +27,8 @@ from fabric.search.contexts import context as compose
 from fabric.search.expansion import SEEDS, neighbours
 from fabric.search.fusion import Fused
 from fabric.search.query import Query
-from fabric.search.searching import Asked, Expand, Mode, Reader
+from fabric.search.reader import Reader
+from fabric.search.searching import Asked, Expand, Mode
 from fabric.search.statements import Where, anything
 from fabric.types.catalogue import Catalogue
 from graphql_api.context import Context, Info

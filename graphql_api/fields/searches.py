@@ -12,7 +12,7 @@ from fabric.search import record
 from fabric.search.fusion import Fused
 from fabric.search.highlights import Highlight
 from fabric.search.query import Query
-from fabric.search.searching import Reader
+from fabric.search.reader import Reader
 from graphql_api.context import Context, Info
 from graphql_api.cursors import BadCursor, CursorKey, cursor_key
 from graphql_api.fields.batches import load

@@ -31,6 +31,7 @@ from fabric.labels import Label, Lattice
 from fabric.live_graphs.graphs import Graphs
 from fabric.search.query_vectors import QueryVectors
 from fabric.search.searching import Search
+from fabric.search.vector_memory import VectorMemory
 from fabric.settings import Settings
 from fabric.types.catalogue import Catalogue
 from fabric.types.types import Types
@@ -96,7 +97,10 @@ class Ground:
             Registry(self.database, notices, Networks(), SETTINGS.max_webhooks), unlocking,
             UnlockRequests(unlocking, SETTINGS.unlock_request_seconds),
             KeyRotations(self.database, self.types, self.vault, lambda: None),
-            Search(self.database, self.types, QueryVectors(None, lambda _: None), SETTINGS.search_language),
+            Search(
+                self.database, self.types, QueryVectors(None, lambda _: None), VectorMemory(self.database, 0),
+                SETTINGS.search_language,
+            ),
             Jobs(self.database, [], SETTINGS.max_jobs, lambda: None),
         )  # fmt: skip
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from library import Library
-from test_search_ranking import Seeker
+from seeker import Seeker
 
 from fabric.search import contexts
 from fabric.search.contexts import Made, context

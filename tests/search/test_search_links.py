@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 from library import Library
-from test_search_ranking import Seeker
+from seeker import Seeker
 
 from fabric.errors import EmbeddingsUnavailable
 from fabric.events.link_pages import Sought

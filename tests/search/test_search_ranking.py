@@ -3,56 +3,27 @@
 import random
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
 import numpy as np
 import pytest
 from databases import MakeSubject, run_sql
 from library import Library, Provider
+from seeker import S, Seeker, U
 
 from fabric.database.db import Database
 from fabric.embedding.provider import Model, Vectors, unit_vectors
 from fabric.errors import BadInput, EmbeddingsUnavailable, NotFound
 from fabric.labels import Label
-from fabric.search import likeness, searching
+from fabric.search import nearest, searching
 from fabric.search.contexts import context
 from fabric.search.likeness import like_each
 from fabric.search.query import Query, read_query
 from fabric.search.query_vectors import QueryVectors
-from fabric.search.searching import Asked, Found, Mode, Reader, Search
+from fabric.search.searching import Asked, Mode, Search
 from fabric.search.statements import anything
 from fabric.writing.objects import Change
 
 pytestmark = pytest.mark.anyio
-
-U, S = "UNCLASSIFIED", "SECRET"
-
-
-class Seeker:
-    """Searches in a library at any label."""
-
-    def __init__(self, library: Library, provider: Provider | None = None) -> None:
-        self.library = library
-        vectors = QueryVectors(provider or library.provider, lambda _: None)
-        self.search = Search(library.database, library.types, vectors, "english")
-
-    async def reader(self, at: str) -> Reader:
-        session = self.library.subject(at).session
-        return Reader(session, await self.library.types.catalogue(session))
-
-    async def found(self, text: str, mode: Mode = Mode.TEXT, at: str = U, **given: Any) -> Found:
-        reader = await self.reader(at)
-        return await self.search.search(reader, Asked(text, given.pop("types", reader.types), mode, **given))
-
-    async def ids(self, text: str, mode: Mode = Mode.TEXT, at: str = U, **given: Any) -> list[UUID]:
-        return [hit.id for hit in (await self.found(text, mode, at, **given)).hits]
-
-    async def highlights(self, text: str, id: UUID, at: str = U) -> list[tuple[str, str]]:
-        """Matches stand in brackets."""
-        reader = await self.reader(at)
-        query = await read_query(self.library.database, text, "english")
-        found = await self.search.highlights(reader, query, [id])
-        return [(h.field, "".join(f"[{t}]" if m else t for t, m in h.pieces)) for h in found.get(id, [])]
 
 
 @pytest.fixture
@@ -213,9 +184,10 @@ async def test_twenty_thousand_hidden_nearer_neighbours_change_nothing(
         library.id, secret, "[" + ",".join(map(str, vector.tolist())) + "]",
     )  # fmt: skip
     await run_sql(library.admin_url, "analyze")
-    assert await outcome(seeker) == before
-    assert len(await seeker.ids("water pump", Mode.VECTOR)) == 60
-    assert len(await seeker.ids("water pump", Mode.VECTOR, at=S)) == searching.DEPTH
+    for each in (seeker, Seeker.with_memory(library)):
+        assert await outcome(each) == before
+        assert len(await each.ids("water pump", Mode.VECTOR)) == 60
+        assert len(await each.ids("water pump", Mode.VECTOR, at=S)) == searching.DEPTH
 
 
 # Meaning
@@ -278,7 +250,7 @@ async def test_the_old_model_serves_until_the_new_one_has_as_many(
     await library.index(library.indexer_with(old))
     vectors = QueryVectors(new, lambda key: old if key == "old#256" else None)
     seeker = Seeker(library)
-    seeker.search = Search(library.database, library.types, vectors, "english")
+    seeker.search = Search(library.database, library.types, vectors, seeker.memory, "english")
     old.texts.clear()
     assert len(await seeker.ids("pumps", Mode.VECTOR)) == 3
     assert (old.texts, new.texts) == (["pumps"], [])
@@ -308,10 +280,10 @@ async def test_many_covered_versions_nearby_leave_no_gap(library: Library, monke
         await library.update(id, at=S, title=f"-1,{n}")
     right = [await library.paper(f"0.5,{n + 1}", at=S) for n in range(4)]
     await library.index()
-    seeker = Seeker(library, Fixed())
-    assert await seeker.ids("1,0", Mode.VECTOR, at=S) == right[:3]
-    assert len(await seeker.ids("1,0", Mode.VECTOR)) == 3
-    monkeypatch.setattr(likeness, "FURTHER", 2)
-    each = await like_each(seeker.search, await seeker.reader(S), right, 3)
-    assert [hit.id for hit in each[right[0]]] == right[1:]
-    assert len(each) == 4
+    monkeypatch.setattr(nearest, "FURTHER", 2)
+    for seeker in (Seeker(library, Fixed()), Seeker.with_memory(library, Fixed())):
+        assert await seeker.ids("1,0", Mode.VECTOR, at=S) == right[:3]
+        assert len(await seeker.ids("1,0", Mode.VECTOR)) == 3
+        each = await like_each(seeker.search, await seeker.reader(S), right, 3)
+        assert [hit.id for hit in each[right[0]]] == right[1:]
+        assert len(each) == 4

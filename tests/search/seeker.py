@@ -1,0 +1,64 @@
+"""Searches in a library at any label, with vectors in memory or without."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+from library import Library
+
+from fabric.embedding.provider import Provider, Vectors
+from fabric.identity.subject import Session
+from fabric.search.held_vectors import Near
+from fabric.search.query import read_query
+from fabric.search.query_vectors import QueryVectors
+from fabric.search.reader import Reader
+from fabric.search.searching import Asked, Found, Mode, Search
+from fabric.search.vector_memory import VectorMemory
+
+U, S = "UNCLASSIFIED", "SECRET"
+
+
+class Patient(VectorMemory):
+    """Waits for what is loaded, and holds however few there are: so that nothing is asked of the database alone."""
+
+    async def nearest(
+        self, session: Session, table: str, model: str, queries: Vectors, pool: int, number: int
+    ) -> list[Near]:
+        for _ in range(2_000):
+            found = await super().nearest(session, table, model, queries, pool, number)
+            if found is not None:
+                return found
+            await asyncio.sleep(0.01)
+        raise AssertionError("the vectors are not loaded")
+
+
+class Seeker:
+    def __init__(
+        self, library: Library, provider: Provider | None = None, memory: VectorMemory | None = None
+    ) -> None:
+        self.library = library
+        self.memory = memory or VectorMemory(library.database, 0)
+        vectors = QueryVectors(provider or library.provider, lambda _: None)
+        self.search = Search(library.database, library.types, vectors, self.memory, "english")
+
+    @classmethod
+    def with_memory(cls, library: Library, provider: Provider | None = None) -> "Seeker":
+        return cls(library, provider, Patient(library.database, 2**30, least=0))
+
+    async def reader(self, at: str) -> Reader:
+        session = self.library.subject(at).session
+        return Reader(session, await self.library.types.catalogue(session))
+
+    async def found(self, text: str, mode: Mode = Mode.TEXT, at: str = U, **given: Any) -> Found:
+        reader = await self.reader(at)
+        return await self.search.search(reader, Asked(text, given.pop("types", reader.types), mode, **given))
+
+    async def ids(self, text: str, mode: Mode = Mode.TEXT, at: str = U, **given: Any) -> list[UUID]:
+        return [hit.id for hit in (await self.found(text, mode, at, **given)).hits]
+
+    async def highlights(self, text: str, id: UUID, at: str = U) -> list[tuple[str, str]]:
+        """Matches stand in brackets."""
+        reader = await self.reader(at)
+        query = await read_query(self.library.database, text, "english")
+        found = await self.search.highlights(reader, query, [id])
+        return [(h.field, "".join(f"[{t}]" if m else t for t, m in h.pieces)) for h in found.get(id, [])]
