@@ -9,6 +9,7 @@ from fabric.types.catalogue import Catalogue
 from fabric.types.definitions import MAX_CHAINS, MAX_FIELDS, MAX_PARENTS
 from fabric.types.kinds import Kind
 from fabric.types.type_documents import as_document
+from ontology.facets import constraints
 from ontology.hierarchy import Hierarchy
 from ontology.iris import Iris
 from ontology.naming import Names
@@ -127,6 +128,9 @@ class Planner:
         for owner in sorted(term.required_in):
             if not term.datatypes or owner not in owners:
                 self._ontology.notice(owner, f"requires {term.iri}; this is left out, since it is no field of its own")
+        for owner, facets in sorted(term.facets_in.items() if not term.datatypes else ()):
+            for said in sorted({facet.said for facet in facets} - {"sh:minCount"}):
+                self._ontology.notice(owner, f"has a shape with {said} for {term.iri}; this is left out: it is a link")
         return found
 
     def _tell_of_owners(self, term: PropertyTerm, domains: Iterable[str], owners: list[str]) -> None:
@@ -226,6 +230,7 @@ class Planner:
         document = documents[owner]
         group = document[member.group]
         if member.name in group or self._is_inherited(owner, member):
+            self._compare_constraints(iri, owner, member, group.get(member.name))
             return
         if len(group) == MAX_FIELDS:
             self._ontology.notice(iri, f"is the type {document['typeName']}'s {MAX_FIELDS + 1}th; it is left out")
@@ -233,16 +238,17 @@ class Planner:
         term = self._ontology.properties[iri]
         said = {name: value for name, value in member.document.items() if value}
         if member.group == "fields":
-            said |= self._of_field(term, owner)
+            said |= self._of_field(term, owner, said)
         elif term.functional or owner in term.single_in:
             said["cardinality"] = "one"
         group[member.name] = said
         if member.group == "links":
             self._new_links.append((iri, said))
-        for told in sorted((term.single_in | term.values_in.keys()) - {owner, *member.owners}):
+        narrowed = {c for c, facets in term.facets_in.items() if any(f.key != "minItems" for f in facets)}
+        for told in sorted((term.single_in | term.values_in.keys() | narrowed) - {owner, *member.owners}):
             self._ontology.notice(told, f"restricts {iri}, which {document['typeName']} declares; this is left out")
 
-    def _of_field(self, term: PropertyTerm, owner: str) -> dict[str, Any]:
+    def _of_field(self, term: PropertyTerm, owner: str, member: Mapping[str, Any]) -> dict[str, Any]:
         said: dict[str, Any] = {}
         if not (term.functional or owner in term.single_in or self._single):
             said["list"] = True
@@ -250,7 +256,23 @@ class Planner:
             said["required"] = True
         if owner in term.values_in:
             said |= {"type": str(Kind.ENUM), "values": list(term.values_in[owner])}
-        return said
+        return said | self._constraints(term, owner, {**member, **said})
+
+    def _constraints(self, term: PropertyTerm, owner: str, field: Mapping[str, Any]) -> dict[str, Any]:
+        """What shapes ask of the values of a field, as a definition says it."""
+
+        def tell(facet: str, why: str) -> None:
+            self._ontology.notice(owner, f"has a shape with {facet} for {term.iri}; this is left out: {why}")
+
+        return constraints(Kind(field["type"]), "list" in field, term.facets_in.get(owner, ()), tell)
+
+    def _compare_constraints(self, iri: str, owner: str, member: _Member, there: Mapping[str, Any] | None) -> None:
+        """Tells of what shapes ask of a field that is there, and that it does not ask itself."""
+        if member.group != "fields" or there is None:
+            return
+        asked = self._constraints(self._ontology.properties[iri], owner, there)
+        if others := sorted(name for name, value in asked.items() if there.get(name) != value):
+            self._ontology.notice(owner, f"has {member.name} already, with another {', '.join(others)}; it stays so")
 
     def _is_inherited(self, owner: str, member: _Member) -> bool:
         """Whether the member is there for the owner, or was declared by something that would clash with it."""

@@ -5,13 +5,21 @@ from collections.abc import Iterator
 from pyoxigraph import Literal, NamedNode
 
 from fabric.names import GRAPHQL_NAME
+from ontology.facets import facets, shortened
 from ontology.graph import Graph, Node, Term
+from ontology.patterns import Untranslatable
 from ontology.properties import sort_ranges
 from ontology.terms import ROOTS, Ontology, PropertyTerm, is_built_in
 from ontology.vocabulary import OWL, RDF, RDFS, SHACL, SHACL_NS
 
-_WITHOUT_EFFECT = frozenset({SHACL.path, SHACL.name, SHACL.description, SHACL.order, SHACL.group, SHACL.message})
-_NODE_SHAPE_TOLD_ELSEWHERE = frozenset({SHACL.property, SHACL.targetClass, SHACL.name, SHACL.description})
+_WITHOUT_EFFECT = frozenset({
+    SHACL.path, SHACL.name, SHACL.description, SHACL.order, SHACL.group, SHACL.message, SHACL.flags, SHACL.severity,
+    SHACL.deactivated,
+})  # fmt: skip
+_NODE_SHAPE_TOLD_ELSEWHERE = frozenset({
+    SHACL.property, SHACL.targetClass, SHACL.name, SHACL.description, SHACL.severity, SHACL.deactivated,
+})  # fmt: skip
+_RANGES = frozenset({SHACL.datatype, SHACL.class_, SHACL.node, SHACL.nodeKind})
 _NOT_LITERAL = frozenset({"IRI", "BlankNode", "BlankNodeOrIRI"})
 _RESERVED = frozenset({"true", "false", "null"})
 
@@ -24,9 +32,12 @@ def read_shapes(graph: Graph, ontology: Ontology, datatypes: dict[str, str]) -> 
         if not targets:
             ontology.notice(shape.value, "is a shape for no class that is a type; it is left out")
             continue
+        if _is_off(graph, shape):
+            ontology.notice(targets[0], "has a shape that is deactivated; it is left out")
+            continue
         for predicate in graph.about(shape):
             if predicate.value.startswith(SHACL_NS) and predicate not in _NODE_SHAPE_TOLD_ELSEWHERE:
-                ontology.notice(targets[0], f"has a shape with {_short(predicate)}; this is left out")
+                ontology.notice(targets[0], f"has a shape with {shortened(predicate.value)}; this is left out")
         for node in graph.nodes(shape, SHACL.property):
             _read_property(graph, ontology, datatypes, targets, node)
 
@@ -39,6 +50,9 @@ def targets_of(graph: Graph, shape: Node) -> list[str]:
 
 def _read_property(graph: Graph, ontology: Ontology, datatypes: dict[str, str], targets: list[str], node: Node) -> None:
     path = graph.value(node, SHACL.path)
+    if _is_off(graph, node):
+        ontology.notice(targets[0], f"has a deactivated shape for {_named(path)}; it is left out")
+        return
     if not isinstance(path, NamedNode) or is_built_in(path.value):
         ontology.notice(targets[0], "has a shape for a path that is no property of its own; this is left out")
         return
@@ -49,16 +63,30 @@ def _read_property(graph: Graph, ontology: Ontology, datatypes: dict[str, str], 
         term.domains = set(targets)
     elif term.domains:
         term.domains |= set(targets)
+    mild = _is_mild(graph, node)
     for predicate, values in graph.about(node).items():
         if predicate.value.startswith(SHACL_NS) and predicate not in _WITHOUT_EFFECT:
-            for fault in _constrain(graph, ontology, datatypes, term, targets, predicate, values):
-                ontology.notice(targets[0], f"has a shape with {_short(predicate)} for {path.value}; {fault}")
+            if mild and predicate not in _RANGES:
+                message = f"{path.value}; this is left out, since it only warns"
+                ontology.notice(targets[0], f"has a shape with {shortened(predicate.value)} for {message}")
+                continue
+            for fault in _constrain(graph, ontology, datatypes, term, targets, node, predicate, values):
+                ontology.notice(targets[0], f"has a shape with {shortened(predicate.value)} for {path.value}; {fault}")
     if not term.datatypes and not term.classes:
         term.datatypes.add(RDFS.Literal.value)
 
 
-def _short(predicate: NamedNode) -> str:
-    return "sh:" + predicate.value.removeprefix(SHACL_NS)
+def _is_off(graph: Graph, shape: Node) -> bool:
+    return any(isinstance(v, Literal) and v.value in ("true", "1") for v in graph.objects(shape, SHACL.deactivated))
+
+
+def _is_mild(graph: Graph, shape: Node) -> bool:
+    """Whether it warns or informs where values are otherwise: then they may be."""
+    return graph.value(shape, SHACL.severity) not in (None, SHACL.Violation)
+
+
+def _named(path: Term | None) -> str:
+    return path.value if isinstance(path, NamedNode) else "a path"
 
 
 _LEFT_OUT = "this is left out"
@@ -66,7 +94,7 @@ _LEFT_OUT = "this is left out"
 
 def _constrain(
     graph: Graph, ontology: Ontology, datatypes: dict[str, str], term: PropertyTerm, targets: list[str],
-    predicate: NamedNode, values: list[Term],
+    node: Node, predicate: NamedNode, values: list[Term],
 ) -> Iterator[str]:  # fmt: skip
     """What of a constraint has no effect."""
     match predicate:
@@ -81,16 +109,12 @@ def _constrain(
                     term.classes |= ROOTS
             elif not term.datatypes:
                 term.datatypes.add(RDFS.Literal.value)
-        case SHACL.maxCount:
-            if _numbers(values) == {1}:
-                term.single_in |= set(targets)
-            else:
-                yield _LEFT_OUT
-        case SHACL.minCount:
-            if _numbers(values) >= {1}:
-                term.required_in |= set(targets)
-            if _numbers(values) - {0, 1}:
-                yield "one value is enough"
+        case SHACL.maxCount if "1" in {v.value for v in values}:
+            term.single_in |= set(targets)
+        case SHACL.maxCount if "0" in {v.value for v in values}:
+            yield _LEFT_OUT
+        case SHACL.minCount if {v.value for v in values} == {"0"}:
+            pass
         case SHACL.in_:
             found = [item for head in values for item in graph.items(head)]
             names = tuple(dict.fromkeys(item.value for item in found if isinstance(item, Literal)))
@@ -100,8 +124,19 @@ def _constrain(
             else:
                 yield "its values are no names; it becomes no enum"
         case _:
-            yield _LEFT_OUT
+            flags = "".join(v.value for v in graph.objects(node, SHACL.flags))
+            yield from _constrain_values(term, targets, predicate, values, flags)
 
 
-def _numbers(values: list[Term]) -> set[int]:
-    return {int(v.value) for v in values if isinstance(v, Literal) and v.value.isdecimal()}
+def _constrain_values(
+    term: PropertyTerm, targets: list[str], predicate: NamedNode, values: list[Term], flags: str
+) -> Iterator[str]:
+    try:
+        found = list(facets(predicate, values, flags))
+    except Untranslatable as error:
+        yield f"{error} is not understood; {_LEFT_OUT}" if str(error) else _LEFT_OUT
+        return
+    if predicate == SHACL.minCount:
+        term.required_in |= set(targets)
+    for target in targets:
+        term.facets_in.setdefault(target, []).extend(found)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from ontology.facets import Facet
 from ontology.vocabulary import BASE, OWL_NS, RDF_NS, RDFS_NS, SHACL_NS, XSD_NS
 
 NOT_OURS = (RDF_NS, RDFS_NS, OWL_NS, XSD_NS, SHACL_NS)
@@ -40,6 +41,7 @@ class PropertyTerm:
     single_in: set[str] = field(default_factory=set)
     required_in: set[str] = field(default_factory=set)
     values_in: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    facets_in: dict[str, list[Facet]] = field(default_factory=dict)
     inverse: str | None = None
     """The property that says the same from the other end, if that is the one declared by this."""
     inverse_functional: bool = False

@@ -71,7 +71,7 @@ def read_constraints(value: Mapping[str, Any], kind: Kind, many: bool, fault: Ad
         if given is None:
             continue
         try:
-            _check_place(key, kind, many)
+            check_place(key, kind, many)
             read[name] = _read_one(key, kind, given)
         except KindError as error:
             fault(str(error), key)
@@ -86,7 +86,8 @@ def read_constraints(value: Mapping[str, Any], kind: Kind, many: bool, fault: Ad
     return made
 
 
-def _check_place(key: str, kind: Kind, many: bool) -> None:
+def check_place(key: str, kind: Kind, many: bool) -> None:
+    """KindError where a field of the kind cannot have the constraint."""
     if key in _OF_TEXT and kind not in _TEXTS:
         raise KindError("only string, text and uri fields have this")
     if key in _BOUNDS and kind not in _BOUNDED:
@@ -125,8 +126,8 @@ def _check_bounds(made: Constraints, kind: Kind, fault: AddFault) -> None:
     # Of two bounds at one value the one that leaves it out is the closer.
     lows = [(made.minimum, 0), (made.exclusive_minimum, 1)]
     highs = [(made.maximum, 1), (made.exclusive_maximum, 0)]
-    low = max(((_ordered(kind, bound), out) for bound, out in lows if bound is not None), default=None)
-    high = min(((_ordered(kind, bound), holds) for bound, holds in highs if bound is not None), default=None)
+    low = max(((ordered(kind, bound), out) for bound, out in lows if bound is not None), default=None)
+    high = min(((ordered(kind, bound), holds) for bound, holds in highs if bound is not None), default=None)
     if low and high and (low[0] > high[0] or (low[0] == high[0] and (low[1] or not high[1]))):
         fault("no value is between these bounds", "minimum" if made.minimum is not None else "exclusiveMinimum")
 
@@ -189,18 +190,18 @@ def _check_text(constraints: Constraints, text: str) -> None:
 
 
 def _check_size(constraints: Constraints, kind: Kind, value: JSONValue) -> None:
-    size = _ordered(kind, value)
-    if constraints.minimum is not None and size < _ordered(kind, constraints.minimum):
+    size = ordered(kind, value)
+    if constraints.minimum is not None and size < ordered(kind, constraints.minimum):
         raise KindError(f"expected {constraints.minimum} or more, got less")
-    if constraints.maximum is not None and size > _ordered(kind, constraints.maximum):
+    if constraints.maximum is not None and size > ordered(kind, constraints.maximum):
         raise KindError(f"expected {constraints.maximum} or less, got more")
-    if constraints.exclusive_minimum is not None and size <= _ordered(kind, constraints.exclusive_minimum):
+    if constraints.exclusive_minimum is not None and size <= ordered(kind, constraints.exclusive_minimum):
         raise KindError(f"expected more than {constraints.exclusive_minimum}")
-    if constraints.exclusive_maximum is not None and size >= _ordered(kind, constraints.exclusive_maximum):
+    if constraints.exclusive_maximum is not None and size >= ordered(kind, constraints.exclusive_maximum):
         raise KindError(f"expected less than {constraints.exclusive_maximum}")
 
 
-def _ordered(kind: Kind, value: JSONValue) -> Any:
+def ordered(kind: Kind, value: JSONValue) -> Any:
     """What compares as the values do: the canonical texts of dates and times already do."""
     return Decimal(str(value)) if kind is Kind.DECIMAL else value
 

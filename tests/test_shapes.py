@@ -1,0 +1,160 @@
+"""What SHACL asks of values, as constraints of fields."""
+
+from typing import Any
+
+import pytest
+import re2
+from rdf_files import EX, definitions, imported, notices
+from test_constraints import field, refused
+
+from fabric.types.merging import EMPTY
+from ontology.patterns import Untranslatable, translated
+
+
+def shape(said: str) -> str:
+    """Of a class A with one property p."""
+    return f"ex:A a rdfs:Class, sh:NodeShape ; sh:property [ sh:path ex:p ; {said} ] ."
+
+
+def property_of(said: str) -> dict[str, Any]:
+    made: dict[str, Any] = definitions(shape(said))["A"]["fields"]["p"]
+    assert notices(shape(said)) == set()
+    return {key: value for key, value in made.items() if key != "iri"}
+
+
+INTEGER = "sh:datatype xsd:integer ; sh:maxCount 1"
+STRING = "sh:datatype xsd:string ; sh:maxCount 1"
+
+
+@pytest.mark.parametrize(
+    ("said", "made"),
+    [
+        (f"{STRING} ; sh:pattern '^a' ; sh:flags 'i'", {"type": "string", "pattern": "(?i)^a"}),
+        (f"{STRING} ; sh:minLength 2 ; sh:maxLength 4", {"type": "string", "minLength": 2, "maxLength": 4}),
+        (f"{INTEGER} ; sh:minInclusive 1 ; sh:maxExclusive 9", {"type": "bigint", "minimum": 1, "exclusiveMaximum": 9}),
+        ("sh:datatype xsd:double ; sh:maxCount 1 ; sh:minExclusive 1", {"type": "float", "exclusiveMinimum": 1.0}),
+        ("sh:datatype xsd:decimal ; sh:maxCount 1 ; sh:maxInclusive 1.50", {"type": "decimal", "maximum": "1.5"}),
+        ("sh:datatype xsd:date ; sh:maxCount 1 ; sh:minInclusive '2024-01-01'^^xsd:date",
+         {"type": "date", "minimum": "2024-01-01"}),
+        ("sh:datatype xsd:integer ; sh:maxCount 3", {"type": "bigint", "list": True, "maxItems": 3}),
+        ("sh:datatype xsd:integer ; sh:minCount 1", {"type": "bigint", "list": True, "required": True, "minItems": 1}),
+        ("sh:datatype xsd:integer ; sh:minCount 2",
+         {"type": "bigint", "list": True, "required": True, "minItems": 2, "uniqueItems": True}),
+        (f"{INTEGER} ; sh:minCount 1", {"type": "bigint", "required": True}),
+        (f"{INTEGER} ; sh:minCount 0", {"type": "bigint"}),
+    ],
+)  # fmt: skip
+def test_what_a_shape_asks_of_values_is_a_constraint(said: str, made: dict[str, Any]) -> None:
+    assert property_of(said) == made
+
+
+def test_of_several_bounds_the_closest_holds() -> None:
+    other = """ex:S a sh:NodeShape ; sh:targetClass ex:A ; sh:property
+        [ sh:path ex:p ; sh:minInclusive 5 ; sh:maxInclusive 99 ] ."""
+    made = definitions(shape(f"{INTEGER} ; sh:minInclusive 1 ; sh:maxInclusive 90") + other)["A"]["fields"]["p"]
+    assert (made["minimum"], made["maximum"]) == (5, 90)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (f"{STRING} ; sh:pattern '[a-z-[aeiou]]'",
+         "sh:pattern for p; the subtraction of one class from another is not understood; this is left out"),
+        (f"{STRING} ; sh:pattern 'a(?=b)'", "sh:pattern for p; this is left out: expected a regular expression of RE2, "
+         "without look-around and back references"),
+        (f"{STRING} ; sh:pattern 'a', 'b'", "sh:pattern for p; this is left out: a field has one pattern"),
+        (f"{STRING} ; sh:minInclusive 1",
+         "sh:minInclusive for p; this is left out: only fields of numbers, dates and times have this"),
+        (f"{INTEGER} ; sh:minInclusive 0.5",
+         "sh:minInclusive for p; this is left out: expected an integer between -9223372036854775808 and "
+         "9223372036854775807, as a number or its digits in a string, got other text"),
+        (f"{INTEGER} ; sh:minInclusive 3 ; sh:maxInclusive 2",
+         "sh:minInclusive for p; this is left out: no value is between these bounds"),
+        (f"{STRING} ; sh:minLength 'x'", "sh:minLength for p; what is no number is not understood; this is left out"),
+        (f"{STRING} ; sh:minCount 2", "sh:minCount for p; this is left out: there is one value at most"),
+        (f"{STRING} ; sh:minLength 2 ; sh:severity sh:Warning",
+         "sh:minLength for p; this is left out, since it only warns"),
+        (f"{STRING} ; sh:hasValue 'x'", "sh:hasValue for p; this is left out"),
+        ("sh:class ex:A ; sh:maxCount 3", "sh:maxCount for p; this is left out: it is a link"),
+    ],
+)  # fmt: skip
+def test_what_fits_no_constraint_is_told_of_with_its_class(said: str, told: str) -> None:
+    assert ("A", f"has a shape with {told}") in notices(shape(said))
+
+
+def test_a_shape_that_is_deactivated_asks_nothing() -> None:
+    text = shape(f"{STRING} ; sh:minCount 1 ; sh:minLength 2 ; sh:deactivated true") + "ex:p a owl:DatatypeProperty ."
+    assert definitions(text)["Resource"]["fields"]["p"] == {"type": "text", "list": True, "iri": EX + "p"}
+    assert ("A", "has a deactivated shape for p; it is left out") in notices(text)
+
+
+def test_a_class_cannot_narrow_what_it_inherits_and_that_is_told() -> None:
+    lower = """ex:B rdfs:subClassOf ex:A ; a rdfs:Class, sh:NodeShape ;
+        sh:property [ sh:path ex:p ; sh:maxInclusive 5 ] ."""
+    assert ("B", "restricts p, which A declares; this is left out") in notices(shape(INTEGER) + lower)
+
+
+def test_a_field_that_is_there_keeps_its_constraints_and_that_is_told() -> None:
+    with imported(shape(f"{INTEGER} ; sh:maxInclusive 5")) as first:
+        known = first.catalogue
+    assert notices(shape(f"{INTEGER} ; sh:maxInclusive 5"), before=known) == set()
+    told = ("A", "has p already, with another maximum; it stays so")
+    assert notices(shape(f"{INTEGER} ; sh:maxInclusive 4"), before=known) == {told}
+    assert notices(shape(INTEGER), before=EMPTY) == set()
+
+
+class TestPatterns:
+    """XPath's meaning, in RE2."""
+
+    @pytest.mark.parametrize(
+        ("pattern", "flags", "fits", "others"),
+        [
+            ("b", "", ["abc"], ["ac"]),
+            ("^a$", "", ["a"], ["a\n", "ab"]),
+            ("^a$", "m", ["a\nb", "b\na"], ["ab"]),
+            ("^a.b$", "", ["axb"], ["a\nb"]),
+            ("^a.b$", "s", ["a\nb"], []),
+            ("^É$", "i", ["é"], ["e"]),
+            ("a b [ ]", "x", ["ab "], ["a b "]),
+            (r"^\d+$", "", ["12", "١٢"], ["x"]),
+            (r"^[\d.]+$", "", ["1.٢"], ["x"]),
+            (r"^\D$", "", ["x"], ["٢"]),
+            (r"^\w+$", "", ["é1+", "漢"], ["a b", "a.b", "a-b"]),
+            (r"^[\w.]+$", "", ["é.b"], ["a b"]),
+            (r"^\W$", "", [".", " "], ["é"]),
+            (r"^[\W\d]+$", "", [".1"], ["é"]),
+            (r"^\s$", "", [" ", "\n"], ["\f", "\u00a0"]),
+            (r"^[\S]$", "", ["\f", "x"], ["\n"]),
+            (r"^\S$", "", ["\f", "x"], ["\n"]),
+            (r"^\i\c*$", "", ["a-1", ":é.", "_x"], ["1a", "a b"]),
+            (r"^\I\C$", "", ["1 "], ["a ", "1a"]),
+            (r"^\p{Lu}\P{L}$", "", ["É1"], ["é1", "ÉA"]),
+            (r"^[^\s]$", "", ["x"], [" "]),
+            (r"^\-\.\/\_$", "", ["-./_"], ["-x/_"]),
+            ("^[a{2}]+$", "", ["a{2}"], ["b"]),
+        ],
+    )
+    def test_a_pattern_means_what_it_does_in_xpath(
+        self, pattern: str, flags: str, fits: list[str], others: list[str]
+    ) -> None:
+        made = field(type="text", pattern=translated(pattern, flags))
+        assert [text for text in fits if refused(made, text)] == []
+        assert [text for text in others if not refused(made, text)] == []
+
+    @pytest.mark.parametrize(
+        "pattern",
+        ["[a-[b]]", "[[:alpha:]]", "[]a]", "[a", r"\bx", r"\1", r"\p{IsGreek}", r"\pL", r"\p{Cn}", "a{,2}", "a\\"],
+    )
+    def test_what_re2_would_read_otherwise_is_refused(self, pattern: str) -> None:
+        with pytest.raises(Untranslatable):
+            translated(pattern)
+
+    def test_flags_that_there_are_not_are_refused(self) -> None:
+        with pytest.raises(Untranslatable):
+            translated("a", "iq")
+
+    def test_patterns_of_xml_schema_are_of_whole_texts_and_have_no_anchors(self) -> None:
+        pattern = re2.compile(translated("a|^b$.", whole=True))
+        assert [bool(pattern.search(text)) for text in ("a", "ab", "^b$x", "^b$\r")] == [True, False, True, False]
+        with pytest.raises(Untranslatable):
+            translated("(?:a)", whole=True)
