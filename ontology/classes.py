@@ -22,27 +22,6 @@ DESCRIPTIONS = (
 MAX_DESCRIPTION = 10_000
 
 
-def datatypes(graph: Graph) -> dict[str, str]:
-    """Datatypes that the ontology declares, each with the one it is derived from."""
-    found: dict[str, str] = {}
-    waiting: list[tuple[NamedNode, str]] = []
-    for node in graph.subjects(RDF.type, RDFS.Datatype):
-        if isinstance(node, NamedNode):
-            base = next(iter(graph.iris(node, OWL.onDatatype)), RDFS_NS + "Literal")
-            waiting.append((node, base))
-    for base in SCHEMA_ORG:
-        members = graph.subjects(RDF.type, NamedNode(base + "DataType"))
-        waiting += [(n, n.value) for n in members if isinstance(n, NamedNode)]
-    while waiting:
-        node, base = waiting.pop()
-        if node.value not in found:
-            found[node.value] = base
-            for lower in graph.subjects(RDFS.subClassOf, node):
-                if isinstance(lower, NamedNode):
-                    waiting.append((lower, lower.value if lower.value in KINDS else base))
-    return found
-
-
 def read_classes(graph: Graph, ontology: Ontology, no_classes: Set[str], known: Set[str]) -> None:
     """Adds the classes. `no_classes` are datatypes and classes that have definitions, `known` those that have types."""
     for iri in sorted(_named(graph)):

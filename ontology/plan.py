@@ -262,9 +262,15 @@ class Planner:
         """What shapes ask of the values of a field, as a definition says it."""
 
         def tell(facet: str, why: str) -> None:
-            self._ontology.notice(owner, f"has a shape with {facet} for {term.iri}; this is left out: {why}")
+            of_datatype = facet.startswith("xsd:")
+            where = "restricts its values by" if of_datatype else "has a shape with"
+            what = facet if of_datatype else f"{facet} for {term.iri}"
+            self._ontology.notice(term.iri if of_datatype else owner, f"{where} {what}; this is left out: {why}")
 
-        return constraints(Kind(field["type"]), "list" in field, term.facets_in.get(owner, ()), tell)
+        for facet in term.facets if len(term.datatypes) > 1 else ():
+            tell(facet.said, "it has values of several datatypes")
+        of_all = term.facets if len(term.datatypes) == 1 else ()
+        return constraints(Kind(field["type"]), "list" in field, [*of_all, *term.facets_in.get(owner, ())], tell)
 
     def _compare_constraints(self, iri: str, owner: str, member: _Member, there: Mapping[str, Any] | None) -> None:
         """Tells of what shapes ask of a field that is there, and that it does not ask itself."""

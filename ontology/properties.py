@@ -6,6 +6,8 @@ from pyoxigraph import BlankNode, Literal, NamedNode
 
 from fabric.errors import BadInput
 from ontology.classes import describe, members
+from ontology.datatypes import Datatypes, restricted
+from ontology.facets import Facet
 from ontology.graph import Graph, Node, Term
 from ontology.terms import ROOTS, Ontology, PropertyTerm, is_built_in
 from ontology.vocabulary import KINDS, OWL, OWL_NS, RDF, RDFS, SCHEMA_ORG, XSD, XSD_NS
@@ -30,7 +32,7 @@ _RANGES = (RDFS.range, *(NamedNode(s + "rangeIncludes") for s in SCHEMA_ORG))
 _INVERSES = (OWL.inverseOf, *(NamedNode(s + "inverseOf") for s in SCHEMA_ORG))
 
 
-def read_properties(graph: Graph, ontology: Ontology, datatypes: dict[str, str], defined: Set[str]) -> None:
+def read_properties(graph: Graph, ontology: Ontology, datatypes: Datatypes, defined: Set[str]) -> None:
     """Adds the properties that are declared, but for those whose domains all have definitions of their own."""
     declared = {n.value for c in PROPERTY_CLASSES for n in graph.subjects(RDF.type, c) if isinstance(n, NamedNode)}
     for iri in sorted(declared):
@@ -51,9 +53,7 @@ def read_properties(graph: Graph, ontology: Ontology, datatypes: dict[str, str],
     _read_restrictions(graph, ontology)
 
 
-def _read(
-    graph: Graph, ontology: Ontology, node: NamedNode, domains: set[str], datatypes: dict[str, str]
-) -> PropertyTerm:
+def _read(graph: Graph, ontology: Ontology, node: NamedNode, domains: set[str], datatypes: Datatypes) -> PropertyTerm:
     term = PropertyTerm(node.value, describe(graph, node))
     if len(graph.objects(node, RDFS.domain)) > 1:
         ontology.notice(node.value, "has several domains; any of them is taken for one, in place of all")
@@ -61,7 +61,8 @@ def _read(
         term.domains = {d for d in domains if d in ontology.classes}
         for other in sorted(domains - term.domains):
             ontology.notice(node.value, f"has the domain {other}, which no type stands for; this is left out")
-    sort_ranges(term, set(members(graph, graph.objects(node, *_RANGES))), ontology, datatypes)
+    term.facets += sort_ranges(term, set(members(graph, graph.objects(node, *_RANGES))), ontology, datatypes)
+    _read_anonymous_ranges(graph, ontology, term, node, datatypes)
     if not term.datatypes and not term.classes:
         _guess_range(graph, ontology, term, node)
     term.functional = graph.is_a(node, OWL.FunctionalProperty)
@@ -75,17 +76,37 @@ def _read(
     return term
 
 
-def sort_ranges(term: PropertyTerm, ranges: set[str], ontology: Ontology, datatypes: dict[str, str]) -> None:
-    """Puts each range among the term's datatypes or classes."""
-    for iri in ranges:
-        if iri in datatypes or iri in KINDS or iri.startswith(XSD_NS):
-            term.datatypes.add(datatypes.get(iri, iri))
-        elif iri in ontology.classes:
+def sort_ranges(term: PropertyTerm, ranges: set[str], ontology: Ontology, datatypes: Datatypes) -> tuple[Facet, ...]:
+    """Puts each range among the term's datatypes or classes. What the only datatype of them asks of its values."""
+    found = [iri for iri in sorted(ranges) if iri in datatypes or iri in KINDS or iri.startswith(XSD_NS)]
+    for iri in found:
+        term.datatypes.add(datatypes[iri].base if iri in datatypes else iri)
+    for iri in ranges.difference(found):
+        if iri in ontology.classes:
             term.classes.add(iri)
         elif iri in ROOTS:
             term.classes |= ROOTS
         else:
             ontology.notice(term.iri, f"has the range {iri}, which no type stands for; this is left out")
+    asked = [datatypes[iri].facets for iri in found if iri in datatypes and datatypes[iri].facets]
+    if asked and len(found) > 1:
+        ontology.notice(term.iri, "has several datatypes; what one of them asks of its values is left out")
+        return ()
+    return asked[0] if asked else ()
+
+
+def _read_anonymous_ranges(
+    graph: Graph, ontology: Ontology, term: PropertyTerm, node: NamedNode, datatypes: Datatypes
+) -> None:
+    for each in graph.objects(node, *_RANGES):
+        if not isinstance(each, BlankNode) or graph.nodes(each, OWL.unionOf):
+            continue
+        made = restricted(graph, ontology, each, node.value, datatypes)
+        if made is None:
+            ontology.notice(node.value, "has a range without a name; this is left out")
+        else:
+            term.datatypes.add(made.base)
+            term.facets += made.facets
 
 
 def add_range(graph: Graph, term: PropertyTerm, value: Term) -> None:

@@ -1,11 +1,12 @@
 """SHACL: what shapes ask of the properties of the classes that they are for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pyoxigraph import Literal, NamedNode
 
 from fabric.names import GRAPHQL_NAME
-from ontology.facets import facets, shortened
+from ontology.datatypes import Datatypes
+from ontology.facets import Facet, facets, shortened
 from ontology.graph import Graph, Node, Term
 from ontology.patterns import Untranslatable
 from ontology.properties import sort_ranges
@@ -24,7 +25,7 @@ _NOT_LITERAL = frozenset({"IRI", "BlankNode", "BlankNodeOrIRI"})
 _RESERVED = frozenset({"true", "false", "null"})
 
 
-def read_shapes(graph: Graph, ontology: Ontology, datatypes: dict[str, str]) -> None:
+def read_shapes(graph: Graph, ontology: Ontology, datatypes: Datatypes) -> None:
     """Adds what shapes say to the properties they constrain; a property that is declared nowhere else is added."""
     shapes = {*graph.subjects(RDF.type, SHACL.NodeShape), *graph.subjects_with(SHACL.property)}
     for shape in sorted(shapes, key=lambda n: n.value):
@@ -48,7 +49,7 @@ def targets_of(graph: Graph, shape: Node) -> list[str]:
     return [*itself, *graph.iris(shape, SHACL.targetClass)]
 
 
-def _read_property(graph: Graph, ontology: Ontology, datatypes: dict[str, str], targets: list[str], node: Node) -> None:
+def _read_property(graph: Graph, ontology: Ontology, datatypes: Datatypes, targets: list[str], node: Node) -> None:
     path = graph.value(node, SHACL.path)
     if _is_off(graph, node):
         ontology.notice(targets[0], f"has a deactivated shape for {_named(path)}; it is left out")
@@ -93,13 +94,14 @@ _LEFT_OUT = "this is left out"
 
 
 def _constrain(
-    graph: Graph, ontology: Ontology, datatypes: dict[str, str], term: PropertyTerm, targets: list[str],
+    graph: Graph, ontology: Ontology, datatypes: Datatypes, term: PropertyTerm, targets: list[str],
     node: Node, predicate: NamedNode, values: list[Term],
 ) -> Iterator[str]:  # fmt: skip
     """What of a constraint has no effect."""
     match predicate:
         case SHACL.datatype | SHACL.class_:
-            sort_ranges(term, {v.value for v in values if isinstance(v, NamedNode)}, ontology, datatypes)
+            ranges = {v.value for v in values if isinstance(v, NamedNode)}
+            _ask(term, targets, sort_ranges(term, ranges, ontology, datatypes))
         case SHACL.node:
             shapes = [v for v in values if not isinstance(v, Literal)]
             sort_ranges(term, {t for shape in shapes for t in targets_of(graph, shape)}, ontology, datatypes)
@@ -138,5 +140,9 @@ def _constrain_values(
         return
     if predicate == SHACL.minCount:
         term.required_in |= set(targets)
-    for target in targets:
+    _ask(term, targets, found)
+
+
+def _ask(term: PropertyTerm, targets: list[str], found: Sequence[Facet]) -> None:
+    for target in targets if found else ():
         term.facets_in.setdefault(target, []).extend(found)

@@ -8,7 +8,8 @@ from pyoxigraph import Literal, NamedNode
 
 from fabric.errors import BadInput
 from fabric.types.kinds import KindError
-from ontology.classes import DESCRIPTIONS, datatypes, read_classes
+from ontology.classes import DESCRIPTIONS, read_classes
+from ontology.datatypes import read_datatypes
 from ontology.graph import Graph, order
 from ontology.iris import Iris
 from ontology.properties import PROPERTY_CLASSES, read_properties
@@ -60,7 +61,7 @@ def survey(read: Read, iris: Iris) -> Ontology:
     graph, ontology = read.graph, Ontology()
     defined = {q.subject.value for q in graph.quads(None, DEFINITION) if isinstance(q.subject, NamedNode)}
     defined.add(RDF.Statement.value)
-    derived = datatypes(graph)
+    derived = read_datatypes(graph, ontology)
     read_classes(graph, ontology, derived.keys() | defined, iris.types.keys())
     read_properties(graph, ontology, derived, defined)
     read_shapes(graph, ontology, derived)

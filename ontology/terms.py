@@ -41,6 +41,8 @@ class PropertyTerm:
     single_in: set[str] = field(default_factory=set)
     required_in: set[str] = field(default_factory=set)
     values_in: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    facets: list[Facet] = field(default_factory=list)
+    """What its datatype asks of values, whatever they are of."""
     facets_in: dict[str, list[Facet]] = field(default_factory=dict)
     inverse: str | None = None
     """The property that says the same from the other end, if that is the one declared by this."""

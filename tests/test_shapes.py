@@ -7,6 +7,7 @@ import re2
 from rdf_files import EX, definitions, imported, notices
 from test_constraints import field, refused
 
+from fabric.errors import BadInput
 from fabric.types.merging import EMPTY
 from ontology.patterns import Untranslatable, translated
 
@@ -101,6 +102,56 @@ def test_a_field_that_is_there_keeps_its_constraints_and_that_is_told() -> None:
     told = ("A", "has p already, with another maximum; it stays so")
     assert notices(shape(f"{INTEGER} ; sh:maxInclusive 4"), before=known) == {told}
     assert notices(shape(INTEGER), before=EMPTY) == set()
+
+
+class TestDatatypes:
+    """OWL's restrictions of datatypes."""
+
+    AGE = "[ a rdfs:Datatype ; owl:onDatatype xsd:integer ; owl:withRestrictions ([ xsd:minInclusive 0 ]) ]"
+
+    def made(self, range: str, more: str = "") -> tuple[dict[str, Any], set[tuple[str, str]]]:
+        text = f"ex:A a owl:Class . ex:p a owl:DatatypeProperty ; rdfs:domain ex:A ; rdfs:range {range} . {more}"
+        field = definitions(text)["A"]["fields"]["p"]
+        return {key: value for key, value in field.items() if key not in ("iri", "list")}, notices(text)
+
+    def test_with_and_without_a_name_they_are_constraints(self) -> None:
+        expected = {"type": "bigint", "minimum": 0}
+        assert self.made(self.AGE) == (expected, set())
+        assert self.made("ex:Age", f"ex:Age a rdfs:Datatype ; owl:equivalentClass {self.AGE} .") == (expected, set())
+
+    def test_one_that_comes_from_another_has_what_both_ask(self) -> None:
+        more = f"""ex:Age a rdfs:Datatype ; owl:equivalentClass {self.AGE} . ex:Adult a rdfs:Datatype ;
+            owl:onDatatype ex:Age ; owl:withRestrictions ([ xsd:maxExclusive 200 ] [ xsd:minInclusive 18 ]) ."""
+        expected = {"type": "bigint", "minimum": 18, "exclusiveMaximum": 200}
+        assert self.made("ex:Adult", more) == (expected, set())
+        shaped = definitions(shape("sh:datatype ex:Adult ; sh:maxCount 1") + more)["A"]["fields"]["p"]
+        assert shaped == expected | {"iri": EX + "p"}
+
+    def test_patterns_are_of_the_whole_text(self) -> None:
+        range = "[ owl:onDatatype xsd:string ; owl:withRestrictions ([ xsd:pattern '[A-Z]+' ] [ xsd:length 3 ]) ]"
+        expected = {"type": "string", "pattern": "^(?:[A-Z]+)$", "minLength": 3, "maxLength": 3}
+        assert self.made(range) == (expected, set())
+
+    @pytest.mark.parametrize(
+        ("range", "told"),
+        [
+            ("[ owl:onDatatype xsd:decimal ; owl:withRestrictions ([ xsd:totalDigits 3 ]) ]",
+             "restricts its values by xsd:totalDigits; this is left out"),
+            ("[ owl:onDatatype xsd:string ; owl:withRestrictions ([ xsd:minInclusive 3 ]) ]",
+             "restricts its values by xsd:minInclusive; this is left out: only fields of numbers, dates and times have "
+             "this"),
+            (AGE + ", xsd:double", "restricts its values by xsd:minInclusive; this is left out: it has values of "
+             "several datatypes"),
+            ("[ a rdfs:Datatype ; owl:oneOf ('a' 'b') ]", "has a range without a name; this is left out"),
+        ],
+    )  # fmt: skip
+    def test_what_has_no_counterpart_is_told_of(self, range: str, told: str) -> None:
+        assert self.made(range)[1] == {("p", told)}
+
+    def test_one_that_comes_from_itself_is_refused(self) -> None:
+        more = "ex:A1 a rdfs:Datatype ; owl:onDatatype ex:A2 . ex:A2 a rdfs:Datatype ; owl:onDatatype ex:A1 ."
+        with pytest.raises(BadInput, match="comes from itself"):
+            self.made("ex:A1", more)
 
 
 class TestPatterns:
