@@ -200,7 +200,8 @@ class Settings:
     max_graph_depth: int = _setting("deepest that the link graph is walked", 10, least=1)
     max_graph_links: int = _setting("most links that the walks of one request may look at", 1_000_000, least=1)
     graph_memory_bytes: int = _setting(
-        "memory for link graphs, in bytes; beyond it those that were not used for longest are forgotten",
+        "memory for link graphs, in bytes; beyond it those that were not used for longest are forgotten; "
+        "a quarter of it more is for the inferred links that walks follow",
         2 * 2**30,
         least=0,
         shown="2 GiB",

@@ -23,6 +23,7 @@ from fabric.identity.tokens import Authenticator
 from fabric.jobs.jobs import Jobs
 from fabric.jobs.worker import Worker as JobWorker
 from fabric.live_graphs.graphs import Graphs
+from fabric.live_graphs.inferred import InferredLinks
 from fabric.seals.seal_keys import SealingKey, TrustedKeys, sealing_key, trusted_keys
 from fabric.seals.sealing import Sealer
 from fabric.search.indexing import Indexer
@@ -183,6 +184,7 @@ def _services(
         feed=feed,
         channels=Channels(feed),
         graphs=Graphs(database, feed, settings.graph_memory_bytes),
+        inferred_links=InferredLinks(database, settings.graph_memory_bytes // 4),
         webhooks=Registry(database, notices, outfit.webhook_client.networks, settings.max_webhooks),
         unlocking=unlocking,
         unlock_requests=UnlockRequests(unlocking, settings.unlock_request_seconds),

@@ -21,6 +21,7 @@ from fabric.identity.organizations import Organization
 from fabric.identity.subject import Subject
 from fabric.jobs.jobs import Jobs
 from fabric.live_graphs.graphs import Graphs
+from fabric.live_graphs.inferred import InferredLinks
 from fabric.search.searching import Search
 from fabric.settings import Settings
 from fabric.types.types import Types
@@ -47,6 +48,7 @@ class Services:
     feed: Feed
     channels: Channels
     graphs: Graphs
+    inferred_links: InferredLinks
     webhooks: Registry
     unlocking: Unlocking
     unlock_requests: UnlockRequests

@@ -180,6 +180,15 @@ class InferredLink(Base):
     over_rest: Mapped[list[int] | None]
 
 
+class InferredChange(Base):
+    """The last transaction that changed what is inferred at a label."""
+
+    __tablename__ = "inferred_changes"
+    organization_id: Mapped[UUID] = mapped_column(primary_key=True)
+    label: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    transaction_id: Mapped[int] = mapped_column(Xid8())
+
+
 class Event(Base):
     """One change, in the transaction that made it. Read in (transaction_id, position) order; append-only."""
 

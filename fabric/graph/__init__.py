@@ -7,6 +7,7 @@ changes, readers ask views.
 from fabric.graph.arrays import Coded
 from fabric.graph.budget import Budget
 from fabric.graph.builder import Builder
+from fabric.graph.further import FurtherLinks
 from fabric.graph.graph import LinkGraph
 from fabric.graph.memory import give_back
 from fabric.graph.networkx_backend import convert_to_nx
@@ -31,6 +32,7 @@ __all__ = [
     "Coded",
     "Component",
     "Direction",
+    "FurtherLinks",
     "GraphView",
     "Link",
     "LinkColumns",

@@ -8,6 +8,7 @@ from typing import Self
 from fabric.graph.base import Base
 from fabric.graph.builder import Builder
 from fabric.graph.compaction import compacted
+from fabric.graph.further import FurtherLinks
 from fabric.graph.memory import give_back
 from fabric.graph.overlay import Overlay
 from fabric.graph.projection import Projections
@@ -63,13 +64,18 @@ class LinkGraph:
                 self._since += given
 
     def view(
-        self, clearance: int, *, at: datetime | None = None, relations: Collection[str] | None = None
-    ) -> GraphView:
-        """What a session label sees: all links, or those that are valid `at` a moment, or of some relations."""
+        self, clearance: int, *, at: datetime | None = None, relations: Collection[str] | None = None,
+        further: FurtherLinks | None = None,
+    ) -> GraphView:  # fmt: skip
+        """What a session label sees: all links, or those that are valid `at` a moment, or of some relations.
+
+        `further` are links that it sees beside those that are kept here.
+        """
         state = self._state
         moment = None if at is None else microseconds(at)
         chosen = None if relations is None else frozenset(relations)
-        return GraphView(Sight(state.overlay, state.scratch, clearance, moment, chosen), state.projections)
+        sight = Sight(state.overlay, state.scratch, clearance, moment, chosen, further)
+        return GraphView(sight, state.projections)
 
     @property
     def worth_compacting(self) -> bool:

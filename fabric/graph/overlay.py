@@ -101,6 +101,14 @@ class Overlay:
         place = self.base.ids.find_number(number)
         return self._new_nodes.get(number, -1) if place < 0 else place
 
+    def find(self, ids: Ids) -> NDArray[np.int64]:
+        """The nodes with these ids; -1 for none."""
+        found = self.base.ids.find(ids)
+        if self._new_nodes:
+            for place in (found < 0).nonzero()[0].tolist():
+                found[place] = self._new_nodes.get(ids.number(place), -1)
+        return found
+
     def ids(self, nodes: NDArray[np.int64]) -> Ids:
         new = nodes >= self.base.nodes
         if not new.any():

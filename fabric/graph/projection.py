@@ -97,10 +97,10 @@ def _visible_links(sight: Sight, nodes: Ints) -> tuple[SmallInts, SmallInts, Int
     source = np.repeat(local[: base.nodes], np.diff(base.bounds[: base.nodes + 1]))
     target = local[base.other[: base.links]]
     keep &= (source >= 0) & (target >= 0)
-    added, ends = sight.all_added()
+    added, sources, targets = sight.all_added()
     return (
-        np.append(source[keep], local[ends[0]]),
-        np.append(target[keep], local[ends[1]]),
+        np.append(source[keep], local[sources]),
+        np.append(target[keep], local[targets]),
         np.append(place[keep], added),
     )
 

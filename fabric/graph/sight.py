@@ -6,7 +6,7 @@ everything else, does not depend on what the reader does not see.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TypeVar
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fabric.graph.arrays import Bools, Floats, Ints, SmallInts, ranges
+from fabric.graph.further import FURTHER, FurtherLinks, FurtherSight
 from fabric.graph.ids import Ids
 from fabric.graph.overlay import LINKS_CHANGED, PROFILE_CHANGED, Overlay, Row
 from fabric.graph.scratch import Scratch
@@ -51,12 +52,16 @@ class Links:
 
 class Sight:
     def __init__(
-        self, overlay: Overlay, scratch: Scratch, clearance: int, at: int | None, relations: frozenset[str] | None
-    ) -> None:
-        """`at` is in microseconds; without it intervals do not matter. Without `relations` all are looked at."""
+        self, overlay: Overlay, scratch: Scratch, clearance: int, at: int | None, relations: frozenset[str] | None,
+        further: FurtherLinks | None = None,
+    ) -> None:  # fmt: skip
+        """`at` is in microseconds; without it intervals do not matter. Without `relations` all are looked at.
+
+        `further` are links that only this reader sees.
+        """
         self.change = overlay.published  # first: all else that is read here is at least as new
         self.overlay, self.base, self.scratch, self.at = overlay, overlay.base, scratch, at
-        self.key = (overlay, self.change, clearance, at, relations)
+        self.key = (overlay, self.change, clearance, at, relations, further)
         """Sights with equal keys see the same."""
         self.profiles = overlay.profiles
         self.nodes = overlay.nodes
@@ -70,6 +75,12 @@ class Sight:
             wanted = np.zeros(len(self.profiles.relations) + 1, bool)  # the last one is that of HIDDEN
             wanted[self.profiles.relations.known(relations)] = True
             self._link_seen = wanted[self.relations]
+        self._names: Sequence[str] = self.profiles.relations.values
+        self._further: FurtherSight | None = None
+        if further is not None:
+            self._further = FurtherSight(further, overlay, self.nodes, at, relations, self.seen)
+            known = list(self._names)
+            self._names, self._known_names = [*known, *further.relations], len(known)
 
     # Nodes
 
@@ -116,12 +127,11 @@ class Sight:
 
     def around(self, nodes: Ints, direction: Direction) -> Iterator[Links]:
         """The visible links of these nodes, in order, in steps of about `AT_ONCE`."""
-        if len(nodes) <= FEW:
+        if len(nodes) <= FEW or not self.base.nodes:
             yield self._around(nodes, direction)
             return
-        known = np.minimum(nodes, self.base.nodes - 1) if self.base.nodes else nodes[:0]
-        _, counts = self._places(known, direction)
-        per_node = counts.reshape(len(known), -1).sum(axis=1)
+        _, counts = self._places(np.minimum(nodes, self.base.nodes - 1), direction)
+        per_node = counts.reshape(len(nodes), -1).sum(axis=1)
         steps = per_node.cumsum() // AT_ONCE
         first = 0
         for part in np.split(nodes, np.diff(steps).nonzero()[0] + 1):
@@ -141,6 +151,24 @@ class Sight:
         return starts, self.base.bounds.take(segments + 1) - starts
 
     def _around(self, nodes: Ints, direction: Direction) -> Links:
+        links = self._around_graph(nodes, direction)
+        if self._further is None:
+            return links
+        ways = (Direction.OUT, Direction.IN) if direction is Direction.BOTH else (direction,)
+        further = [self._further.around(nodes, way) for way in ways]
+        if not any(len(owner) for owner, _, _ in further):
+            return links
+        parts = zip((links.owner, links.other, links.place), *further, strict=True)
+        return self._in_order(*(np.concatenate(part) for part in parts))
+
+    def _in_order(self, owner: Ints, other: Ints, place: Ints) -> Links:
+        links, ends = self.link_ids(place), self.ids(other)
+        rank = {name: number for number, name in enumerate(sorted(set(self._names)))}
+        relation = np.array([rank[name] for name in self._names], np.int64).take(self._relations(place))
+        order = np.lexsort((links.low, links.high, ends.low, ends.high, relation, self.incoming(place), owner))
+        return Links(owner[order], other[order], place[order])
+
+    def _around_graph(self, nodes: Ints, direction: Direction) -> Links:
         if self._changed is None:
             return self._around_base(nodes, direction)
         changed = (self._changed.take(nodes) & LINKS_CHANGED) != 0
@@ -211,12 +239,15 @@ class Sight:
                 found.append((self._key_of(row, other), other, 2 * (self.base.links + number) + direction))
         return sorted(found)
 
-    def all_added(self) -> tuple[Ints, Ints]:
-        """All visible links that were added: their places, as those that go out, and their sources and targets."""
+    def all_added(self) -> tuple[Ints, Ints, Ints]:
+        """All visible links beside the base: their places, as those that go out, and their sources and targets."""
         rows = [(i, row) for i, row in enumerate(list(self.overlay.rows)) if self._added_seen(row)]
         places = np.array([2 * (self.base.links + i) for i, _ in rows], np.int64)
         ends = np.array([(row.content.source, row.content.target) for _, row in rows], np.int64).reshape(-1, 2)
-        return places, ends.T
+        if self._further is None:
+            return places, ends[:, 0], ends[:, 1]
+        further, source, target = self._further.all()
+        return np.append(places, further), np.append(ends[:, 0], source), np.append(ends[:, 1], target)
 
     def _added_seen(self, row: Row) -> bool:
         """Whether the reader sees a link that was added, with its ends."""
@@ -242,37 +273,53 @@ class Sight:
     def incoming(self, places: Ints) -> Bools:
         """Whether the links are there as those that come in."""
         links = self.base.links
-        return np.where(places >= 2 * links, (places & 1).astype(bool), places >= links)
+        incoming = np.where(places >= 2 * links, (places & 1).astype(bool), places >= links)
+        if self._further is not None:
+            further = places >= FURTHER
+            incoming[further] = self._further.incoming(places[further])
+        return incoming
 
-    def _split(self, places: Ints) -> tuple[Ints, Bools, list[Row]]:
-        """The rows of the base, at 0 for what was added; what was added; its rows, in the same order."""
-        added = places >= 2 * self.base.links
+    def _split(self, places: Ints) -> tuple[Bools, Ints, Bools, list[Row]]:
+        """What is of the base, with its rows; what was added, with its rows. The rest is further links."""
+        further = places >= FURTHER
+        added = (places >= 2 * self.base.links) & ~further
+        known = ~(added | further)
         rows = [self.overlay.rows[number] for number in ((places[added] >> 1) - self.base.links).tolist()]
-        return self.base.rows_of(np.where(added, 0, places)), added, rows
+        return known, self.base.rows_of(places[known]), added, rows
 
     def link_ids(self, places: Ints) -> Ids:
-        rows, added, new = self._split(places)
-        if not new:
-            return self.base.link_ids.take(rows)
-        ids = Ids.of_numbers([row.link for row in new])
-        high, low = np.empty(len(places), np.uint64), np.empty(len(places), np.uint64)
-        known = self.base.link_ids.take(rows[~added])
-        high[~added], low[~added] = known.high, known.low
-        high[added], low[added] = ids.high, ids.low
-        return Ids(high, low)
+        known, rows, added, new = self._split(places)
+        found = self.base.link_ids.take(rows)
+        if len(rows) == len(places):
+            return found
+        parts = [(known, found), (added, Ids.of_numbers([row.link for row in new]))]
+        if self._further is not None:
+            further = places >= FURTHER
+            parts.append((further, self._further.link_ids(places[further])))
+        ids = Ids(np.empty(len(places), np.uint64), np.empty(len(places), np.uint64))
+        for where, part in parts:
+            ids.high[where], ids.low[where] = part.high, part.low
+        return ids
 
     def weights(self, places: Ints) -> Floats:
         """NaN where a link has none."""
-        rows, added, new = self._split(places)
+        known, rows, added, new = self._split(places)
         weights = np.full(len(places), np.nan)
         if self.base.weight is not None:
-            weights[~added] = self.base.weight.take(rows[~added])
+            weights[known] = self.base.weight.take(rows)
         weights[added] = [np.nan if row.content.weight is None else row.content.weight for row in new]
         return weights
 
     def relations_of(self, places: Ints) -> list[str]:
-        rows, added, new = self._split(places)
-        codes = np.empty(len(places), np.int64)
-        codes[~added] = self.profiles.links.relations.take(self.base.profile.take(rows[~added]))
-        codes[added] = [row.content.relation for row in new]
-        return [self.profiles.relations.values[code] for code in codes.tolist()]
+        return [self._names[number] for number in self._relations(places).tolist()]
+
+    def _relations(self, places: Ints) -> Ints:
+        """By the places of their names."""
+        known, rows, added, new = self._split(places)
+        found = np.empty(len(places), np.int64)
+        found[known] = self.profiles.links.relations.take(self.base.profile.take(rows))
+        found[added] = [row.content.relation for row in new]
+        if self._further is not None:
+            further = places >= FURTHER
+            found[further] = self._further.relations_of(places[further]) + self._known_names
+        return found

@@ -39,6 +39,10 @@ from unnest($3::uuid[], $4::bigint[], $5::bigint[], $6::text[], $7::uuid[], $8::
             $10::timestamptz[], $11::bigint[], $12::bigint[], $13::jsonb[])
     as t(link_id, number, shown_label, relation, source_id, target_id, valid_from, valid_to, over1, over2, rest)"""
 
+_TELL = """
+insert into fabric.inferred_changes (organization_id, label, transaction_id) values ($1, $2, fabric.this_transaction())
+on conflict (organization_id, label) do update set transaction_id = excluded.transaction_id"""
+
 
 async def read_rules(transaction: Transaction, types: Types) -> dict[Rule, Scopes]:
     """The rules that readers' definitions come to, and for whom each is."""
@@ -86,7 +90,7 @@ async def read_stored(transaction: Transaction) -> dict[Fact, tuple[Part, ...]]:
 async def replace(
     transaction: Transaction, was: Mapping[Fact, tuple[Part, ...]], now: Mapping[Fact, tuple[Part, ...]]
 ) -> None:
-    """Stores what `now` has of the facts in place of what `was` there, all of it or nothing."""
+    """Stores what `now` has of the facts in place of what `was` there, all of it or nothing; and that it changed."""
     organization_id = transaction.session.organization_id
     secret: bytes = await transaction.fetchval("select secret from fabric.organizations")
     organization = Organization(organization_id, "", secret, Lattice())
@@ -94,6 +98,7 @@ async def replace(
     new = _by_label(organization, now)
     for label in sorted(gone.keys() | new.keys()):
         await transaction.act_at(label)
+        await transaction.fetch(_TELL, organization_id, label)
         if label in gone:
             await transaction.fetch(_REMOVE, organization_id, label, list({row[0] for row in gone[label]}))
         if label in new:

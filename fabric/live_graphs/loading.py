@@ -1,5 +1,7 @@
 """An organization's graph read from PostgreSQL: all versions at all labels, streamed as of one moment.
 
+Inferred links are read for one session, as row security shows them.
+
 Rows come by COPY in its binary form, every field of one width, so that they become arrays without an object of Python
 for each: millions of links in seconds. Names of types and relations come as numbers. The arrays are made in a thread.
 """
@@ -36,6 +38,12 @@ _LINK = (
     ("valid_from", _INT8), ("valid_to", _INT8), ("tombstone", _BOOL),
 )  # fmt: skip
 
+_INFERRED = f"""
+select l.link_id, 0::bigint, r.n::int, l.source_id, l.target_id, 'NaN'::float8,
+       coalesce((extract(epoch from l.valid_from) * 1000000)::bigint, {ALWAYS[0]}),
+       coalesce((extract(epoch from l.valid_to) * 1000000)::bigint, {ALWAYS[1]}), false
+from fabric.inferred_links l join unnest($1::text[]) with ordinality as r(relation, n) using (relation)"""
+
 Progress = Callable[[int], None]
 """Is told how many rows have come so far."""
 
@@ -62,6 +70,15 @@ async def load(transaction: Transaction, progress: Progress) -> Builder:
 
     await _Rows(_OBJECT, objects).read(transaction, _OBJECTS, types)
     await _Rows(_LINK, links).read(transaction, _LINKS, relations)
+    return builder
+
+
+async def load_inferred(transaction: Transaction) -> Builder:
+    """Reads the inferred links that the transaction's session sees."""
+    builder = Builder()
+    relations = await _names(transaction, "select distinct relation from fabric.inferred_links")
+    read = _Rows(_LINK, lambda rows: builder.add_links(_link_columns(rows, relations)))
+    await read.read(transaction, _INFERRED, relations)
     return builder
 
 

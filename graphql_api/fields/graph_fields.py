@@ -1,8 +1,8 @@
 """The fields of Query that walk the link graph: what they are asked, and what they give.
 
 Everything is computed on what the session label sees. Graphs are in memory and follow the events, so they may be a
-moment behind; `atLeast` waits for a change of one's own. Objects and links are then read as they are stored: what has
-gone meanwhile is left out.
+moment behind; `atLeast` waits for a change of one's own. Inferred links are those that are stored by now. Objects and
+links are then read as they are stored: what has gone meanwhile is left out.
 """
 
 import asyncio
@@ -111,6 +111,9 @@ class GraphFields:
         one_id = GraphQLArgument(_required(GraphQLID))
         seen = {
             "relations": GraphQLArgument(names, description="Follow these relations only."),
+            "inferred": GraphQLArgument(
+                _required(GraphQLBoolean), default_value=False, description="Follow inferred links too, each as one."
+            ),
             "asOf": GraphQLArgument(self._time, description="Follow links that are valid then."),
             "atLeast": GraphQLArgument(GraphQLString, description="A position that a mutation gave: wait for it."),
         }
@@ -157,7 +160,7 @@ class GraphFields:
         }  # fmt: skip
 
     async def _traverse(self, _: Any, info: Info, **given: Any) -> Any:
-        asked = await _Asked.of(info, given)
+        asked = await _Asked.of(info, given, self._catalogue)
         starts = [asked.node(info, id, "from", i) for i, id in enumerate(given["from"])]
         first, depth = asked.first(info), asked.depth()
         types = given.get("types")
@@ -188,7 +191,7 @@ class GraphFields:
         return {"nodes": nodes, "hasMore": len(chosen) > first}
 
     async def _shortest_path(self, _: Any, info: Info, **given: Any) -> Any:
-        asked = await _Asked.of(info, given)
+        asked = await _Asked.of(info, given, self._catalogue)
         start, end = asked.node(info, given["from"], "from"), asked.node(info, given["to"], "to")
         path = await asked.look(
             lambda view: view.shortest_path(
@@ -201,7 +204,7 @@ class GraphFields:
         return {"length": len(path.links), "weight": weight, "nodes": path.nodes, "links": path.links}
 
     async def _neighborhood(self, _: Any, info: Info, **given: Any) -> Any:
-        asked = await _Asked.of(info, given)
+        asked = await _Asked.of(info, given, self._catalogue)
         of, first = asked.node(info, given["of"], "of"), asked.first(info, least=1)
         radius = asked.within("radius", asked.most_depth)
         near = await asked.look(
@@ -213,24 +216,24 @@ class GraphFields:
         return {"nodes": nodes, "links": links, "hasMore": len(near.nodes) > first}
 
     async def _relate(self, _: Any, info: Info, **given: Any) -> Any:
-        asked = await _Asked.of(info, given)
+        asked = await _Asked.of(info, given, self._catalogue)
         to, first = asked.node(info, given["to"], "to"), asked.first(info)
         scored = await asked.look(lambda view: view.related(to, first, budget=asked.budget))
         return [{"score": each.score, "node": each.id} for each in scored]
 
     async def _degree(self, _: Any, info: Info, **given: Any) -> Any:
-        asked = await _Asked.of(info, given)
+        asked = await _Asked.of(info, given, self._catalogue)
         of = asked.node(info, given["of"], "of")
         return await asked.look(lambda view: view.degree(of, asked.direction, budget=asked.budget))
 
     async def _component_of(self, _: Any, info: Info, **given: Any) -> Any:
-        asked = await _Asked.of(info, given)
+        asked = await _Asked.of(info, given, self._catalogue)
         of = asked.node(info, given["of"], "of")
         component = await asked.look(lambda view: view.component(of, budget=asked.budget))
         return {"lowestId": str(component.id), "size": component.size}
 
     async def _components(self, _: Any, info: Info, **given: Any) -> Any:
-        asked = await _Asked.of(info, given)
+        asked = await _Asked.of(info, given, self._catalogue)
         first = asked.first(info)
         found = await asked.look(lambda view: view.components(first, budget=asked.budget))
         return [{"lowestId": str(component.id), "size": component.size} for component in found]
@@ -266,7 +269,7 @@ class _Asked:
     most_items: int
 
     @classmethod
-    async def of(cls, info: Info, given: Mapping[str, Any]) -> "_Asked":
+    async def of(cls, info: Info, given: Mapping[str, Any], catalogue: Catalogue) -> "_Asked":
         context, settings = info.context, info.context.services.settings
         for permission in ("object:read", "link:read"):
             context.subject.require(permission)
@@ -280,10 +283,14 @@ class _Asked:
                 )
         except TimeoutError:
             raise TimedOut("the link graph is not there yet; try again") from None
+        further = None
+        if given["inferred"] and catalogue.concluded:
+            async with context.turns.take():
+                further = await context.services.inferred_links.of(context.subject.session)
         as_of = given.get("asOf")
         view = graph.view(
             context.subject.label, at=None if as_of is None else datetime.fromisoformat(as_of),
-            relations=context.subject.links.walked(given.get("relations")),
+            relations=context.subject.links.walked(given.get("relations")), further=further,
         )  # fmt: skip
         return cls(
             view, given, context.budget, context.subject.links.depth(settings.max_graph_depth),

@@ -29,6 +29,7 @@ from fabric.identity.subject import Subject
 from fabric.jobs.jobs import Jobs
 from fabric.labels import Label, Lattice
 from fabric.live_graphs.graphs import Graphs
+from fabric.live_graphs.inferred import InferredLinks
 from fabric.search.query_vectors import QueryVectors
 from fabric.search.searching import Search
 from fabric.search.vector_memory import VectorMemory
@@ -93,7 +94,7 @@ class Ground:
         unlocking = Unlocking(self.database, self.types, self.vault, Limit(1, 1.0), 1.0)
         self.services = Services(
             SETTINGS, self.database, self.types, self.objects, self.links, DocumentRegister(self.database), feed,
-            Channels(feed), Graphs(self.database, feed, SETTINGS.graph_memory_bytes),
+            Channels(feed), Graphs(self.database, feed, SETTINGS.graph_memory_bytes), InferredLinks(self.database, 0),
             Registry(self.database, notices, Networks(), SETTINGS.max_webhooks), unlocking,
             UnlockRequests(unlocking, SETTINGS.unlock_request_seconds),
             KeyRotations(self.database, self.types, self.vault, lambda: None),

@@ -221,6 +221,14 @@ def test_what_is_related_in_a_large_graph_is_told_as_exactly_as_promised(monkeyp
         assert -1e-9 < exact[each.id] - each.score <= 1e-3 * undirected.degree(each.id)
 
 
+def test_many_nodes_are_walked_through_before_the_first_compaction() -> None:
+    graph = LinkGraph.empty()
+    nodes = [UUID(int=number) for number in range(1, 200)]
+    links = [LinkVersion(UUID(int=number.int + 1_000), LOW, "near", A, number) for number in nodes]
+    graph.apply([*(ObjectVersion(node, LOW, "Thing") for node in (A, *nodes)), *links])
+    assert len(graph.view(LOW).traverse([A], max_depth=3)) == len(nodes)
+
+
 def test_an_empty_graph_answers() -> None:
     view = LinkGraph.empty().view(HIGH)
     assert (list(view), view.components(), view.pagerank(), view.pagerank(weighted=True)) == ([], [], [], [])

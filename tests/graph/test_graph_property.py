@@ -33,6 +33,7 @@ from graph.worlds import (
     Reader,
     Story,
     World,
+    further_of,
     links_of,
     loaded,
     readers,
@@ -64,7 +65,7 @@ def told_as(
 
 
 def view_of(graph: LinkGraph, reader: Reader) -> GraphView:
-    return graph.view(reader.clearance, at=reader.at, relations=reader.relations)
+    return graph.view(reader.clearance, at=reader.at, relations=reader.relations, further=further_of(reader))
 
 
 def some_nodes(plain: nx.MultiDiGraph, choose: random.Random, count: int) -> list[UUID]:

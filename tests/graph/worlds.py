@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
@@ -17,6 +17,7 @@ from fabric.graph import (
     Change,
     Coded,
     Direction,
+    FurtherLinks,
     LinkColumns,
     LinkGraph,
     LinkRemoved,
@@ -38,6 +39,8 @@ MOMENTS = [START + timedelta(days=day) for day in range(4)]
 _choose = random.Random(4)
 # Two of three share their upper half with others, so that it does not tell ids apart.
 NODES = [UUID(int=_choose.getrandbits(128) if i % 3 else 7 << 64 | _choose.getrandbits(64)) for i in range(9)]
+ENDS = [*NODES, UUID(int=_choose.getrandbits(128))]
+"""One of which there is never an object."""
 LINKS = [UUID(int=_choose.getrandbits(128) if i % 3 else 9 << 64 | _choose.getrandbits(64)) for i in range(24)]
 
 
@@ -96,13 +99,26 @@ class Reader:
     clearance: int
     at: datetime | None = None
     relations: tuple[str, ...] | None = None
+    seed: int | None = None
+    """Of the links that only this reader sees."""
+
+    def further(self) -> list[LinkVersion]:
+        choose = random.Random(self.seed)
+        found = [a_link(choose) for _ in range(0 if self.seed is None else choose.randint(0, 30))]
+        names = [*RELATIONS, "concluded"]
+        return [
+            replace(link, id=UUID(int=9 << 64 | choose.getrandbits(64)), relation=choose.choice(names), weight=None,
+                    source=choose.choice(ENDS), tombstone=False)
+            for link in found
+        ]  # fmt: skip
 
 
 readers = st.builds(
     Reader,
     st.sampled_from([*CLEARANCES, *CLEARANCES[3:]]),
     st.sampled_from([None, None, None, None, *MOMENTS]),
-    st.sampled_from([None, None, None, ("feeds",), ("near", "part_of"), ("unheard_of",)]),
+    st.sampled_from([None, None, None, ("feeds",), ("near", "part_of"), ("concluded",), ("unheard_of",)]),
+    st.none() | st.integers(0, 2**32),
 )
 """Who looks, and at what."""
 
@@ -132,7 +148,7 @@ class World:
         for version in winners(self.objects.values(), reader.clearance):
             assert isinstance(version, ObjectVersion)
             graph.add_node(version.id, type_name=version.type_name)
-        for version in winners(self.links.values(), reader.clearance):
+        for version in (*winners(self.links.values(), reader.clearance), *reader.further()):
             assert isinstance(version, LinkVersion)
             if version.source not in graph or version.target not in graph:
                 continue
@@ -171,6 +187,14 @@ def loaded(versions: Sequence[ObjectVersion | LinkVersion], batch: int = 5) -> L
         builder.add_objects(_object_columns(objects, as_arrays))
         builder.add_links(_link_columns(links, as_arrays))
     return LinkGraph(builder.build())
+
+
+def further_of(reader: Reader) -> FurtherLinks | None:
+    if reader.seed is None:
+        return None
+    builder = Builder()
+    builder.add_links(_link_columns(reader.further(), as_arrays=False))
+    return FurtherLinks(builder.build())
 
 
 def _object_columns(rows: Sequence[ObjectVersion], as_arrays: bool) -> ObjectColumns:

@@ -124,3 +124,51 @@ def test_an_explanation_names_no_link_and_no_object_that_its_reader_does_not_see
     organization.data(delete, {"id": b})
     eventually(lambda: parts(organization, a) == {})
     assert organization.data(EXPLAINED, {"id": id}) == {"link": None}
+
+
+WALKS = """query ($a: ID!, $c: ID!, $on: Boolean! = true, $relations: [String!]) {
+  traverse(from: [$a], inferred: $on, relations: $relations) {
+    nodes { depth node { id } path { links { inferred from to } } } }
+  shortestPath(from: $a, to: $c, inferred: $on, relations: $relations, weighted: true) {
+    length weight links { inferred } }
+  neighborhood(of: $a, inferred: $on, relations: $relations) { nodes { id } links { inferred } }
+  related(to: $a, inferred: $on, relations: $relations) { node { id } }
+  linkDegree(of: $a, inferred: $on, relations: $relations)
+  connectedComponent(of: $a, inferred: $on, relations: $relations) { size }
+}"""
+
+
+def walks(tenant: Tenant, a: str, c: str, label: str = "UNCLASSIFIED", **asked: Any) -> Any:
+    return tenant.data(WALKS, {"a": a, "c": c} | asked, label=label)
+
+
+def test_walks_follow_inferred_links_where_they_are_asked_to_and_tell_which_they_are(organization: Tenant) -> None:
+    a, b, c = chain(organization)
+    eventually(lambda: parts(organization, a) == {"b": False, "c": True})
+    eventually(lambda: walks(organization, a, c, on=False)["connectedComponent"] == {"size": 3})
+    without, found = walks(organization, a, c, on=False), walks(organization, a, c)
+    assert [n["depth"] for n in without["traverse"]["nodes"]] == [1, 2]
+    assert (without["linkDegree"], without["shortestPath"]["length"]) == (1, 2)
+    paths = {n["node"]["id"]: n["path"]["links"] for n in found["traverse"]["nodes"]}
+    assert paths == {b: [{"inferred": False, "from": a, "to": b}], c: [{"inferred": True, "from": a, "to": c}]}
+    assert found["shortestPath"] == {"length": 1, "weight": 1.0, "links": [{"inferred": True}]}
+    assert (found["linkDegree"], found["connectedComponent"]) == (2, {"size": 3})
+    assert sorted(link["inferred"] for link in found["neighborhood"]["links"]) == [False, False, True]
+    assert {node["node"]["id"] for node in found["related"]} == {b, c}
+    nothing = walks(organization, a, c, relations=["other"])
+    assert (nothing["linkDegree"], nothing["shortestPath"]) == (0, None)
+    organization.data("mutation ($id: ID!) { deleteWard(id: $id) { position } }", {"id": b})
+    eventually(lambda: walks(organization, a, c)["linkDegree"] == 0)
+
+
+def test_a_walk_over_inferred_links_tells_nothing_of_premises_that_are_hidden(organization: Tenant) -> None:
+    a, _, c = chain(organization)
+    create = "mutation ($n: String!) { createWard(input: {name: $n}) { ward { id } } }"
+    link = "mutation ($i: LinkInput!) { link(input: $i) { linkId } }"
+    far = organization.data(create, {"n": "far"})["createWard"]["ward"]["id"]
+    given = {"relation": "ward_part", "from": c, "to": far}
+    organization.data(link, {"i": given}, label="SECRET/ALPHA")
+    eventually(lambda: walks(organization, a, far, "SECRET/ALPHA")["linkDegree"] == 3)
+    assert walks(organization, a, far)["shortestPath"] is None
+    assert walks(organization, a, far, "SECRET/BRAVO")["shortestPath"] is None
+    assert walks(organization, a, far)["linkDegree"] == 2
