@@ -270,14 +270,18 @@ async def _aliases(connection: asyncpg.Connection) -> Finding:
 
 
 _INDEXED = """
-select count(*) filter (where t.revision is distinct from o.revision) as without_words,
-       count(*) filter (where t.content_hash is not null and not exists (
-           select from fabric.embeddings e
-           where (e.organization_id, e.entity_table, e.entity_id, e.label, e.content_hash)
-               = (t.organization_id, t.entity_table, t.entity_id, t.label, t.content_hash))) as without_vector
-from fabric.objects o left join fabric.search_texts t
-    on (t.organization_id, t.entity_table, t.entity_id, t.label)
-     = (o.organization_id, 'objects', o.object_id, o.label)"""
+select (select count(*) from fabric.objects o left join fabric.search_texts t
+            on (t.organization_id, t.entity_table, t.entity_id, t.label)
+             = (o.organization_id, 'objects', o.object_id, o.label)
+        where t.revision is distinct from o.revision) as without_words,
+       (select count(distinct (l.organization_id, l.link_id)) from fabric.links l
+        where not exists (select from fabric.search_texts t
+            where (t.organization_id, t.entity_table, t.entity_id)
+                = (l.organization_id, 'links', l.link_id))) as without_text,
+       (select count(*) from fabric.search_texts t
+        where t.content_hash is not null and not exists (select from fabric.embeddings e
+            where (e.organization_id, e.entity_table, e.entity_id, e.label, e.content_hash)
+                = (t.organization_id, t.entity_table, t.entity_id, t.label, t.content_hash))) as without_vector"""
 
 
 async def _indexed(admin_url: str) -> Finding:
@@ -292,12 +296,14 @@ async def _indexed(admin_url: str) -> Finding:
             await connection.close()
     except DRIVER_ERRORS as error:
         return bad("search", f"cannot be looked at: {error}", f"mend {variable('admin_database_url')}")
-    if row["without_words"] or row["without_vector"]:
+    if any(row.values()):
         return care(
-            "search", f"{row['without_words']:,} versions wait for their words, {row['without_vector']:,} for a vector",
+            "search",
+            f"{row['without_words']:,} versions wait for their words, {row['without_text']:,} links for their texts,"
+            f" {row['without_vector']:,} texts for a vector",
             "a server that runs makes them, or `semantic-fabric embed`",
-        )  # fmt: skip
-    return good("search", "all versions have their words and vectors")
+        )
+    return good("search", "all versions and links have their texts and vectors")
 
 
 async def _organizations(admin_url: str | None) -> Finding:

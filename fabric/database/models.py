@@ -256,6 +256,7 @@ class SearchText(Base):
     content_hash: Mapped[bytes | None]  # null where there is no text
     length: Mapped[int]  # in words
     terms: Mapped[list[str]]
+    head: Mapped[str | None]  # how the text begins
     updated_at: Mapped[datetime] = _now()
 
 

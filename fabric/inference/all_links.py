@@ -6,11 +6,19 @@ and the times are those of no moment: when it was concluded would tell of what l
 
 _SAME = "organization_id, link_id, {label} as label, relation, source_id, target_id, valid_from, valid_to"
 
-ALL_LINKS = f"""(
+_WRITTEN = f"""
     select {_SAME.format(label="label")}, link_key, weight, properties, semantic_namespace, semantic_predicate,
            revision, tombstone, created_at, updated_at
-    from fabric.links
-    union all
-    select {_SAME.format(label="shown_label")}, null::text, null::double precision, '{{}}'::jsonb, null::text,
-           null::text, 0::bigint, false, 'epoch'::timestamptz, 'epoch'::timestamptz
-    from fabric.inferred_links)"""
+    from fabric.links"""
+
+_INFERRED = f"""
+    select {_SAME.format(label="shown_label")}, null::text as link_key, null::double precision as weight,
+           '{{}}'::jsonb as properties, null::text as semantic_namespace, null::text as semantic_predicate,
+           0::bigint as revision, false as tombstone, 'epoch'::timestamptz as created_at,
+           'epoch'::timestamptz as updated_at
+    from fabric.inferred_links"""
+
+INFERRED = f"({_INFERRED})"
+"""Those alone that follow from others."""
+
+ALL_LINKS = f"({_WRITTEN}\n    union all{_INFERRED})"

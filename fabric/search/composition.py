@@ -15,7 +15,10 @@ from fabric.types.kinds import Kind
 MOST_CHARACTERS = 100_000
 """Of one version; what comes after is not searched."""
 
-_RULES = b"1"
+HEAD = 200
+"""Characters of a version that stand for it in the texts of its links, or some less: words stay whole."""
+
+_RULES = b"2"
 """Another one has all texts made anew."""
 
 _WORDLESS = frozenset({Kind.JSON, Kind.BOOLEAN, Kind.UUID})
@@ -58,6 +61,22 @@ def composition(catalogue: Catalogue, type_name: str) -> Composition:
     rest = [name for name, field in object_type.fields.items() if field.searchable and name not in first]
     named = [object_type.fields[name] for name in (*first, *rest)]
     return Composition(tuple(f for f in named if f.kind not in _WORDLESS and f.protection is None))
+
+
+def head(text: str) -> str | None:
+    """How a text begins, on one line; None of one without anything in it."""
+    begun = " ".join(text[: 2 * HEAD].split())
+    if len(begun) > HEAD:
+        begun = begun[:HEAD].rpartition(" ")[0] or begun[:HEAD]
+    return begun or None
+
+
+def relation_composition(catalogue: Catalogue, relation: str) -> Composition:
+    """Of the links of a relation, as the catalogue's reader sees it: their properties that are text."""
+    found = catalogue.relations.get(relation)
+    kinds = (Kind.STRING, Kind.TEXT)
+    fields = sorted(found.properties.items()) if found is not None else []
+    return Composition(tuple(f for _, f in fields if f.kind in kinds and f.protection is None))
 
 
 def content_hash(text: str) -> bytes | None:

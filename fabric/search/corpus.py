@@ -39,8 +39,9 @@ class _Made:
 class Corpora:
     """Bounded, least recently made out first. Those who ask for the same at the same time share one reading of it."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, statement: str = CORPUS) -> None:
         self._database = database
+        self._statement = statement
         self._made: OrderedDict[tuple[Session, str], _Made] = OrderedDict()
 
     async def of(self, session: Session, fingerprint: str, types: Sequence[str]) -> Corpus:
@@ -62,7 +63,7 @@ class Corpora:
         return await asyncio.shield(made.reading)
 
     async def _read(self, session: Session, types: Sequence[str]) -> Corpus:
-        found = await self._database.read(session, *bound(CORPUS, {"seen": list(types)}))
+        found = await self._database.read(session, *bound(self._statement, {"seen": list(types)}))
         return Corpus(found["number"], found["length"], found["models"])
 
 

@@ -1,13 +1,13 @@
-"""One pass over an organization: words, then vectors, for all versions that lack them or for those of some objects.
+"""One pass over an organization: texts with their words, then vectors, of all that lacks them or of what changed.
 
 What is missing is asked of the tables, and stored in batches, each in a transaction of its own. So a pass can be killed
 anywhere: the next one finds what is left, and repeats at most the batch that was in hand. Text that is the same as
 before costs no vector.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
 from uuid import UUID
 
 import numpy as np
@@ -17,18 +17,20 @@ from fabric.database.db import Database
 from fabric.embedding.provider import Provider, TextRefused, Vectors
 from fabric.identity.subject import Session
 from fabric.search import store
-from fabric.search.composition import Composition, composition, content_hash
+from fabric.search.composition import content_hash
 from fabric.search.counts import IndexCounts
-from fabric.search.store import FIRST, Place, Stored, Text
+from fabric.search.link_texts import LinkTexts
+from fabric.search.object_texts import ObjectTexts
+from fabric.search.sources import Changed, Progress, Source
+from fabric.search.store import FIRST, Key, by_label
 from fabric.types.types import Types
 
-WORDS_AT_ONCE = 500
 VECTORS_AT_ONCE = 64
 FOUND_AT_ONCE = 1_000
-"""Versions without vectors that are asked for at a time, since to find them takes long where there are many."""
+"""Texts without vectors that are asked for at a time, since to find them takes long where there are many."""
 
-Progress = Callable[[int], None]
-"""Is told how many more versions are done."""
+Wanting: TypeAlias = Sequence[tuple[Source, list[UUID] | None]]
+"""Of what vectors may be missing; None for all of a source."""
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -46,60 +48,42 @@ class Indexer:
     provider: Provider | None
     language: str
     counts: IndexCounts
+    sources: Sequence[Source] = field(init=False)
+    """In their order: the texts of links are made of those of objects."""
+
+    def __post_init__(self) -> None:
+        objects = ObjectTexts(self.database, self.types, self.language, self.counts)
+        object.__setattr__(self, "sources", (objects, LinkTexts(self.database, self.types, self.language)))
 
     async def missing(self, organization_id: UUID) -> tuple[int, int]:
-        """How many versions wait for their words, and how many for their vectors."""
-        model = (await self.provider.model()).key if self.provider is not None else None
+        """How many texts are to be made, and how many wait for their vectors."""
+        texts = sum([await source.missing(organization_id) for source in self.sources])
+        if self.provider is None:
+            return texts, 0
+        model = (await self.provider.model()).key
         async with self.database.following(organization_id, snapshot=True) as transaction:
-            return await store.number_missing(transaction, model)
+            return texts, await store.number_without_vector(transaction, model)
 
     async def put_words(
-        self, organization_id: UUID, ids: Sequence[UUID] | None = None, progress: Progress = _ignore
-    ) -> None:
-        """Stores the words of all versions that lack them, or of those of some objects."""
-        async with self.database.following(organization_id, snapshot=True) as transaction:
-            types = await store.types_in_use(transaction, ids)
-        made = await self._compositions(organization_id, types)
-        digests = {key: each.digest(self.language) for key, each in made.items()}
-        place = FIRST
-        while True:
-            async with self.database.following(organization_id, snapshot=True) as transaction:
-                found = await store.without_words(transaction, digests, place, WORDS_AT_ONCE, ids)
-            for label, versions in _by_label(found):
-                texts = [_text(v, made[label, v.type_name], digests[label, v.type_name]) for v in versions]
-                async with self.database.transaction(Session(organization_id, label)) as transaction:
-                    self.counts.words += await store.put_words(transaction, texts, self.language)
-            progress(len(found))
-            if len(found) < WORDS_AT_ONCE:
-                return
-            place = Place(found[-1].object_id, found[-1].label)
+        self, organization_id: UUID, changed: Changed | None = None, progress: Progress = _ignore
+    ) -> Wanting:
+        """Stores all texts that are missing or outdated, or those of what changed."""
+        return [(source, await source.put_texts(organization_id, changed, progress)) for source in self.sources]
 
     async def put_vectors(
-        self, organization_id: UUID, ids: Sequence[UUID] | None = None, progress: Progress = _ignore
+        self, organization_id: UUID, of: Wanting | None = None, progress: Progress = _ignore
     ) -> None:
-        """Stores the vectors of all versions that have words and lack one, or of those of some objects.
+        """Stores the vectors of all texts that lack one, or of some.
 
         EmbeddingsUnavailable where the provider gives none; those that were stored before stay.
         """
         if self.provider is None:
             return
         model = (await self.provider.model()).key
-        place = FIRST
-        while True:
-            async with self.database.following(organization_id, snapshot=True) as transaction:
-                found = await store.without_vector(transaction, model, place, FOUND_AT_ONCE, ids)
-            made = await self._compositions(organization_id, {(v.label, v.type_name) for v in found})
-            texts = {(v.object_id, v.label): made[v.label, v.type_name].text(v.data) for v in found}
-            # One that has changed since its words were stored gets new words first.
-            ready = [v for v in found if content_hash(texts[v.object_id, v.label]) == v.content_hash]
-            for start in range(0, len(ready), VECTORS_AT_ONCE):
-                batch = [(v, texts[v.object_id, v.label]) for v in ready[start : start + VECTORS_AT_ONCE]]
-                await self._embed(organization_id, self.provider, model, batch)
-                progress(len(batch))
-            progress(len(found) - len(ready))
-            if len(found) < FOUND_AT_ONCE:
-                return
-            place = Place(found[-1].object_id, found[-1].label)
+        wanting: Wanting = of if of is not None else [(source, None) for source in self.sources]
+        for source, ids in wanting:
+            if ids != []:
+                await self._put_vectors(organization_id, self.provider, model, source, ids, progress)
 
     async def forget_other_models(self, organization_id: UUID) -> None:
         """Takes away the vectors of all models but the provider's, at all labels."""
@@ -112,53 +96,51 @@ class Indexer:
             async with self.database.transaction(Session(organization_id, label)) as transaction:
                 await store.forget_other_models(transaction, model)
 
-    async def _embed(
-        self, organization_id: UUID, provider: Provider, model: str, texts: Sequence[tuple[Stored, str]]
-    ) -> None:
-        taken, vectors = await self._vectors(provider, texts)
-        by_version = {(v.object_id, v.label): n for n, v in enumerate(taken)}
-        for label, versions in _by_label(taken):
-            rows = [by_version[v.object_id, v.label] for v in versions]
-            hashes = [(v.object_id, v.content_hash or b"") for v in versions]
-            async with self.database.transaction(Session(organization_id, label)) as transaction:
-                await store.put_vectors(transaction, model, hashes, vectors[rows])
-        self.counts.vectors += len(taken)
+    async def _put_vectors(
+        self, organization_id: UUID, provider: Provider, model: str, source: Source, ids: Sequence[UUID] | None,
+        progress: Progress,
+    ) -> None:  # fmt: skip
+        place = FIRST
+        while True:
+            async with self.database.following(organization_id, snapshot=True) as transaction:
+                found = await store.without_vector(transaction, source.table, model, place, FOUND_AT_ONCE, ids)
+            texts = await source.texts(organization_id, list(found))
+            # One that has changed since it was stored is stored anew first.
+            ready = [key for key, text in texts.items() if content_hash(text) == found[key]]
+            for start in range(0, len(ready), VECTORS_AT_ONCE):
+                batch = ready[start : start + VECTORS_AT_ONCE]
+                taken, vectors = await self._vectors(provider, [(key, texts[key]) for key in batch])
+                await self._store(organization_id, source.table, model, [(key, found[key]) for key in taken], vectors)
+                progress(len(batch))
+            progress(len(found) - len(ready))
+            if len(found) < FOUND_AT_ONCE:
+                return
+            place = list(found)[-1]
 
-    async def _vectors(self, provider: Provider, texts: Sequence[tuple[Stored, str]]) -> tuple[list[Stored], Vectors]:
-        """The vectors of the texts, and the versions they are of: without those that the provider refuses to take."""
-        taken: list[Stored] = []
+    async def _store(
+        self, organization_id: UUID, table: str, model: str, texts: Sequence[tuple[Key, bytes]], vectors: Vectors
+    ) -> None:
+        for label, rows in by_label((key.label, row) for row, (key, _) in enumerate(texts)):
+            hashes = [(texts[row][0].id, texts[row][1]) for row in rows]
+            async with self.database.transaction(Session(organization_id, label)) as transaction:
+                await store.put_vectors(transaction, table, model, hashes, vectors[rows])
+        self.counts.vectors += len(texts)
+
+    async def _vectors(self, provider: Provider, texts: Sequence[tuple[Key, str]]) -> tuple[list[Key], Vectors]:
+        """The vectors of the texts, and whose they are: without those that the provider refuses to take."""
+        taken: list[Key] = []
         parts: list[Vectors] = []
         pending = [list(texts)] if texts else []
         while pending:
             part = pending.pop()
             try:
                 parts.append(await provider.embed([text for _, text in part]))
-                taken += [version for version, _ in part]
+                taken += [key for key, _ in part]
             except TextRefused:
                 half = len(part) // 2
                 if half:
                     pending += [part[:half], part[half:]]
                 else:
                     self.counts.refused += 1
-                    log.warning("search.text_refused", object_id=part[0][0].object_id)
+                    log.warning("search.text_refused", id=part[0][0].id)
         return taken, np.concatenate(parts) if parts else np.empty((0, 0), np.float32)
-
-    async def _compositions(
-        self, organization_id: UUID, types: Iterable[tuple[int, str]]
-    ) -> dict[tuple[int, str], Composition]:
-        """By label and type, each as its label sees it."""
-        made: dict[tuple[int, str], Composition] = {}
-        for label, names in groupby(sorted(set(types)), key=lambda each: each[0]):
-            catalogue = await self.types.catalogue(Session(organization_id, label))
-            made |= {(label, name): composition(catalogue, name) for _, name in names}
-        return made
-
-
-def _by_label(versions: Iterable[Stored]) -> list[tuple[int, list[Stored]]]:
-    ordered = sorted(versions, key=lambda v: v.label)
-    return [(label, list(group)) for label, group in groupby(ordered, key=lambda v: v.label)]
-
-
-def _text(version: Stored, made: Composition, digest: bytes) -> Text:
-    text = "" if version.tombstone else made.text(version.data)
-    return Text(version.object_id, version.revision, digest, content_hash(text), text)

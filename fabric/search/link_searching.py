@@ -1,7 +1,7 @@
-"""Links found by what stands at their ends: by words, by meaning or by both, as one reader has it.
+"""Links found by what they say and by what stands at their ends: by words, by meaning or both, as one reader has it.
 
-Nothing is kept of links for that. A link is ranked by the texts and vectors of the objects that it joins, and these are
-the versions that win for the reader: so what is said of a link is what the reader sees at once, whoever changes what.
+By words a link is ranked by the texts of the objects that it joins, by meaning by a text of its own with both of them.
+All are of the versions that win for the reader.
 """
 
 import asyncio
@@ -14,12 +14,13 @@ from fabric.events.history import Version
 from fabric.events.link_pages import Sought
 from fabric.search.corpus import Corpus
 from fabric.search.fusion import Ranking, fuse
-from fabric.search.link_statements import READ, by_scores, by_vectors
+from fabric.search.held_vectors import Near
+from fabric.search.link_statements import BY_COMPOSITES, BY_NAMED_COMPOSITES, OF_INFERRED, READ, by_scores
 from fabric.search.query import Query, read_query
 from fabric.search.reader import Reader
 from fabric.search.searching import DEPTH, WEIGHTS, Asked, Found, Mode, Search
-from fabric.search.statements import bound, read_scored
-from fabric.search.store import as_text
+from fabric.search.statements import Scored, bound, read_scored
+from fabric.search.store import LINKS, as_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class LinkSearch:
         corpus = await self.search.corpora.of(reader.session, reader.catalogue.fingerprint, reader.types)
         by_words, (by_meaning, warning) = await asyncio.gather(
             self._by_words(reader, text, mode, sought, query, corpus),
-            self._by_meaning(reader, text, mode, sought, corpus),
+            self._by_meaning(reader, text, mode, sought),
         )
         return Found(fuse([ranking for ranking in (by_words, by_meaning) if ranking is not None]), query, warning)
 
@@ -55,26 +56,37 @@ class LinkSearch:
         if ends is None:
             return None
         scores = {"ids": [id for id, _ in ends.scored], "scores": [score for _, score in ends.scored]}
-        return await self._ranked("text", WEIGHTS["text"], reader, by_scores(inferred=sought.inferred), sought, scores)
+        scored = await self._scored(by_scores(inferred=sought.inferred), reader, sought, scores)
+        return Ranking("text", WEIGHTS["text"], scored)
 
     async def _by_meaning(
-        self, reader: Reader, text: str, mode: Mode, sought: Sought, corpus: Corpus
+        self, reader: Reader, text: str, mode: Mode, sought: Sought
     ) -> tuple[Ranking | None, str]:
-        """By the mean of the ends' cosines, over all links; with a warning where there are no vectors."""
+        """By the cosines of what links say with their ends; with a warning where there are no vectors."""
+        corpus = await self.search.link_corpora.of(reader.session, reader.catalogue.fingerprint, reader.types)
         meant, warning = await self.search.meaning(reader, mode, text, corpus)
         if meant is None:
             return None, warning
         values = {"model": meant.model, "vector": as_text(meant.vector)}
-        statement = by_vectors(inferred=sought.inferred)
-        return await self._ranked("vector", meant.weight, reader, statement, sought, values), ""
 
-    async def _ranked(
-        self, name: str, weight: float, reader: Reader, statement: str, sought: Sought, values: Mapping[str, Any]
-    ) -> Ranking:
+        async def decide(_: Sequence[int], nears: Sequence[Near]) -> list[Scored]:
+            named = {"ids": nears[0].ids, "labels": nears[0].labels}
+            return [await self._scored(BY_NAMED_COMPOSITES, reader, sought, {**values, **named})]
+
+        [scored] = await self.search.nearest.named(
+            reader.session, LINKS, meant.model, [meant.vector], DEPTH, meant.number, decide
+        )
+        if scored is None:
+            scored = await self._scored(BY_COMPOSITES, reader, sought, values)
+        if sought.inferred:
+            scored += await self._scored(OF_INFERRED, reader, sought, values)
+            scored = sorted(scored, key=lambda each: (-each[1], each[0]))[:DEPTH]
+        return Ranking("vector", meant.weight, scored), ""
+
+    async def _scored(self, statement: str, reader: Reader, sought: Sought, values: Mapping[str, Any]) -> Scored:
         asked = {
             "seen": reader.types, "most": DEPTH, "at": sought.valid_at,
             "relations": None if sought.relations is None else list(sought.relations),
             "sources": [source for source, _ in sought.ends], "targets": [target for _, target in sought.ends],
         }  # fmt: skip
-        rows = await self.search.database.read(reader.session, *bound(statement, {**asked, **values}))
-        return Ranking(name, weight, read_scored(rows))
+        return read_scored(await self.search.database.read(reader.session, *bound(statement, {**asked, **values})))

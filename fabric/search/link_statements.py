@@ -4,8 +4,9 @@ A link, and the objects at both of its ends, are the versions that win for the s
 """
 
 from fabric.events import version_json
-from fabric.inference.all_links import ALL_LINKS
-from fabric.search.statements import COSINE, OF_MODEL
+from fabric.inference.all_links import ALL_LINKS, INFERRED
+from fabric.search.statements import COSINE, OF_MODEL, of_model
+from fabric.search.store import LINKS
 
 WRITTEN = "fabric.links"
 
@@ -55,12 +56,37 @@ select {_BEST} from (
     order by score desc, f.link_id limit {{most}}::int) r"""
 
 
-def by_vectors(*, inferred: bool) -> str:
-    """[link id, score] of the best of all links by meaning: the mean cosine of both ends.
+_SCORED = f"select x.entity_id, x.label, {COSINE} as score from fabric.embeddings x where {of_model(LINKS)}"
 
-    An end without a vector counts as 0; a link between two such is not among them.
-    """
+_NAMED = f"""
+select x.entity_id, x.label, {COSINE} as score
+from unnest({{ids}}::uuid[], {{labels}}::bigint[]) as g(id, label)
+join fabric.embeddings x on {of_model(LINKS)} and x.entity_id = g.id and x.label = g.label"""
+
+
+def _of_composites(scored: str) -> str:
     return f"""
+with scored as materialized ({scored})
+select {_BEST} from (
+    select l.link_id, c.score
+    from scored c
+    join {WRITTEN} l on l.link_id = c.entity_id
+    join fabric.objects a on a.object_id = l.source_id and {_seen('a')}
+    join fabric.objects b on b.object_id = l.target_id and {_seen('b')}
+    where c.label = (l.label | a.label | b.label) and {_ASKED}
+    order by c.score desc, l.link_id limit {{most}}::int) r"""
+
+
+BY_COMPOSITES = _of_composites(_SCORED)
+"""[link id, cosine] of the best of all links that were written, by what each says with both its ends.
+
+The text counts that is made of the three versions which the session sees: it stands at the join of their labels.
+"""
+
+BY_NAMED_COMPOSITES = _of_composites(_NAMED)
+"""As `BY_COMPOSITES`, of the texts that are named."""
+
+OF_INFERRED = f"""
 with near as materialized (
     select x.entity_id, x.label, {COSINE} as score from fabric.embeddings x where {OF_MODEL}
 ), ends as materialized (
@@ -70,12 +96,15 @@ with near as materialized (
 )
 select {_BEST} from (
     select l.link_id, floor(0.5 + 1e6 * (coalesce(a.score, 0) + coalesce(b.score, 0)) / 2) / 1e6 as score
-    from {_links(inferred)} l
+    from {_literal(INFERRED)} l
     join ends a on a.object_id = l.source_id
     join ends b on b.object_id = l.target_id
     where (a.score is not null or b.score is not null) and {_ASKED}
     order by score desc, l.link_id limit {{most}}::int) r"""
+"""[link id, score] of the best of the inferred links: the mean cosine of both ends.
 
+An end without a vector counts as 0; a link between two such is not among them.
+"""
 
 READ = f"""
 select coalesce(jsonb_object_agg(l.link_id, jsonb_build_array(l.label, {_literal(version_json.LINK.format(v="l"))})),

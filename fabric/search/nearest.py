@@ -3,14 +3,16 @@
 Both ways give the same: what the database says of some vectors counts only where none of the others can be nearer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 from uuid import UUID
 
 import numpy as np
 
 from fabric.database.db import Database
 from fabric.embedding.provider import Vectors
+from fabric.identity.subject import Session
 from fabric.search.held_vectors import Near
 from fabric.search.reader import Reader
 from fabric.search.statements import (
@@ -44,6 +46,10 @@ class Wish:
     types: Sequence[str]
     where: Where
     most: int
+
+
+Decide: TypeAlias = Callable[[Sequence[int], Sequence[Near]], Awaitable[list[Scored]]]
+"""Of which vectors, and what may be near to each of them: what is, as the reader sees it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,44 +92,47 @@ class Nearest:
             missing, pool = [UUID(id) for id in rows if id not in enough], pool * FURTHER
         return found
 
+    async def named(
+        self, session: Session, table: str, model: str, vectors: Sequence[Vectors], most: int, number: int,
+        decide: Decide,
+    ) -> list[Scored | None]:  # fmt: skip
+        """For each vector the `most` nearest as the memory finds them; None where it cannot be known that they are."""
+        found: list[Scored | None] = [None] * len(vectors)
+        left, pool = list(range(len(vectors))), most + most // 8 + 24
+        for _ in range(TRIES):
+            if not left:
+                break
+            # As the database takes them.
+            queries = np.array([vectors[n] for n in left]).astype(np.float16).astype(np.float32)
+            nears = await self.memory.nearest(session, table, model, queries, pool, number)
+            if nears is None:
+                break
+            decided = await decide(left, nears)
+            sure = {n: hits for n, near, hits in zip(left, nears, decided, strict=True) if _is_sure(near, hits, most)}
+            for n, hits in sure.items():
+                found[n] = hits
+            left, pool = [n for n in left if n not in sure], pool * FURTHER
+        return found
+
     async def _among(
         self, reader: Reader, model: str, vectors: Sequence[Vectors], withouts: Sequence[UUID | None], wish: Wish,
         number: int,
     ) -> list[Scored | None]:  # fmt: skip
-        """For each vector the nearest as the memory finds them; None where it cannot be known that they are."""
-        found: list[Scored | None] = [None] * len(vectors)
-        left, pool = list(range(len(vectors))), wish.most + wish.most // 8 + 24
-        for _ in range(TRIES):
-            # As the database takes them.
-            queries = np.array([vectors[n] for n in left]).astype(np.float16).astype(np.float32)
-            nears = await self.memory.nearest(reader.session, OBJECTS, model, queries, pool, number)
-            if nears is None:
-                break
-            decided = await self._decided(
-                reader, model, [vectors[n] for n in left], [withouts[n] for n in left], nears, wish
-            )
-            sure = {n: hits for n, near, hits in zip(left, nears, decided, strict=True) if _is_sure(near, hits, wish)}
-            for n, hits in sure.items():
-                found[n] = hits
-            left, pool = [n for n in left if n not in sure], pool * FURTHER
-            if not left:
-                break
-        return found
+        async def decide(which: Sequence[int], nears: Sequence[Near]) -> list[Scored]:
+            values = {
+                "model": model, "vectors": [as_text(vectors[n]) for n in which],
+                "withouts": [withouts[n] for n in which],
+                "queries": [n for n, near in enumerate(nears, 1) for _ in near.ids],
+                "ids": [id for near in nears for id in near.ids],
+                "labels": [label for near in nears for label in near.labels],
+                "seen": reader.types, "types": list(wish.types), "most": wish.most,
+            }  # fmt: skip
+            rows = await self.database.read(reader.session, *bound(NEAREST_AMONG, values, wish.where))
+            return [read_scored(hits) for hits in rows]
 
-    async def _decided(
-        self, reader: Reader, model: str, vectors: Sequence[Vectors], withouts: Sequence[UUID | None],
-        nears: Sequence[Near], wish: Wish,
-    ) -> list[Scored]:  # fmt: skip
-        values = {
-            "model": model, "vectors": [as_text(vector) for vector in vectors], "withouts": list(withouts),
-            "queries": [n for n, near in enumerate(nears, 1) for _ in near.ids],
-            "ids": [id for near in nears for id in near.ids], "labels": [at for near in nears for at in near.labels],
-            "seen": reader.types, "types": list(wish.types), "most": wish.most,
-        }  # fmt: skip
-        rows = await self.database.read(reader.session, *bound(NEAREST_AMONG, values, wish.where))
-        return [read_scored(hits) for hits in rows]
+        return await self.named(reader.session, OBJECTS, model, vectors, wish.most, number, decide)
 
 
-def _is_sure(near: Near, hits: Scored, wish: Wish) -> bool:
+def _is_sure(near: Near, hits: Scored, most: int) -> bool:
     """Whether no other vector can be among the nearest."""
-    return near.floor == -np.inf or (len(hits) == wish.most and hits[-1][1] > near.floor + MARGIN)
+    return near.floor == -np.inf or (len(hits) == most and hits[-1][1] > near.floor + MARGIN)

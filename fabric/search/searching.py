@@ -23,6 +23,7 @@ from fabric.search.query import Query, read_query
 from fabric.search.query_vectors import QueryVectors
 from fabric.search.reader import Reader
 from fabric.search.statements import (
+    LINK_CORPUS,
     OWN_VECTORS,
     PASSING,
     TEXT,
@@ -100,10 +101,12 @@ class Search:
     memory: VectorMemory
     language: str
     corpora: Corpora = field(init=False)
+    link_corpora: Corpora = field(init=False)
     nearest: Nearest = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "corpora", Corpora(self.database))
+        object.__setattr__(self, "link_corpora", Corpora(self.database, LINK_CORPUS))
         object.__setattr__(self, "nearest", Nearest(self.database, self.memory))
 
     async def search(self, reader: Reader, asked: Asked) -> Found:

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from fabric.database.db import READ
+from fabric.search.store import LINKS, OBJECTS
 
 Where: TypeAlias = Callable[[int], tuple[str, tuple[Any, ...]]]
 """From the number of the first parameter that it may use: a condition on `o`, and its arguments."""
@@ -73,7 +74,13 @@ select coalesce(jsonb_agg(jsonb_build_array(r.entity_id, r.score) order by r.sco
 
 # The vector in a subquery, which is read once: a plan for any value would read its text for each row.
 COSINE = "floor(0.5 - 1e6 * (x.embedding <#> (select {vector}::text::halfvec))) / 1e6"
-OF_MODEL = "x.organization_id = s.org and x.entity_table = 'objects' and x.model = {model}::text"
+
+
+def of_model(table: str) -> str:
+    return f"x.organization_id = s.org and x.entity_table = '{table}' and x.model = {{model}}::text"
+
+
+OF_MODEL = of_model(OBJECTS)
 _BEST = "coalesce(jsonb_agg(jsonb_build_array(r.object_id, r.score) order by r.score desc, r.object_id), '[]')"
 
 # The versions that win come second here: of rows that the session's label dominates, covered ones too, the nearest are
@@ -156,6 +163,12 @@ from (select count(*) as number, avg(x.length)::float8 as length
       from fabric.search_texts x join seen o on o.object_id = x.entity_id and o.label = x.label
       where x.organization_id = s.org and x.entity_table = 'objects' and x.content_hash is not null) t"""
 """Of all that the session sees: the number of texts, their mean length, and the number of vectors by model."""
+
+LINK_CORPUS = f"""
+select jsonb_build_object('number', 0, 'length', 0, 'models', coalesce(jsonb_object_agg(m.model, m.number), '{{{{}}}}'))
+from (select x.model, count(*) as number from fabric.embeddings x
+      where x.organization_id = s.org and x.entity_table = '{LINKS}' group by x.model) m"""
+"""As `CORPUS`, of the vectors of links that the session dominates."""
 
 OWN_VECTORS = f"""
 select coalesce(jsonb_object_agg(o.object_id, x.embedding::text), '{{{{}}}}')

@@ -6,7 +6,8 @@ process works on an organization is claimed for one round at a time, so that no 
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from uuid import UUID
 
@@ -16,11 +17,13 @@ from fabric.database.background import keep_claiming
 from fabric.database.claims import Claims
 from fabric.database.db import Database
 from fabric.errors import EmbeddingsUnavailable, NoLongerKept
-from fabric.events.events import read_now, read_page
+from fabric.events.events import Event, read_now, read_page
 from fabric.events.feed import CHANNEL
 from fabric.events.journal import Position
 from fabric.log import Outline
-from fabric.search.indexing import Indexer
+from fabric.search.indexing import Indexer, Wanting
+from fabric.search.sources import Changed
+from fabric.search.store import LINKS, OBJECTS
 from fabric.tasks import in_background, woken
 
 _NAME = "semantic-fabric-search"
@@ -108,21 +111,21 @@ class Worker:
 
     async def _round(self, organization_id: UUID) -> float | None:
         """Indexes what there is; after how many seconds there is more to do, None where that must be told of."""
-        ids, end, waiting = await self._news(organization_id)
-        if ids is None or ids:
-            await self._indexer.put_words(organization_id, ids)
-        again = await self._put_vectors(organization_id, ids)
+        changed, end, waiting = await self._news(organization_id)
+        of: Wanting | None = []
+        if changed is None or changed:
+            of = await self._indexer.put_words(organization_id, changed)
+        again = await self._put_vectors(organization_id, None if changed is None else of)
         self._places[organization_id] = end
         return HELD_BACK if waiting else again
 
-    async def _put_vectors(self, organization_id: UUID, ids: list[UUID] | None) -> float | None:
+    async def _put_vectors(self, organization_id: UUID, of: Wanting | None) -> float | None:
         """After how many seconds they should be asked for again, where they could not be had."""
         until, pause = self._resting.get(organization_id, (0.0, 0.0))
         if time.monotonic() < until:
             return until - time.monotonic()
         try:
-            if pause or ids is None or ids:
-                await self._indexer.put_vectors(organization_id, None if pause else ids)
+            await self._indexer.put_vectors(organization_id, None if pause else of)
         except EmbeddingsUnavailable as error:
             self._indexer.counts.failures += 1
             log.warning("search.no_vectors", outline=Outline.of(error.__cause__ or error))
@@ -132,8 +135,8 @@ class Worker:
         self._resting.pop(organization_id, None)
         return None
 
-    async def _news(self, organization_id: UUID) -> tuple[list[UUID] | None, Position, bool]:
-        """The objects that were changed since the last round, None for all; the place after, whether there is more."""
+    async def _news(self, organization_id: UUID) -> tuple[Changed | None, Position, bool]:
+        """What was changed since the last round, None for all; the place after, whether there is more."""
         place = self._places.get(organization_id)
         async with self._database.following(organization_id) as transaction:
             if place is None:
@@ -146,5 +149,12 @@ class Worker:
             # The notice that makes others forget them may still be under way.
             self._indexer.types.forget(organization_id)
             return None, page.end, page.waiting
-        ids = {event.entity_id for event in page.events if event.entity_table == "objects"}
-        return [id for id in ids if id is not None], page.end, page.waiting
+        return _changed(page.events), page.end, page.waiting
+
+
+def _changed(events: Iterable[Event]) -> Changed:
+    ids: dict[str, set[UUID]] = defaultdict(set)
+    for event in events:
+        if event.entity_id is not None:
+            ids[event.entity_table].add(event.entity_id)
+    return Changed(list(ids[OBJECTS]), list(ids[LINKS]))

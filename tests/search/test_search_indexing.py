@@ -10,7 +10,7 @@ from library import PAPER, Library, Provider
 
 from fabric.database.db import Database
 from fabric.errors import EmbeddingsUnavailable
-from fabric.search import indexing, worker
+from fabric.search import indexing, object_texts, worker
 from fabric.search.worker import Worker
 from fabric.writing.objects import Change
 
@@ -135,7 +135,7 @@ async def test_a_pass_that_is_killed_misses_none_and_repeats_at_most_a_batch(
 ) -> None:
     monkeypatch.setattr(indexing, "VECTORS_AT_ONCE", 5)
     monkeypatch.setattr(indexing, "FOUND_AT_ONCE", 13)
-    monkeypatch.setattr(indexing, "WORDS_AT_ONCE", 7)
+    monkeypatch.setattr(object_texts, "AT_ONCE", 7)
     for n in range(40):
         await library.paper(f"paper {n}", at=S if n % 3 else U)
     rounds = 0

@@ -1,0 +1,78 @@
+"""What links say, with both their ends: one text for each label that sees it differently.
+
+A link, its source and its target can each have several versions. For the three that win at some label there is a
+text, at the join of theirs: who sees these three dominates the join, and at the join itself the same three win. So
+there is at most one text of a link at a label, and it is a reader's if the labels of what it sees join to that.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Protocol, TypeVar
+from uuid import UUID
+
+from fabric.labels import winner
+
+_SEAM = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
+
+
+class _Labelled(Protocol):
+    @property
+    def label(self) -> int: ...
+    @property
+    def tombstone(self) -> bool: ...
+
+
+V = TypeVar("V", bound=_Labelled)
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """A version of an object, by how its text begins."""
+
+    label: int
+    tombstone: bool
+    head: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkVersion:
+    """`text` is what the link says itself, beside its relation."""
+
+    label: int
+    tombstone: bool
+    relation: str
+    source_id: UUID
+    target_id: UUID
+    text: str
+
+
+def composites(link: Sequence[LinkVersion], ends: Mapping[UUID, Sequence[End]]) -> dict[int, str]:
+    """The texts of one link by their labels, of all its versions and those of all its ends."""
+    labels = {
+        version.label | source.label | target.label
+        for version in link
+        for source, target in product(ends.get(version.source_id, ()), ends.get(version.target_id, ()))
+    }
+    found = {}
+    for label in labels:
+        version = _seen(link, label)
+        if version is None:
+            continue
+        source, target = (_seen(ends.get(id, ()), label) for id in (version.source_id, version.target_id))
+        if source is not None and target is not None and version.label | source.label | target.label == label:
+            parts = f"{source.head} {words_of(version.relation)} {target.head}", version.text
+            found[label] = "\n".join(part for part in parts if part.strip())
+    return found
+
+
+def words_of(relation: str) -> str:
+    """Its name as it would be said: `isPartOf` is part of."""
+    return " ".join(word.lower() for word in _SEAM.split(relation) if word)
+
+
+def _seen(versions: Sequence[V], label: int) -> V | None:
+    """Which version wins at a label, if there is something of it to see."""
+    at = winner((version.label for version in versions), label)
+    return next((version for version in versions if version.label == at and not version.tombstone), None)

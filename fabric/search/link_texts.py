@@ -1,0 +1,193 @@
+"""Texts of links: made of the link and of how the texts of both its ends begin.
+
+Whether they are outdated is asked of the tables: with each text stands a stamp of all versions that it is made of. It
+says nothing of what does not show in the text, so an object can be changed without its links being made anew.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+
+from fabric.database.db import Database, Transaction
+from fabric.identity.subject import Session
+from fabric.search.composites import End, LinkVersion, composites
+from fabric.search.composition import MOST_CHARACTERS, Composition, content_hash, relation_composition
+from fabric.search.sources import Changed, Progress
+from fabric.search.store import LINKS, Key, Text, by_label, forget_texts, put_texts
+from fabric.types.types import Types
+
+AT_ONCE = 300
+
+_RULES = b"1"
+"""Another one has all texts made anew."""
+
+_RELATIONS = """
+select distinct label, relation from fabric.links l where $1::uuid[] is null or l.link_id = any($1)"""
+
+_TOUCHED = """
+select link_id from unnest($1::uuid[]) as c(link_id)
+union select link_id from fabric.links where source_id = any($2)
+union select link_id from fabric.links where target_id = any($2)"""
+
+_OUTDATED = f"""
+with page as materialized (
+    select link_id from fabric.links
+    where link_id > $1 and ($3::uuid[] is null or link_id = any($3)) group by link_id order by link_id limit $2
+), versions as materialized (
+    select l.link_id, l.label, l.relation, l.source_id, l.target_id, l.revision
+    from page p join fabric.links l using (link_id)
+), made_of as (
+    select v.link_id, hashtextextended(coalesce(c.digest, ''), hashint8extended(v.label, v.revision)) as stamp
+    from versions v left join unnest($4::text[], $5::bigint[], $6::text[]) as c(relation, label, digest)
+        using (relation, label)
+    union all
+    select e.link_id, hashtextextended(coalesce(t.head, ''), 2 * o.label + o.tombstone::int)
+    from (select link_id, source_id as id from versions union select link_id, target_id from versions) e
+    join fabric.objects o on o.object_id = e.id
+    left join fabric.search_texts t on (t.organization_id, t.entity_table, t.entity_id, t.label)
+        = (o.organization_id, 'objects', o.object_id, o.label)
+), stamps as (
+    select link_id, mod(sum(stamp), 4611686018427387904)::bigint as stamp from made_of group by link_id
+)
+select s.link_id, s.stamp, coalesce(t.right, false) as right
+from stamps s left join lateral (
+    select bool_and(t.revision = s.stamp) as right from fabric.search_texts t
+    where t.entity_table = '{LINKS}' and t.entity_id = s.link_id) t on true
+order by s.link_id"""
+
+_VERSIONS = """
+select link_id, label, tombstone, relation, source_id, target_id, properties from fabric.links
+where link_id = any($1) order by link_id, label"""
+
+_ENDS = """
+select o.object_id, o.label, o.tombstone, coalesce(t.head, '') as head from fabric.objects o
+left join fabric.search_texts t on (t.organization_id, t.entity_table, t.entity_id, t.label)
+    = (o.organization_id, 'objects', o.object_id, o.label)
+where o.object_id = any($1)"""
+
+_KEPT = f"select entity_id, label from fabric.search_texts where entity_table = '{LINKS}' and entity_id = any($1)"
+
+_MISSING = f"""
+select count(distinct l.link_id) from fabric.links l
+where not exists (select from fabric.search_texts t where t.entity_table = '{LINKS}' and t.entity_id = l.link_id)"""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkTexts:
+    database: Database
+    types: Types
+    language: str
+
+    @property
+    def table(self) -> str:
+        return LINKS
+
+    async def missing(self, organization_id: UUID) -> int:
+        async with self.database.following(organization_id, snapshot=True) as transaction:
+            number: int = await transaction.fetchval(_MISSING)
+        return number
+
+    async def put_texts(self, organization_id: UUID, changed: Changed | None, progress: Progress) -> list[UUID] | None:
+        """Of links that changed, and of those of objects that did."""
+        async with self.database.following(organization_id, snapshot=True) as transaction:
+            ids = None if changed is None else await _touched(transaction, changed)
+            if ids == []:
+                return []
+            relations = [(row["label"], row["relation"]) for row in await transaction.fetch(_RELATIONS, ids)]
+        digests = {k: _digest(k[1], c) for k, c in (await self._compositions(organization_id, relations)).items()}
+        place = UUID(int=0)
+        done: list[UUID] = []
+        while True:
+            async with self.database.following(organization_id, snapshot=True) as transaction:
+                stamps, last = await _outdated(transaction, digests, place, ids)
+            if stamps:
+                await self._put(organization_id, stamps)
+                progress(len(stamps))
+                done += stamps
+            if last is None:
+                return None if changed is None else done
+            place = last
+
+    async def texts(self, organization_id: UUID, keys: Collection[Key]) -> dict[Key, str]:
+        made = await self._composites(organization_id, {key.id for key in keys})
+        return {key: made[key.id][key.label] for key in keys if key.label in made.get(key.id, {})}
+
+    async def _put(self, organization_id: UUID, stamps: Mapping[UUID, int]) -> None:
+        """A link of which nobody sees anything has a text without anything in it, which says that it was looked at."""
+        made = await self._composites(organization_id, stamps)
+        texts = {Key(id, label): text for id, each in made.items() for label, text in each.items()}
+        async with self.database.following(organization_id, snapshot=True) as transaction:
+            kept = {Key(row["entity_id"], row["label"]) for row in await transaction.fetch(_KEPT, list(stamps))}
+            lowest = {row["link_id"]: row["label"] for row in reversed(await _versions(transaction, stamps))}
+        texts |= {Key(id, lowest[id]): "" for id, each in made.items() if not each and id in lowest}
+        for label, keys in by_label((key.label, key) for key in {*texts, *kept}):
+            new = [_text(key, stamps[key.id], texts[key]) for key in keys if key in texts]
+            async with self.database.transaction(Session(organization_id, label)) as transaction:
+                await forget_texts(transaction, LINKS, [key.id for key in keys if key not in texts])
+                await put_texts(transaction, LINKS, new, self.language)
+
+    async def _composites(self, organization_id: UUID, ids: Iterable[UUID]) -> dict[UUID, dict[int, str]]:
+        """The texts of links by their labels."""
+        async with self.database.following(organization_id, snapshot=True) as transaction:
+            rows = await _versions(transaction, ids)
+            objects = {row[name] for row in rows for name in ("source_id", "target_id")}
+            found = await transaction.fetch(_ENDS, list(objects))
+        made = await self._compositions(organization_id, [(row["label"], row["relation"]) for row in rows])
+        ends: dict[UUID, list[End]] = defaultdict(list)
+        for row in found:
+            ends[row["object_id"]].append(End(row["label"], row["tombstone"], row["head"]))
+        links: dict[UUID, list[LinkVersion]] = defaultdict(list)
+        for row in rows:
+            text = made[row["label"], row["relation"]].text(row["properties"])[:MOST_CHARACTERS]
+            links[row["link_id"]].append(
+                LinkVersion(
+                    row["label"], row["tombstone"], row["relation"], row["source_id"], row["target_id"], text
+                )
+            )
+        return {id: composites(links[id], ends) for id in ids}
+
+    async def _compositions(
+        self, organization_id: UUID, relations: Iterable[tuple[int, str]]
+    ) -> dict[tuple[int, str], Composition]:
+        """By label and relation, each as its label sees it."""
+        made: dict[tuple[int, str], Composition] = {}
+        for label, names in by_label(set(relations)):
+            catalogue = await self.types.catalogue(Session(organization_id, label))
+            made |= {(label, name): relation_composition(catalogue, name) for name in names}
+        return made
+
+
+async def _touched(transaction: Transaction, changed: Changed) -> list[UUID]:
+    await transaction.plan_by_values()
+    rows = await transaction.fetch(_TOUCHED, list(changed.links), list(changed.objects))
+    return [row["link_id"] for row in rows]
+
+
+async def _outdated(
+    transaction: Transaction, digests: Mapping[tuple[int, str], str], after: UUID, ids: Sequence[UUID] | None
+) -> tuple[dict[UUID, int], UUID | None]:
+    """Of the next links those whose texts are missing or outdated, by their stamps; the last that was looked at, None
+    where there are no more."""
+    await transaction.plan_by_values()
+    relations, labels = [name for _, name in digests], [label for label, _ in digests]
+    rows = await transaction.fetch(_OUTDATED, after, AT_ONCE, ids, relations, labels, [*digests.values()])
+    last = rows[-1]["link_id"] if len(rows) == AT_ONCE else None
+    return {row["link_id"]: row["stamp"] for row in rows if not row["right"]}, last
+
+
+async def _versions(transaction: Transaction, ids: Iterable[UUID]) -> list[asyncpg.Record]:
+    await transaction.plan_by_values()
+    return await transaction.fetch(_VERSIONS, list(ids))
+
+
+def _digest(relation: str, made: Composition) -> str:
+    fields = "".join(f"\0{field.name}\0{field.key}" for field in made.fields)
+    return hashlib.sha256(_RULES + relation.encode() + fields.encode()).hexdigest()
+
+
+def _text(key: Key, stamp: int, text: str) -> Text:
+    return Text(key.id, stamp, b"", content_hash(text), "")

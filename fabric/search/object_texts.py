@@ -1,0 +1,122 @@
+"""Texts of objects: of each version what its own label sees of it."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+from fabric.database.db import Database, Transaction
+from fabric.identity.subject import Session
+from fabric.search.composition import Composition, composition, content_hash, head
+from fabric.search.counts import IndexCounts
+from fabric.search.sources import Changed, Progress
+from fabric.search.store import FIRST, OBJECTS, Key, Text, by_label, put_texts
+from fabric.types.types import Types
+
+AT_ONCE = 500
+
+_STORED = "o.object_id, o.label, o.type_name, o.revision, o.tombstone, o.data"
+
+_TYPES = "select distinct label, type_name from fabric.objects o where $1::uuid[] is null or o.object_id = any($1)"
+
+_OUTDATED = f"""
+select {_STORED} from fabric.objects o
+join unnest($5::text[], $6::bigint[], $7::bytea[]) as c(type_name, label, composition) using (type_name, label)
+left join fabric.search_texts t on (t.organization_id, t.entity_table, t.entity_id, t.label)
+    = (o.organization_id, '{OBJECTS}', o.object_id, o.label)
+where (o.object_id, o.label) > ($1, $2) and ($4::uuid[] is null or o.object_id = any($4))
+  and (t.revision is distinct from o.revision or t.composition is distinct from c.composition)
+order by o.object_id, o.label limit $3"""
+
+_NAMED = f"""
+select {_STORED} from unnest($1::uuid[], $2::bigint[]) as k(id, label)
+join fabric.objects o on o.object_id = k.id and o.label = k.label where o.object_id = any($1) and not o.tombstone"""
+
+_MISSING = f"""
+select count(*) from fabric.objects o
+left join fabric.search_texts t on (t.organization_id, t.entity_table, t.entity_id, t.label)
+    = (o.organization_id, '{OBJECTS}', o.object_id, o.label)
+where t.revision is distinct from o.revision"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    object_id: UUID
+    label: int
+    type_name: str
+    revision: int
+    tombstone: bool
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectTexts:
+    database: Database
+    types: Types
+    language: str
+    counts: IndexCounts
+
+    @property
+    def table(self) -> str:
+        return OBJECTS
+
+    async def missing(self, organization_id: UUID) -> int:
+        async with self.database.following(organization_id, snapshot=True) as transaction:
+            number: int = await transaction.fetchval(_MISSING)
+        return number
+
+    async def put_texts(self, organization_id: UUID, changed: Changed | None, progress: Progress) -> list[UUID] | None:
+        ids = None if changed is None else list(changed.objects)
+        if ids == []:
+            return ids
+        async with self.database.following(organization_id, snapshot=True) as transaction:
+            await transaction.plan_by_values()
+            types = [(row["label"], row["type_name"]) for row in await transaction.fetch(_TYPES, ids)]
+        made = await self._compositions(organization_id, types)
+        digests = {key: each.digest(self.language) for key, each in made.items()}
+        place = FIRST
+        while True:
+            async with self.database.following(organization_id, snapshot=True) as transaction:
+                found = await _outdated(transaction, digests, place, ids)
+            for label, versions in by_label((v.label, v) for v in found):
+                texts = [_text(v, made[label, v.type_name], digests[label, v.type_name]) for v in versions]
+                async with self.database.transaction(Session(organization_id, label)) as transaction:
+                    self.counts.words += await put_texts(transaction, OBJECTS, texts, self.language)
+            progress(len(found))
+            if len(found) < AT_ONCE:
+                return ids
+            place = Key(found[-1].object_id, found[-1].label)
+
+    async def texts(self, organization_id: UUID, keys: Collection[Key]) -> dict[Key, str]:
+        async with self.database.following(organization_id, snapshot=True) as transaction:
+            await transaction.plan_by_values()
+            rows = await transaction.fetch(_NAMED, [key.id for key in keys], [key.label for key in keys])
+        versions = [_Version(*row) for row in rows]
+        made = await self._compositions(organization_id, {(v.label, v.type_name) for v in versions})
+        return {Key(v.object_id, v.label): made[v.label, v.type_name].text(v.data) for v in versions}
+
+    async def _compositions(
+        self, organization_id: UUID, types: Iterable[tuple[int, str]]
+    ) -> dict[tuple[int, str], Composition]:
+        """By label and type, each as its label sees it."""
+        made: dict[tuple[int, str], Composition] = {}
+        for label, names in groupby(sorted(set(types)), key=lambda each: each[0]):
+            catalogue = await self.types.catalogue(Session(organization_id, label))
+            made |= {(label, name): composition(catalogue, name) for _, name in names}
+        return made
+
+
+async def _outdated(
+    transaction: Transaction, compositions: Mapping[tuple[int, str], bytes], after: Key, ids: Sequence[UUID] | None
+) -> list[_Version]:
+    """The next versions whose text is missing, or made of another revision or composition."""
+    types, labels = [name for _, name in compositions], [label for label, _ in compositions]
+    await transaction.plan_by_values()
+    rows = await transaction.fetch(_OUTDATED, *after, AT_ONCE, ids, types, labels, [*compositions.values()])
+    return [_Version(*row) for row in rows]
+
+
+def _text(version: _Version, made: Composition, digest: bytes) -> Text:
+    text = "" if version.tombstone else made.text(version.data)
+    return Text(version.object_id, version.revision, digest, content_hash(text), text, head(text))
