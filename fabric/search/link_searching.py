@@ -5,22 +5,26 @@ All are of the versions that win for the reader.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from fabric.errors import EmbeddingsUnavailable
 from fabric.events.history import Version
 from fabric.events.link_pages import Sought
 from fabric.search.corpus import Corpus
 from fabric.search.fusion import Ranking, fuse
 from fabric.search.held_vectors import Near
-from fabric.search.link_statements import BY_COMPOSITES, BY_NAMED_COMPOSITES, OF_INFERRED, READ, by_scores
+from fabric.search.link_statements import BY_COMPOSITES, BY_NAMED_COMPOSITES, ENDS, OF_INFERRED, READ, by_scores
 from fabric.search.query import Query, read_query
 from fabric.search.reader import Reader
 from fabric.search.searching import DEPTH, WEIGHTS, Asked, Found, Mode, Search
 from fabric.search.statements import Scored, bound, read_scored
 from fabric.search.store import LINKS, as_text
+
+JOINING = 100
+"""Links of whose ends a search is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,27 @@ class LinkSearch:
         )
         return Found(fuse([ranking for ranking in (by_words, by_meaning) if ranking is not None]), query, warning)
 
+    async def joined(self, reader: Reader, text: str, mode: Mode, relations: Collection[str] | None) -> Scored:
+        """The objects at the ends of the links that are nearest in meaning, each by the best of its links.
+
+        Of no links by words alone, or where there are no vectors.
+        """
+        if not text.strip():
+            return []
+        try:
+            ranking, _ = await self._by_meaning(reader, text, mode, Sought(reader.types, relations), JOINING)
+        except EmbeddingsUnavailable:
+            return []
+        if ranking is None:
+            return []
+        ids = [id for id, _ in ranking.scored]
+        ends = await self.search.database.read(reader.session, *bound(ENDS, {"ids": ids}))
+        best: dict[UUID, float] = {}
+        for id, score in ranking.scored:
+            for end in map(UUID, ends.get(str(id), ())):
+                best.setdefault(end, score)
+        return sorted(best.items(), key=lambda each: (-each[1], each[0]))
+
     async def read(self, reader: Reader, ids: Sequence[UUID]) -> dict[UUID, tuple[int, Version]]:
         """The label and the version of each of the links that the reader sees with both ends."""
         found: Mapping[str, Any] = await self.search.database.read(
@@ -55,37 +80,38 @@ class LinkSearch:
         ends = await self.search.by_words(reader, Asked(text, reader.types, mode), query, corpus)
         if ends is None:
             return None
-        scores = {"ids": [id for id, _ in ends.scored], "scores": [score for _, score in ends.scored]}
+        scores = {"ids": [id for id, _ in ends.scored], "scores": [score for _, score in ends.scored], "most": DEPTH}
         scored = await self._scored(by_scores(inferred=sought.inferred), reader, sought, scores)
         return Ranking("text", WEIGHTS["text"], scored)
 
     async def _by_meaning(
-        self, reader: Reader, text: str, mode: Mode, sought: Sought
+        self, reader: Reader, text: str, mode: Mode, sought: Sought, most: int | None = None
     ) -> tuple[Ranking | None, str]:
         """By the cosines of what links say with their ends; with a warning where there are no vectors."""
         corpus = await self.search.link_corpora.of(reader.session, reader.catalogue.fingerprint, reader.types)
         meant, warning = await self.search.meaning(reader, mode, text, corpus)
         if meant is None:
             return None, warning
-        values = {"model": meant.model, "vector": as_text(meant.vector)}
+        most = DEPTH if most is None else most
+        values = {"model": meant.model, "vector": as_text(meant.vector), "most": most}
 
         async def decide(_: Sequence[int], nears: Sequence[Near]) -> list[Scored]:
             named = {"ids": nears[0].ids, "labels": nears[0].labels}
             return [await self._scored(BY_NAMED_COMPOSITES, reader, sought, {**values, **named})]
 
         [scored] = await self.search.nearest.named(
-            reader.session, LINKS, meant.model, [meant.vector], DEPTH, meant.number, decide
+            reader.session, LINKS, meant.model, [meant.vector], most, meant.number, decide
         )
         if scored is None:
             scored = await self._scored(BY_COMPOSITES, reader, sought, values)
         if sought.inferred:
             scored += await self._scored(OF_INFERRED, reader, sought, values)
-            scored = sorted(scored, key=lambda each: (-each[1], each[0]))[:DEPTH]
+            scored = sorted(scored, key=lambda each: (-each[1], each[0]))[:most]
         return Ranking("vector", meant.weight, scored), ""
 
     async def _scored(self, statement: str, reader: Reader, sought: Sought, values: Mapping[str, Any]) -> Scored:
         asked = {
-            "seen": reader.types, "most": DEPTH, "at": sought.valid_at,
+            "seen": reader.types, "at": sought.valid_at,
             "relations": None if sought.relations is None else list(sought.relations),
             "sources": [source for source, _ in sought.ends], "targets": [target for _, target in sought.ends],
         }  # fmt: skip

@@ -106,6 +106,11 @@ select {_BEST} from (
 An end without a vector counts as 0; a link between two such is not among them.
 """
 
+ENDS = f"""
+select coalesce(jsonb_object_agg(l.link_id, jsonb_build_array(l.source_id, l.target_id)), '{{{{}}}}')
+from {WRITTEN} l where l.organization_id = s.org and l.link_id = any({{ids}}::uuid[]) and not l.tombstone"""
+"""By id, of those of the links that the session sees: [source, target]."""
+
 READ = f"""
 select coalesce(jsonb_object_agg(l.link_id, jsonb_build_array(l.label, {_literal(version_json.LINK.format(v="l"))})),
                 '{{{{}}}}')

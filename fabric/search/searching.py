@@ -41,15 +41,22 @@ from fabric.types.types import Types
 DEPTH = 1_000
 """Of each ranking, so many are looked at: no search has more than that by one of them."""
 
-WEIGHTS = {"text": 1.0, "vector": 1.0, "graph": 0.25}
+WEIGHTS = {"text": 1.0, "vector": 1.0, "graph": 0.25, "links": 0.25}
 LEXICAL_WEIGHT = 0.05
 """Of vectors that know spellings and not meanings."""
 
 _LAST = "\U0010ffff"
 """Comes after all that a word can go on with."""
 
-Expand = Callable[[Sequence[tuple[UUID, float]]], Awaitable[Scored]]
-"""From the best hits to their neighbours in the link graph, as the reader sees it."""
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """What links add to a search, as the reader sees them.
+
+    `neighbours` of the best hits in the link graph; the objects that are `joined` by links which say what is asked for.
+    """
+
+    neighbours: Callable[[Sequence[tuple[UUID, float]]], Awaitable[Scored]]
+    joined: Callable[[], Awaitable[Scored]]
 
 
 class Mode(StrEnum):
@@ -66,7 +73,7 @@ class Asked:
     types: Sequence[str]
     mode: Mode = Mode.HYBRID
     where: Where = anything
-    expand: Expand | None = None
+    expansion: Expansion | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +127,13 @@ class Search:
         )
         rankings = [ranking for ranking in (by_words, by_vectors) if ranking is not None]
         hits = fuse(rankings)
-        if asked.expand is not None and hits:
-            near = await asked.expand([(hit.id, hit.score) for hit in hits])
-            hits = fuse([*rankings, Ranking("graph", WEIGHTS["graph"], await self._passing(reader, asked, near))])
+        if asked.expansion is not None:
+            linked = {"links": await asked.expansion.joined(), "graph": []}
+            if hits:
+                linked["graph"] = await asked.expansion.neighbours([(hit.id, hit.score) for hit in hits])
+            for name, scored in linked.items():
+                rankings.append(Ranking(name, WEIGHTS[name], await self._passing(reader, asked, scored)))
+            hits = fuse(rankings)
         return Found(hits, query, warning)
 
     async def similar(self, reader: Reader, of: UUID, types: Sequence[str], where: Where, first: int) -> list[Fused]:

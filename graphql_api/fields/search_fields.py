@@ -26,9 +26,10 @@ from fabric.search.contexts import LINKS as CONTEXT_LINKS
 from fabric.search.contexts import context as compose
 from fabric.search.expansion import SEEDS, neighbours
 from fabric.search.fusion import Fused
+from fabric.search.link_searching import LinkSearch
 from fabric.search.query import Query
 from fabric.search.reader import Reader
-from fabric.search.searching import Asked, Expand, Mode
+from fabric.search.searching import Asked, Expansion, Mode
 from fabric.search.statements import Where, anything
 from fabric.types.catalogue import Catalogue
 from graphql_api.context import Context, Info
@@ -129,11 +130,11 @@ class SearchFields:
         first = page_size(info, given.get("first"))
         reader = await reader_of(context)
         types, where = self._types(reader, given), self._where(info, given)
-        expand = self._expansion(context) if given["expand"] else None
+        expansion = self._expansion(context, reader, given["query"], mode) if given["expand"] else None
         said = {name: given.get(name) for name in ("query", "types", "where", "mode", "expand")}
         key = page_key(context, "@search", said)
         start = page_start(key, given.get("after"))
-        asked = Asked(given["query"], types, mode, where, expand)
+        asked = Asked(given["query"], types, mode, where, expansion)
         await record_search(context, asked.text, asked.mode.value)
         found = await context.services.search.search(reader, asked)
         warn_of(context, found.warning)
@@ -194,19 +195,23 @@ class SearchFields:
             context.subject.require(permission)
         return found.condition(context.subject, context.organization)
 
-    def _expansion(self, context: Context) -> Expand:
+    def _expansion(self, context: Context, reader: Reader, text: str, mode: Mode) -> Expansion:
         context.subject.require("link:read")
-        services = context.services
+        services, relations = context.services, context.subject.links.walked(None)
 
-        async def expand(best: Sequence[tuple[UUID, float]]) -> list[tuple[UUID, float]]:
+        async def near(best: Sequence[tuple[UUID, float]]) -> list[tuple[UUID, float]]:
             try:
                 async with asyncio.timeout(services.settings.graph_timeout_seconds):
                     graph = await services.graphs.graph(context.subject.organization_id)
             except TimeoutError:
                 raise TimedOut("the link graph is not there yet; try again") from None
-            return await asyncio.to_thread(neighbours, graph.view(context.subject.label), best[:SEEDS], context.budget)
+            view = graph.view(context.subject.label, relations=relations)
+            return await asyncio.to_thread(neighbours, view, best[:SEEDS], context.budget)
 
-        return expand
+        async def joined() -> list[tuple[UUID, float]]:
+            return await LinkSearch(services.search).joined(reader, text, mode, relations)
+
+        return Expansion(near, joined)
 
 
 def _hit(hit: Fused, query: Query) -> _Hit:

@@ -40,6 +40,7 @@ _EXPLANATION = GraphQLObjectType(
         "text": GraphQLField(_PART, description="By words: BM25, of what you see."),
         "vector": GraphQLField(_PART, description="By meaning: the cosine."),
         "graph": GraphQLField(_PART, description="By links, from the best of the others."),
+        "links": GraphQLField(_PART, description="By what the object's links say: the cosine of the best."),
     },
     description="The rankings that have the hit.",
 )

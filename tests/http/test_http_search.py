@@ -25,7 +25,7 @@ SEARCH = """query (
   search(query: $query, mode: $mode, types: $types, where: $where, expand: $expand, first: $first, after: $after) {
     nodes {
       score
-      explain { text { rank score } vector { rank score } graph { rank } }
+      explain { text { rank score } vector { rank score } graph { rank } links { rank } }
       highlights { field pieces { text matched } }
       node { id label ... on Paper { title year cites { nodes { title } } } ... on Topic { topic: title } }
     }
@@ -150,9 +150,38 @@ def test_links_of_the_best_hits_add_what_they_lead_to(papers: Tenant) -> None:
     assert titles(papers, "pump") == ["pump"]
     found = until(lambda: len(made := hits(papers, "pump", expand=True)) == 2 and made)
     assert [hit["node"]["title"] for hit in found] == ["pump", "choir"]
-    assert found[1]["explain"] == {"text": None, "vector": None, "graph": {"rank": 1}}
+    assert found[1]["explain"] == {"text": None, "vector": None, "graph": {"rank": 1}, "links": None}
     assert sorted(titles(papers, "pump", "SECRET", expand=True)) == ["choir", "hidden", "pump"]
     assert titles(papers, "pump", expand=True, types=["Topic"]) == []
+
+
+def test_who_may_not_walk_a_relation_is_led_nowhere_by_it(papers: Tenant) -> None:
+    first, second = create(papers, "pump"), create(papers, "choir")
+    link = 'mutation ($a: ID!, $b: ID!) { link(input: {from: $a, to: $b, relation: "cites"}) { linkId } }'
+    papers.data(link, {"a": first, "b": second})
+    until(lambda: len(hits(papers, "pump", expand=True)) == 2)
+    told = papers.data(SEARCH, {"query": "pump", "expand": True}, roles=("near_walker",))["search"]["nodes"]
+    assert [hit["node"]["title"] for hit in told] == ["pump"]
+
+
+def test_links_that_say_what_is_asked_for_add_their_ends(papers: Tenant) -> None:
+    first, second = create(papers, "weir"), create(papers, "choir")
+    hidden = create(papers, "organ", "SECRET")
+    link = 'mutation ($a: ID!, $b: ID!) { link(input: {from: $a, to: $b, relation: "cites"}) { linkId } }'
+    papers.data(link, {"a": first, "b": second})
+    papers.data(link, {"a": second, "b": hidden}, label="SECRET")
+    for n in range(3):
+        create(papers, f"stone {n}")
+
+    def linked(label: str = "UNCLASSIFIED", **given: Any) -> dict[str, int]:
+        asked = {"query": "weir cites choir", "mode": "HYBRID", "expand": True, **given}
+        found = papers.data(SEARCH, asked, label=label)["search"]["nodes"]
+        return {h["node"]["title"]: h["explain"]["links"]["rank"] for h in found if h["explain"]["links"]}
+
+    until(lambda: len(linked("SECRET")) == 3)
+    assert sorted(linked("SECRET")) == ["choir", "organ", "weir"]
+    assert sorted(linked()) == ["choir", "weir"]
+    assert linked(mode="TEXT") == linked(expand=False) == linked(types=["Topic"]) == {}
 
 
 def test_what_is_like_an_object(papers: Tenant) -> None:
