@@ -19,7 +19,7 @@ from ontology.iris import IDS, Iris
 from ontology.statements import Described
 from ontology.terms import is_built_in
 from ontology.values import lexical, text_of, value_of
-from ontology.vocabulary import BASE, FABRIC, LABEL, LINK_VALUES, ORDER, RDF
+from ontology.vocabulary import BASE, FABRIC, INFERRED, LABEL, LINK_VALUES, ORDER, RDF
 
 _UUIDS = "urn:uuid:"
 _NAMES_KEPT = 100_000
@@ -204,6 +204,8 @@ class Individuals:
             next(iter(about.get(part, ())), None) for part in (RDF.subject, RDF.predicate, RDF.object)
         )
         if not isinstance(subject, NamedNode | BlankNode) or not isinstance(predicate, NamedNode):
+            return
+        if Literal(True) in about.get(INFERRED, ()):  # it follows here too, from what it follows from
             return
         known = self._iris.links.get(predicate.value)
         body = {name: text_of(term) for name, p in LINK_VALUES.items() for term in about.get(p, ())[:1]}

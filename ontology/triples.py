@@ -17,7 +17,7 @@ from fabric.types.kinds import JSONValue, Kind
 from ontology.iris import Iris, names_property
 from ontology.terms import NOT_OURS
 from ontology.values import lexical, literal
-from ontology.vocabulary import DATATYPES, DEFINITION, LABEL, LINK_VALUES, ORDER, OWL, RDF, RDFS
+from ontology.vocabulary import DATATYPES, DEFINITION, INFERRED, LABEL, LINK_VALUES, ORDER, OWL, RDF, RDFS
 
 _SAID_BY_ENDS = frozenset({"link", "from", "to", "label"})
 _OPEN = str(Label())
@@ -157,6 +157,8 @@ class Triples:
         yield Triple(node, RDF.subject, source)
         yield Triple(node, RDF.predicate, predicate)
         yield Triple(node, RDF.object, target)
+        if body.get("inferred"):
+            yield Triple(node, INFERRED, Literal(True))
         for name, said in LINK_VALUES.items():
             if body.get(name) is not None:
                 kind = _LINK_KINDS.get(name, Kind.STRING)

@@ -41,6 +41,10 @@ DEFINITION = FABRIC.definition
 """Of a class: the type definition, as JSON."""
 ORDER = FABRIC.order
 """Of an object: its lists by field, as JSON, where their order or repetitions matter."""
+INFERRED = FABRIC.inferred
+"""Of a link: true where it follows from others, and was not written."""
+INFERRED_GRAPH = NamedNode(BASE + "inferred")
+"""Where inferred links stand apart from those that were written."""
 ESCAPED = FABRIC.escaped
 """The datatype of a text that RDF/XML cannot hold: a JSON string of it."""
 ITSELF = OWN + "iri"

@@ -3,8 +3,9 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
+from typing import cast
 
-from pyoxigraph import Literal, RdfFormat, Triple, serialize
+from pyoxigraph import Literal, Quad, RdfFormat, Triple, serialize
 
 from ontology.vocabulary import ESCAPED, PREFIXES
 
@@ -38,7 +39,8 @@ class Writer:
     def head(self) -> bytes:
         return self._head
 
-    def block(self, triples: Iterable[Triple]) -> bytes:
+    def block(self, triples: Iterable[Triple | Quad]) -> bytes:
+        """Quads only in formats that name graphs."""
         text = self._serialized(triples)
         if self._format == RdfFormat.JSON_LD:
             inner = text.removeprefix(b"[").removesuffix(b"]")
@@ -49,17 +51,18 @@ class Writer:
     def tail(self) -> bytes:
         return self._tail + (b"\n" if self._tail else b"")
 
-    def _serialized(self, triples: Iterable[Triple]) -> bytes:
+    def _serialized(self, triples: Iterable[Triple | Quad]) -> bytes:
         if self._format == RdfFormat.RDF_XML:
             triples = map(_for_xml, triples)
-        return serialize(triples, format=self._format, prefixes=dict(PREFIXES)) or b""
+        mixed = cast("Iterable[Quad]", triples)  # a triple is written as one of the default graph
+        return serialize(mixed, format=self._format, prefixes=dict(PREFIXES)) or b""
 
 
 def _turtle_prefixes() -> bytes:
     return "".join(f"@prefix {name}: <{iri}> .\n" for name, iri in sorted(PREFIXES.items())).encode()
 
 
-def _for_xml(triple: Triple) -> Triple:
+def _for_xml(triple: Triple | Quad) -> Triple | Quad:
     """Characters that XML cannot have in any way are escaped, and the literal says so."""
     value = triple.object
     if isinstance(value, Literal) and _NOT_XML.search(value.value):

@@ -12,6 +12,7 @@ from fabric import ids
 from fabric.database.db import Database, Transaction
 from fabric.identity.organizations import Organization
 from fabric.identity.subject import Subject
+from fabric.inference.all_links import ALL_LINKS
 from fabric.labels import dominates, join, rank
 from fabric.types.catalogue import Catalogue, ObjectType
 from fabric.types.definitions import LinkField
@@ -28,14 +29,15 @@ with ends as materialized (
             from jsonb_array_elements_text(t.keys) with ordinality as k(key, place)) as key
     from fabric.objects o join jsonb_each($1) as t(type_name, keys) using (type_name)
     where not o.tombstone)
-select l.relation, l.link_key, l.label | s.label | t.label as label, l.weight, l.properties, l.valid_from, l.valid_to,
-       l.semantic_namespace, l.semantic_predicate,
+select l.relation, l.link_key, l.revision = 0 as inferred, l.label | s.label | t.label as label, l.weight,
+       l.properties, l.valid_from, l.valid_to, l.semantic_namespace, l.semantic_predicate,
        s.object_id as source_id, s.type_name as source_type, s.key as source_key,
        t.object_id as target_id, t.type_name as target_type, t.key as target_key
-from fabric.links l join ends s on s.object_id = l.source_id join ends t on t.object_id = l.target_id
+from {links} l join ends s on s.object_id = l.source_id join ends t on t.object_id = l.target_id
 where not l.tombstone and l.relation = any($2)
 order by l.relation collate "C", s.type_name collate "C", s.key::text collate "C", t.type_name collate "C",
-         s.object_id, t.key::text collate "C", t.object_id, l.link_key collate "C" nulls first"""
+         s.object_id, t.key::text collate "C", t.object_id, l.link_key collate "C" nulls first,
+         l.revision = 0, l.valid_from nulls first, l.valid_to"""
 
 _VALUES = {
     "weight": "weight",
@@ -75,11 +77,13 @@ async def reading(
 
 
 async def bodies(
-    transaction: Transaction, catalogue: Catalogue, organization: Organization, only: Collection[str] | None = None
-) -> AsyncIterator[dict[str, Any]]:
+    transaction: Transaction, catalogue: Catalogue, organization: Organization, only: Collection[str] | None = None,
+    inferred: bool = False,
+) -> AsyncIterator[dict[str, Any]]:  # fmt: skip
     """The bodies of import records. With `only`, names of types, objects of these alone, and the links among them.
 
-    Links of one relation between the same two objects come one after the other.
+    Where links that are `inferred` are wanted too, their bodies say so. Links of one relation between the same two
+    objects come one after the other.
     """
     view, types = View(catalogue, organization), catalogue.types
     for object_type in types.values():
@@ -93,7 +97,8 @@ async def bodies(
                   where type_name = $1 and not tombstone order by {order}object_id"""
         async for row in transaction.cursor(sql, object_type.name, *keys):
             yield view.object(object_type, row)
-    async for row in transaction.cursor(_LINKS, keys_of, list(view.catalogue.relations)):
+    links = _LINKS.format(links=ALL_LINKS if inferred and catalogue.concluded else "fabric.links")
+    async for row in transaction.cursor(links, keys_of, list(view.catalogue.relations)):
         yield view.link(row)
 
 
@@ -142,6 +147,7 @@ class View:
             "to": self._end(row["target_type"], row["target_id"], row["target_key"]),
             "label": self._text(self._link_label(row["relation"], *ends, row["label"])),
             **{name: row[column] for name, column in _VALUES.items()},
+            "inferred": row["inferred"] or None,
             "properties": {p.name: row["properties"][p.key] for p in properties.values() if p.key in row["properties"]}
             or None,
         }

@@ -22,6 +22,7 @@ from graphql_api.cli.database import Place, code_of, existing, opened, operator,
 from graphql_api.cli.failures import refusing
 from graphql_api.cli.options import Clearance, DatabaseUrl, DataDir, Organization, command_app, settings_of
 from graphql_api.cli.readiness import prepare
+from ontology.export import Inferred
 from ontology.export import export as export_rdf
 from ontology.writing import FORMATS, Writer
 
@@ -72,6 +73,7 @@ def rdf(
     type_name: Annotated[
         str | None, typer.Option("--type", metavar="NAME", help="only objects of this type, and the links among them")
     ] = None,
+    inferred: Annotated[bool, typer.Option("--inferred", help="inferred links too, marked as such")] = False,
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="standard output if there is none", dir_okay=False)
     ] = None,
@@ -88,7 +90,8 @@ def rdf(
         raise typer.BadParameter(f"format is one of {', '.join(FORMATS)}")
 
     def made(database: Database, organization: HeldOrganization, subject: Subject) -> AsyncIterator[bytes]:
-        return export_rdf(database, organization, subject, Writer(format), type_name)
+        wanted = Inferred.MARKED if inferred else Inferred.LEFT_OUT
+        return export_rdf(database, organization, subject, Writer(format), type_name, inferred=wanted)
 
     with place_of(settings) as place, _opened(output) as file:
         asyncio.run(_export(settings, place, organization, clearance, file, made))

@@ -16,8 +16,8 @@ _OBJECT = """jsonb_build_object('object_id', {o}.object_id, 'type_name', {o}.typ
 _LINK = """jsonb_build_object('link_id', {l}.link_id, 'relation', {l}.relation, 'link_key', (
     select k.link_key from fabric.links k
     where k.organization_id = s.org and k.link_id = {l}.link_id and k.label = {l}.label),
-'label', {l}.label, 'weight', {l}.weight, 'properties', {l}.properties, 'valid_from', {l}.valid_from,
-'valid_to', {l}.valid_to, 'semantic_namespace', {l}.semantic_namespace,
+'label', {l}.label, 'inferred', {l}.revision = 0, 'weight', {l}.weight, 'properties', {l}.properties,
+'valid_from', {l}.valid_from, 'valid_to', {l}.valid_to, 'semantic_namespace', {l}.semantic_namespace,
 'semantic_predicate', {l}.semantic_predicate)"""
 
 

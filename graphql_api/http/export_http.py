@@ -18,7 +18,7 @@ NDJSON, CSV = "application/x-ndjson", "text/csv"
 _RDF = {format.media_type: name for name, format in FORMATS.items()}
 _OFFERS = {each: each for each in (NDJSON, CSV, *_RDF)} | {"application/*": NDJSON, "text/*": CSV, "*/*": NDJSON}
 _FORMATS = {"ndjson": NDJSON, "csv": CSV} | {name: media_type for media_type, name in _RDF.items()}
-_YES_NO = {"true": True, "false": False}
+YES_NO = {"true": True, "false": False}
 
 
 class ExportOverHTTP(Downloads):
@@ -43,7 +43,7 @@ class ExportOverHTTP(Downloads):
 def _wanted(request: Request) -> tuple[str, bool]:
     """The media type, and whether it is for a spreadsheet. Parameters of the address win over `Accept`."""
     parameters = request.query_params
-    spreadsheet = choice(parameters, "spreadsheet", _YES_NO) or False
+    spreadsheet = choice(parameters, "spreadsheet", YES_NO) or False
     media_type = choice(parameters, "format", _FORMATS)
     if media_type is None:
         media_type = negotiated(request.headers.get("accept"), _OFFERS, NDJSON)

@@ -9,9 +9,9 @@ from fabric.errors import Forbidden, Internal
 from fabric.identity.organizations import Organization
 from fabric.identity.subject import Subject
 from graphql_api.http.downloads import Downloads, File
-from graphql_api.http.export_http import choice
+from graphql_api.http.export_http import YES_NO, choice
 from graphql_api.http.http_messages import admitted, negotiated
-from ontology.export import export
+from ontology.export import Inferred, export
 from ontology.writing import FORMATS, Writer
 
 _MEDIA_TYPES = {format.media_type: name for name, format in FORMATS.items()}
@@ -27,17 +27,18 @@ class RdfOverHTTP(Downloads):
         if self._pipeline.services.settings.documents == "registered":
             raise Forbidden("only registered documents run here, and this is none")
         type_name = request.query_params.get("type")
+        inferred = Inferred.MARKED if choice(request.query_params, "inferred", YES_NO) else Inferred.LEFT_OUT
         writer = Writer(format)
-        chunks = self._chunks(subject, organization, writer, type_name)
+        chunks = self._chunks(subject, organization, writer, type_name, inferred)
         return File("export", writer.extension, writer.media_type, chunks)
 
     async def _chunks(
-        self, subject: Subject, organization: Organization, writer: Writer, type_name: str | None
+        self, subject: Subject, organization: Organization, writer: Writer, type_name: str | None, inferred: Inferred
     ) -> AsyncGenerator[bytes]:
         services = self._pipeline.services
         patience = services.settings.export_stall_seconds, services.settings.export_seconds
         try:
-            async for block in export(services.database, organization, subject, writer, type_name, patience):
+            async for block in export(services.database, organization, subject, writer, type_name, patience, inferred):
                 yield block
         except LostRace as race:
             raise Internal("try again") from race.__cause__

@@ -51,7 +51,9 @@ CLIENT_CLOSED_REQUEST = 499
 class Source(Protocol):
     """Where graphs come from."""
 
-    def of(self, organization: Organization, subject: Subject) -> AbstractAsyncContextManager[HeldGraph]: ...
+    def of(
+        self, organization: Organization, subject: Subject, inferred: bool
+    ) -> AbstractAsyncContextManager[HeldGraph]: ...
 
 
 class SparqlOverHTTP(Endpoint):
@@ -89,10 +91,10 @@ class SparqlOverHTTP(Endpoint):
             return _described(str(request.url.replace(query="")), graphs)
         question = Question(
             asked.query, tables, graphs, settings.max_sparql_rows, settings.max_sparql_bytes, asked.default_graphs,
-            asked.named_graphs,
+            asked.named_graphs, asked.inferred,
         )  # fmt: skip
         with self._seats.one(subject):
-            async with self._graphs.of(organization, subject) as graph:
+            async with self._graphs.of(organization, subject, asked.inferred) as graph:
                 verdict, content = await while_connected(request.receive, graph.ask(question, self._limits))
         await self._pipeline.gate.require_current(subject)
         return _said(verdict, content)

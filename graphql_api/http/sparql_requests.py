@@ -17,6 +17,7 @@ from graphql_api.http.http_messages import NotGraphQL, body_of, media_type_of
 FORM = "application/x-www-form-urlencoded"
 QUERY = "application/sparql-query"
 UPDATE = "application/sparql-update"
+INFERRED = "inferred"
 
 _UTF8 = ("utf-8", "utf8")
 _MOST_FIELDS = 1_000
@@ -29,13 +30,17 @@ class SparqlRequest:
     query: str | None
     default_graphs: Sequence[str] = ()
     named_graphs: Sequence[str] = ()
+    inferred: bool = False
+    """Whether inferred links are asked too: a parameter of ours, that may always stand in the address."""
 
     @classmethod
     async def read(cls, request: Request, settings: Settings) -> Self:
         """NotGraphQL for what the protocol does not know, with its status."""
-        address = _fields(request.url.query.encode())
+        every = _fields(request.url.query.encode())
+        address = [field for field in every if field[0] != INFERRED]
+        ours = [field for field in every if field[0] == INFERRED]
         if request.method != "POST":
-            return cls._of(address, needed=bool(address))
+            return cls._of([*address, *ours], needed=bool(address))
         media, parameters = media_type_of(request.headers.get("content-type", ""))
         if media == UPDATE:
             raise _only_reads()
@@ -49,15 +54,15 @@ class SparqlRequest:
         if media == FORM:
             if address:
                 raise _malformed("by this way of asking all parameters stand in the body")
-            return cls._of(_fields(content))
+            return cls._of([*_fields(content), *ours])
         if any(name == "query" for name, _ in address):
             raise _malformed("the query stands in the body, and so not in the address")
-        return cls._of([*address, ("query", _decoded(content))])
+        return cls._of([*address, *ours, ("query", _decoded(content))])
 
     @classmethod
     def _of(cls, fields: Sequence[tuple[str, str]], needed: bool = True) -> Self:
         """Fields that the protocol does not name are left alone, as it says."""
-        given: dict[str, list[str]] = {"query": [], "default-graph-uri": [], "named-graph-uri": []}
+        given: dict[str, list[str]] = {"query": [], "default-graph-uri": [], "named-graph-uri": [], INFERRED: []}
         for name, value in fields:
             if name == "update":
                 raise _only_reads()
@@ -66,7 +71,11 @@ class SparqlRequest:
         queries = given["query"]
         if len(queries) != 1 and (queries or needed):
             raise _malformed("send one query")
-        return cls(queries[0] if queries else None, given["default-graph-uri"], given["named-graph-uri"])
+        inferred = set(given[INFERRED]) or {"false"}
+        if not inferred <= {"true", "false"} or len(inferred) > 1:
+            raise NotGraphQL(400, BadInput("inferred is true or false", (INFERRED,)))
+        datasets = given["default-graph-uri"], given["named-graph-uri"]
+        return cls(queries[0] if queries else None, *datasets, inferred == {"true"})
 
 
 def _fields(content: bytes) -> list[tuple[str, str]]:

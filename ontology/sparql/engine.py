@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import orjson
-from pyoxigraph import NamedNode, QueryBoolean, QuerySolutions, QueryTriples, Store, Triple
+from pyoxigraph import DefaultGraph, NamedNode, QueryBoolean, QuerySolutions, QueryTriples, Store, Triple
 
 from ontology.sparql.lexing import UPDATES, begins_with, words
 from ontology.sparql.results import MEDIA_TYPES, Unwritable, solutions, truth
+from ontology.vocabulary import INFERRED_GRAPH
 from ontology.writing import Writer
 
 BLOCK_TRIPLES = 1_000
@@ -30,6 +31,8 @@ class Question:
     nbytes: int
     default_graphs: Sequence[str] = ()
     named_graphs: Sequence[str] = ()
+    inferred: bool = False
+    """Whether inferred links, which are in a graph of their own, are asked beside those that were written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +82,15 @@ def _asked(store: Store, question: Question) -> Any:
     if "SERVICE" in found:
         raise _Refused("malformed", "SERVICE is not allowed: nothing is fetched from elsewhere")
     known = {graph.value for graph in store.named_graphs() if isinstance(graph, NamedNode)}
+    if question.inferred:
+        known.add(INFERRED_GRAPH.value)
     asked = [*question.default_graphs, *question.named_graphs]
     if not known.issuperset(asked) or (not known and "FROM" in found):
         raise _Refused("malformed", "there is no such graph: ask without a dataset, for nothing is fetched")
+    if not asked and question.inferred and "FROM" not in found:
+        return store.query(
+            question.text, default_graph=[DefaultGraph(), INFERRED_GRAPH], named_graphs=[INFERRED_GRAPH]
+        )
     if not asked:
         return store.query(question.text)
     return store.query(

@@ -1,9 +1,11 @@
 """The graphs that are held for SPARQL: one for each organization and session label, never shared between two.
 
+There is another one with inferred links where somebody asks for these.
+
 A graph is what the session's own export gives. Before each question the session itself is asked whether it sees an
-event that the graph may not have; if so the graph is made anew. Every change to what a label sees is told at a label
-that it sees, deletions and regradings too. So nothing is answered any more that has been taken away, and what goes on
-above a reader does not have its graph made anew.
+event that the graph may not have, or a change of inferred links; if so the graph is made anew. Every change to what a
+label sees is told at a label that it sees, deletions and regradings too. So nothing is answered any more that has been
+taken away, and what goes on above a reader does not have its graph made anew.
 """
 
 import asyncio
@@ -21,7 +23,7 @@ from fabric.errors import Internal
 from fabric.identity.organizations import Organization
 from fabric.identity.subject import Session, Subject
 from fabric.tasks import in_background
-from ontology.export import export
+from ontology.export import Inferred, export
 from ontology.sparql.held import HeldGraph
 from ontology.writing import Writer
 
@@ -33,14 +35,17 @@ _NOW = READ.format(f"select {_MOMENT} from (select s.org) session")
 
 # The moment as of which a graph of an earlier one is current too; null if it is not. So what happens above a session
 # is passed over once, and does not cost each of its questions.
-_STILL = READ.format(f"""
-    select case when not exists (select from fabric.events e where e.organization_id = s.org
-        and e.transaction_id >= split_part($3, ' ', 2)::xid8
-        and not pg_visible_in_snapshot(
-            (e.transaction_id::text::bigint - fabric.lift())::text::xid8, split_part($3, ' ', 1)::pg_snapshot))
-    then {_MOMENT} end""")
+_SINCE = """exists (select from fabric.{table} e where e.organization_id = s.org
+    and e.transaction_id >= split_part($3, ' ', 2)::xid8
+    and not pg_visible_in_snapshot(
+        (e.transaction_id::text::bigint - fabric.lift())::text::xid8, split_part($3, ' ', 1)::pg_snapshot))"""
+_CHANGED = _SINCE.format(table="events")
+_STILL = READ.format(f"select case when not {_CHANGED} then {_MOMENT} end")
+_STILL_WITH_INFERRED = READ.format(
+    f"select case when not {_CHANGED} and not {_SINCE.format(table='inferred_changes')} then {_MOMENT} end"
+)
 
-Key: TypeAlias = tuple[UUID, int]
+Key: TypeAlias = tuple[UUID, int, bool]
 
 
 @dataclass(slots=True)
@@ -80,14 +85,16 @@ class HeldGraphs:
         return Figures(len(graphs), sum(g.triples for g in graphs), sum(g.nbytes for g in graphs), self._seconds)
 
     @asynccontextmanager
-    async def of(self, organization: Organization, subject: Subject) -> AsyncIterator[HeldGraph]:
+    async def of(
+        self, organization: Organization, subject: Subject, inferred: bool = False
+    ) -> AsyncIterator[HeldGraph]:
         """What the subject's session sees now, to be asked while the block runs.
 
         Forbidden for a permission to read that the subject lacks, TooComplex for more than can be held, TimedOut.
         """
         for permission in ("type:read", "object:read", "link:read"):
             subject.require(permission)
-        key = subject.organization_id, subject.label
+        key = subject.organization_id, subject.label, inferred
         async with self._locks.setdefault(key, asyncio.Lock()):
             kept = await self._current(key, subject.session) or await self._made(key, organization, subject)
             kept.users += 1
@@ -103,7 +110,9 @@ class HeldGraphs:
         kept = self._kept.get(key)
         if kept is None:
             return None
-        moment = await self._database.read(session, _STILL, (kept.moment,)) if kept.graph.lives else None
+        _, _, inferred = key
+        still = _STILL_WITH_INFERRED if inferred else _STILL
+        moment = await self._database.read(session, still, (kept.moment,)) if kept.graph.lives else None
         if self._kept.get(key) is not kept:  # forgotten meanwhile, to make room
             return None
         if moment is None:
@@ -119,9 +128,11 @@ class HeldGraphs:
             moment = await self._database.read(subject.session, _NOW)
             graph = await HeldGraph.start(self._memory)
             try:
-                writer = Writer("ntriples")
+                _, _, inferred = key
+                parts = Inferred.APART if inferred else Inferred.LEFT_OUT
+                writer = Writer("nquads")
                 async with aclosing(
-                    export(self._database, organization, subject, writer, patience=self._patience)
+                    export(self._database, organization, subject, writer, patience=self._patience, inferred=parts)
                 ) as chunks:
                     await graph.load(chunks)
             except BaseException as error:

@@ -4,6 +4,7 @@ from itertools import pairwise
 from typing import Any
 
 from http_server import Tenant, eventually
+from pyoxigraph import RdfFormat, parse
 
 WARD: dict[str, Any] = {
     "typeName": "Ward",
@@ -172,3 +173,53 @@ def test_a_walk_over_inferred_links_tells_nothing_of_premises_that_are_hidden(or
     assert walks(organization, a, far)["shortestPath"] is None
     assert walks(organization, a, far, "SECRET/BRAVO")["shortestPath"] is None
     assert walks(organization, a, far)["linkDegree"] == 2
+
+
+def triples(sent: Any) -> list[Any]:
+    assert sent.status_code == 200, sent.text
+    return list(parse(sent.content, RdfFormat.TURTLE))
+
+
+def said(quads: list[Any], predicate: str) -> int:
+    return sum(quad.predicate.value.endswith(predicate) for quad in quads)
+
+
+def test_exports_as_rdf_have_inferred_links_where_they_are_asked_for_and_mark_them(organization: Tenant) -> None:
+    a, *_ = chain(organization)
+    eventually(lambda: parts(organization, a) == {"b": False, "c": True})
+    client, headers = organization.server.client, organization.authorization()
+    for given, links, marked in (({}, 2, 0), ({"inferred": "false"}, 2, 0), ({"inferred": "true"}, 3, 1)):
+        found = triples(client.get("/export/rdf", params={"format": "turtle", **given}, headers=headers))
+        assert (said(found, "#ward_part"), said(found, "#inferred")) == (links, marked)
+    refused = client.get("/export/rdf", params={"inferred": "perhaps"}, headers=headers)
+    assert (refused.status_code, "inferred is true or false" in refused.text) == (400, True)
+    query = {"query": "{ wards { nodes { name parts { nodes { name } } } } }"}
+    found = triples(client.post("/export?format=turtle", json=query, headers=headers))
+    assert (said(found, "#ward_part"), said(found, "#inferred")) == (3, 1)
+
+
+def test_sparql_asks_inferred_links_where_they_are_asked_for(organization: Tenant) -> None:
+    a, *_ = chain(organization)
+    eventually(lambda: parts(organization, a) == {"b": False, "c": True})
+    client, headers = organization.server.client, organization.authorization()
+    parted = "select * { ?a <urn:semantic-fabric:relation#ward_part> ?b }"
+    apart = "select * { graph <urn:semantic-fabric:inferred> { ?a ?p ?b } }"
+
+    def rows(sent: Any) -> int:
+        assert sent.status_code == 200, sent.text
+        return len(sent.json()["results"]["bindings"])
+
+    assert rows(client.get("/sparql", params={"query": parted}, headers=headers)) == 2
+    assert rows(client.get("/sparql", params={"query": parted, "inferred": "true"}, headers=headers)) == 3
+    assert rows(client.post("/sparql", data={"query": parted, "inferred": "true"}, headers=headers)) == 3
+    assert rows(client.post("/sparql?inferred=true", data={"query": apart}, headers=headers)) == 1
+    as_query = headers | {"content-type": "application/sparql-query"}
+    assert rows(client.post("/sparql?inferred=true", content=apart, headers=as_query)) == 1
+    assert rows(client.get("/sparql", params={"query": apart}, headers=headers)) == 0
+    for wrong in ({"inferred": "yes"}, {"inferred": ["true", "false"]}):
+        sent = client.get("/sparql", params={"query": parted, **wrong}, headers=headers)
+        assert (sent.status_code, "inferred is true or false" in sent.text) == (400, True)
+    assert client.get("/sparql?inferred=true", headers=headers).headers["content-type"] == "text/turtle"
+    organization.data("mutation ($id: ID!) { deleteWard(id: $id) { position } }", {"id": a})
+    asked = {"query": parted, "inferred": "true"}
+    eventually(lambda: rows(client.get("/sparql", params=asked, headers=headers)) == 1)
