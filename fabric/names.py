@@ -82,7 +82,8 @@ RESERVED_NAMES = frozenset(
         String ID BigInt Decimal Date DateTime Duration UUID URI JSON DefineTypePayload RetireTypePayload
         LinkPayload UnlinkPayload RegradePayload LinkInput UpdateLinkInput TypeDefinitionInput SearchHit
         SearchHitConnection SearchHitEdge
-        LinkSearchEnd LinkSearchHit LinkSearchHitConnection LinkSearchHitEdge
+        LinkSearchEnd LinkSearchHit LinkSearchHitConnection LinkSearchHitEdge EventSearchHit
+        EventSearchHitConnection EventSearchHitEdge
         SearchMode SearchPart SearchExplanation SearchHighlight HighlightPiece
         SimilarObject SearchContext ContextSource InferenceForm LinkDerivation
         Grouping DateGrouping TimeGrouping NoticeKind LinkDirection EventNotice LinkEvent ObjectChange AppendEventInput
@@ -103,7 +104,7 @@ RESERVED_NAMES = frozenset(
        "String Int BigInt Decimal Date DateTime Duration UUID URI".split()}
     | {f"query:{name}" for name in """
         node nodes link links event events typeDefinition typeDefinitions viewer traverse shortestPath neighborhood
-        related search similar searchLinks context keys auditLog changed position linkDegree
+        related search similar searchLinks searchEvents context keys auditLog changed position linkDegree
         connectedComponent connectedComponents webhook webhooks objectAsOf unlockRequests
         keyRotation keyRotations job jobs planTypes""".split()}
     | {f"mutation:{name}" for name in """

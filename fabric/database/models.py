@@ -197,6 +197,9 @@ class Event(Base):
         Index("events_in_order", "organization_id", "transaction_id", "position"),
         Index("events_by_time", "organization_id", "occurred_at"),
         Index("events_by_entity", "organization_id", "entity_id", "transaction_id", "position"),
+        Index(
+            "events_of_applications", "organization_id", "position", postgresql_where=text("entity_table = 'events'")
+        ),
         *(
             Index(
                 f"events_by_{end}",

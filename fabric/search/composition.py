@@ -55,8 +55,17 @@ def composition(catalogue: Catalogue, type_name: str) -> Composition:
     searchable ones.
     """
     object_type = catalogue.types.get(type_name)
-    if object_type is None or object_type.domain != "object":
-        return Composition()
+    return Composition() if object_type is None or object_type.domain != "object" else _of(catalogue, object_type)
+
+
+def event_composition(catalogue: Catalogue, type_name: str) -> Composition:
+    """Of events, if the type or an ancestor names fields for their embedding."""
+    event_type = catalogue.types.get(type_name)
+    asks = event_type is not None and event_type.domain == "event" and bool(_embedding(catalogue, event_type))
+    return _of(catalogue, event_type) if asks and event_type is not None else Composition()
+
+
+def _of(catalogue: Catalogue, object_type: ObjectType) -> Composition:
     first = [n for n in _embedding(catalogue, object_type) if n in object_type.fields]
     rest = [name for name, field in object_type.fields.items() if field.searchable and name not in first]
     named = [object_type.fields[name] for name in (*first, *rest)]

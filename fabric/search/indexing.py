@@ -19,6 +19,7 @@ from fabric.identity.subject import Session
 from fabric.search import store
 from fabric.search.composition import content_hash
 from fabric.search.counts import IndexCounts
+from fabric.search.event_texts import EventTexts
 from fabric.search.link_texts import LinkTexts
 from fabric.search.object_texts import ObjectTexts
 from fabric.search.sources import Changed, Progress, Source
@@ -52,8 +53,12 @@ class Indexer:
     """In their order: the texts of links are made of those of objects."""
 
     def __post_init__(self) -> None:
-        objects = ObjectTexts(self.database, self.types, self.language, self.counts)
-        object.__setattr__(self, "sources", (objects, LinkTexts(self.database, self.types, self.language)))
+        sources = (
+            ObjectTexts(self.database, self.types, self.language, self.counts),
+            LinkTexts(self.database, self.types, self.language),
+            EventTexts(self.database, self.types, self.language, self.counts),
+        )
+        object.__setattr__(self, "sources", sources)
 
     async def missing(self, organization_id: UUID) -> tuple[int, int]:
         """How many texts are to be made, and how many wait for their vectors."""

@@ -23,6 +23,7 @@ from fabric.search.query import Query, read_query
 from fabric.search.query_vectors import QueryVectors
 from fabric.search.reader import Reader
 from fabric.search.statements import (
+    EVENT_CORPUS,
     LINK_CORPUS,
     OWN_VECTORS,
     PASSING,
@@ -109,11 +110,13 @@ class Search:
     language: str
     corpora: Corpora = field(init=False)
     link_corpora: Corpora = field(init=False)
+    event_corpora: Corpora = field(init=False)
     nearest: Nearest = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "corpora", Corpora(self.database))
         object.__setattr__(self, "link_corpora", Corpora(self.database, LINK_CORPUS))
+        object.__setattr__(self, "event_corpora", Corpora(self.database, EVENT_CORPUS))
         object.__setattr__(self, "nearest", Nearest(self.database, self.memory))
 
     async def search(self, reader: Reader, asked: Asked) -> Found:
@@ -171,17 +174,10 @@ class Search:
     async def by_words(self, reader: Reader, asked: Asked, query: Query, corpus: Corpus) -> Ranking | None:
         if asked.mode is Mode.VECTOR or query.is_empty:
             return None
-        words = [*query.words, *query.prefixes]
-        uptos = [None] * len(query.words) + [prefix + _LAST for prefix in query.prefixes]
-        places = [(n, word, place) for n, phrase in enumerate(query.phrases, 1) for word, place in phrase]
-        values = {
-            "words": words, "uptos": uptos, "seen": reader.types, "types": list(asked.types), "most": DEPTH,
-            "number": float(corpus.number), "length": corpus.length, "excluded": list(query.excluded),
-            "phrase": [n for n, _, _ in places], "phrase_word": [word for _, word, _ in places],
-            "phrase_place": [place for _, _, place in places],
-            "phrase_sizes": [len(phrase) for phrase in query.phrases],
-        }  # fmt: skip
-        rows = await self.database.read(reader.session, *bound(TEXT, values, asked.where))
+        values = {"seen": reader.types, "types": list(asked.types), "most": DEPTH}
+        rows = await self.database.read(
+            reader.session, *bound(TEXT, word_values(query, corpus) | values, asked.where)
+        )
         return Ranking("text", WEIGHTS["text"], read_scored(rows))
 
     async def meaning(self, reader: Reader, mode: Mode, text: str, corpus: Corpus) -> tuple[Meaning | None, str]:
@@ -220,3 +216,15 @@ class Search:
         values = {"ids": list(ids), "seen": reader.types}
         rows: list[Any] = await self.database.read(reader.session, *bound(VERSIONS, values))
         return rows
+
+
+def word_values(query: Query, corpus: Corpus) -> dict[str, Any]:
+    """What the statements that go by words take of a query."""
+    places = [(n, word, place) for n, phrase in enumerate(query.phrases, 1) for word, place in phrase]
+    return {
+        "words": [*query.words, *query.prefixes],
+        "uptos": [None] * len(query.words) + [prefix + _LAST for prefix in query.prefixes],
+        "number": float(corpus.number), "length": corpus.length, "excluded": list(query.excluded),
+        "phrase": [n for n, _, _ in places], "phrase_word": [word for _, word, _ in places],
+        "phrase_place": [place for _, _, place in places], "phrase_sizes": [len(phrase) for phrase in query.phrases],
+    }  # fmt: skip

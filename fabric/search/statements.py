@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from fabric.database.db import READ
-from fabric.search.store import LINKS, OBJECTS
+from fabric.search.store import EVENTS, LINKS, OBJECTS
 
 Where: TypeAlias = Callable[[int], tuple[str, tuple[Any, ...]]]
 """From the number of the first parameter that it may use: a condition on `o`, and its arguments."""
@@ -25,24 +25,29 @@ _OF_OBJECT = "(x.organization_id, x.entity_table, x.entity_id, x.label) = (s.org
 _SEEN = "not o.tombstone and o.type_name = any({seen}::text[])"
 _ASKED = "o.type_name = any({types}::text[]) and {where}"
 
-TEXT = f"""
+
+def by_words(table: str, seen: str, passes: str) -> str:
+    """[id, BM25 score] of the best, of what has any of the words and all of the phrases.
+
+    `seen` joins `f`, the texts that have some of the words, with what of them the session sees; `passes` says what is
+    asked for.
+    """
+    return f"""
 with asked as (
     select t.n, t.term, t.upto from unnest({{words}}::text[], {{uptos}}::text[]) with ordinality as t(term, upto, n)
 ), found as (
     select t.n, w.entity_id, w.label, cardinality(w.positions) as frequency, w.length
     from asked t join fabric.search_terms w
-        on w.organization_id = s.org and w.entity_table = 'objects' and w.term = t.term collate "C"
+        on w.organization_id = s.org and w.entity_table = '{table}' and w.term = t.term collate "C"
     where t.upto is null
     union all
     select t.n, w.entity_id, w.label, sum(cardinality(w.positions)), max(w.length)
     from asked t join fabric.search_terms w
-        on w.organization_id = s.org and w.entity_table = 'objects'
+        on w.organization_id = s.org and w.entity_table = '{table}'
        and w.term >= t.term collate "C" and w.term < t.upto collate "C"
     where t.upto is not null group by t.n, w.entity_id, w.label
 ), seen as materialized (
-    select f.*, ({_ASKED}) is true as passes
-    from found f join fabric.objects o on o.organization_id = s.org and o.object_id = f.entity_id and o.label = f.label
-    where {_SEEN}
+    select f.*, ({passes}) is true as passes from found f join {seen}
 ), weights as (
     select n, ln(1 + (greatest({{number}}::float8, count(*)) - count(*) + 0.5) / (count(*) + 0.5)) as weight
     from seen group by n
@@ -50,7 +55,7 @@ with asked as (
     select p.phrase, w.entity_id, w.label, at.place - p.place as start
     from unnest({{phrase}}::int[], {{phrase_word}}::text[], {{phrase_place}}::int[]) as p(phrase, term, place)
     join fabric.search_terms w
-        on w.organization_id = s.org and w.entity_table = 'objects' and w.term = p.term collate "C"
+        on w.organization_id = s.org and w.entity_table = '{table}' and w.term = p.term collate "C"
     cross join lateral unnest(w.positions) as at(place)
     group by p.phrase, w.entity_id, w.label, start
     having count(*) = ({{phrase_sizes}}::int[])[p.phrase]
@@ -68,9 +73,16 @@ select coalesce(jsonb_agg(jsonb_build_array(r.entity_id, r.score) order by r.sco
       and not exists (
           select from fabric.search_terms x
           where (x.organization_id, x.entity_table, x.entity_id, x.label)
-              = (s.org, 'objects', m.entity_id, m.label) and x.term = any({{excluded}}::text[]))
+              = (s.org, '{table}', m.entity_id, m.label) and x.term = any({{excluded}}::text[]))
     group by m.entity_id order by score desc, m.entity_id limit {{most}}::int) r"""
-"""[id, BM25 score] of the best, of the objects that have any of the words and all of the phrases."""
+
+
+TEXT = by_words(
+    OBJECTS,
+    "fabric.objects o on o.organization_id = s.org and o.object_id = f.entity_id and o.label = f.label"
+    f" where {_SEEN}",
+    _ASKED,
+)
 
 # The vector in a subquery, which is read once: a plan for any value would read its text for each row.
 COSINE = "floor(0.5 - 1e6 * (x.embedding <#> (select {vector}::text::halfvec))) / 1e6"
@@ -169,6 +181,15 @@ select jsonb_build_object('number', 0, 'length', 0, 'models', coalesce(jsonb_obj
 from (select x.model, count(*) as number from fabric.embeddings x
       where x.organization_id = s.org and x.entity_table = '{LINKS}' group by x.model) m"""
 """As `CORPUS`, of the vectors of links that the session dominates."""
+
+EVENT_CORPUS = f"""
+select jsonb_build_object('number', t.number, 'length', coalesce(t.length, 0), 'models', (
+    select coalesce(jsonb_object_agg(m.model, m.number), '{{{{}}}}') from (
+        select x.model, count(*) as number from fabric.embeddings x
+        where x.organization_id = s.org and x.entity_table = '{EVENTS}' group by x.model) m))
+from (select count(*) as number, avg(x.length)::float8 as length from fabric.search_texts x
+      where x.organization_id = s.org and x.entity_table = '{EVENTS}' and x.content_hash is not null) t"""
+"""As `CORPUS`, of the texts of events that the session sees."""
 
 OWN_VECTORS = f"""
 select coalesce(jsonb_object_agg(o.object_id, x.embedding::text), '{{{{}}}}')

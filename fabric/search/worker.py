@@ -23,7 +23,7 @@ from fabric.events.journal import Position
 from fabric.log import Outline
 from fabric.search.indexing import Indexer, Wanting
 from fabric.search.sources import Changed
-from fabric.search.store import LINKS, OBJECTS
+from fabric.search.store import EVENTS, LINKS, OBJECTS
 from fabric.tasks import in_background, woken
 
 _NAME = "semantic-fabric-search"
@@ -155,6 +155,7 @@ class Worker:
 def _changed(events: Iterable[Event]) -> Changed:
     ids: dict[str, set[UUID]] = defaultdict(set)
     for event in events:
-        if event.entity_id is not None:
-            ids[event.entity_table].add(event.entity_id)
-    return Changed(list(ids[OBJECTS]), list(ids[LINKS]))
+        id = UUID(int=event.position.position) if event.entity_table == EVENTS else event.entity_id
+        if id is not None:
+            ids[event.entity_table].add(id)
+    return Changed(*(list(ids[table]) for table in (OBJECTS, LINKS, EVENTS)))

@@ -77,7 +77,7 @@ async def _events(_: Any, info: Info, **given: Any) -> Any:
     part = Slice(asked.limit, asked.backward, after, before)
     await caught_up(context)
     async with context.reading() as transaction:
-        page = await list_events(transaction, _sought(given.get("where") or {}), part)
+        page = await list_events(transaction, sought(given.get("where") or {}), part)
     edges = [
         {"cursor": event_cursor(organization, label, event.position), "node": told_event(organization, event)}
         for event in page.events
@@ -92,7 +92,7 @@ def _place(context: Context, cursor: str, name: str) -> Position:
         raise BadInput(error.message, (name,)) from None
 
 
-def _sought(where: Mapping[str, Any]) -> Sought:
+def sought(where: Mapping[str, Any]) -> Sought:
     since, until = (_moment(where.get(name)) for name in ("since", "until"))
     entity_id = where.get("entityId")
     topics, types = names_in(where.get("topics")), names_in(where.get("types"))

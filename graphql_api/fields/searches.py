@@ -48,7 +48,7 @@ def warn_of(context: Context, warning: str) -> None:
         context.warn("EMBEDDINGS_UNAVAILABLE", f"{warning}; this was searched by words alone")
 
 
-def _told_highlights(found: Sequence[Highlight]) -> list[dict[str, Any]]:
+def told_highlights(found: Sequence[Highlight]) -> list[dict[str, Any]]:
     return [{"field": h.field, "pieces": [{"text": t, "matched": m} for t, m in h.pieces]} for h in found]
 
 
@@ -58,7 +58,7 @@ async def highlights_of(info: Info, query: Query, id: UUID) -> list[dict[str, An
     async def read(info: Info, ids: Sequence[UUID]) -> Mapping[UUID, Any]:
         context = info.context
         found = await context.services.search.highlights(await reader_of(context), query, ids)
-        return {id: _told_highlights(each) for id, each in found.items()}
+        return {id: told_highlights(each) for id, each in found.items()}
 
     return next(iter(await load(info, [id], read)), [])
 

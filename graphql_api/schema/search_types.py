@@ -18,7 +18,7 @@ from graphql import (
 from fabric.search.searching import Mode
 from graphql_api.context import Info
 from graphql_api.fields.shaping import by_response_key
-from graphql_api.schema.common_types import FABRIC_OBJECT, LINK, PAGE_INFO, SCALARS, listed, required
+from graphql_api.schema.common_types import EVENT, FABRIC_OBJECT, LINK, PAGE_INFO, SCALARS, listed, required
 
 SEARCH_MODE = GraphQLEnumType(
     "SearchMode",
@@ -118,6 +118,18 @@ def link_hit_type(
             "link": GraphQLField(required(LINK), resolve=link),
             "from": GraphQLField(required(end), resolve=source),
             "to": GraphQLField(required(end), resolve=target),
+        },
+    )
+
+
+def event_hit_type(event: GraphQLFieldResolver, highlights: GraphQLFieldResolver) -> GraphQLObjectType:
+    return GraphQLObjectType(
+        "EventSearchHit",
+        {
+            "score": GraphQLField(required(GraphQLFloat), description="Of all rankings together; higher is better."),
+            "explain": GraphQLField(required(_EXPLANATION)),
+            "highlights": GraphQLField(listed(_HIGHLIGHT), resolve=highlights, description="Where the words stand."),
+            "event": GraphQLField(required(EVENT), resolve=event),
         },
     )
 

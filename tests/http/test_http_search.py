@@ -334,7 +334,7 @@ def test_links_are_found_by_their_ends_a_page_at_a_time(papers: Tenant) -> None:
     pump, choir, valve = create(papers, "water pump"), create(papers, "choir"), create(papers, "pump valve")
     link = 'mutation ($a: ID!, $b: ID!) { link(input: {from: $a, to: $b, relation: "cites"}) { linkId } }'
     both, one = (papers.data(link, {"a": pump, "b": end})["link"]["linkId"] for end in (valve, choir))
-    until(lambda: len(hits(papers, "x", mode="VECTOR")) == 3)
+    until(lambda: len(papers.data(SEARCH_LINKS, {"query": "x", "mode": "VECTOR"})["found"]["nodes"]) == 2)
     first = papers.data(SEARCH_LINKS, {"query": "pumps", "mode": "HYBRID", "first": 1})["found"]
     [hit] = first["nodes"]
     assert hit["it"] == {"id": both, "rel": "cites", "from": pump, "to": valve, "label": "UNCLASSIFIED"}
@@ -372,3 +372,62 @@ def test_links_go_by_words_with_a_warning_where_no_vectors_can_be_had(remote: Te
     [warning] = remote.ask(SEARCH_LINKS, {"query": "pumps", "mode": "HYBRID"}).body["extensions"]["warnings"]
     assert warning["code"] == "EMBEDDINGS_UNAVAILABLE"
     remote.ask(SEARCH_LINKS, {"query": "pumps", "mode": "VECTOR"}).refused("EMBEDDINGS_UNAVAILABLE")
+
+
+ALARM = {
+    "typeName": "Alarm", "domain": "event", "embedding": {"fields": ["what"]},
+    "fields": {"what": {"type": "text"}, "code": {"type": "integer"}},
+}  # fmt: skip
+SEARCH_EVENTS = """query ($query: String!, $mode: SearchMode! = TEXT, $where: EventWhere, $first: Int, $after: String) {
+  found: searchEvents(query: $query, mode: $mode, where: $where, first: $first, after: $after) {
+    nodes {
+      score
+      explain { text { rank } vector { rank } }
+      highlights { field pieces { text matched } }
+      was: event { name: topic data label entityType }
+    }
+    pageInfo { hasNextPage endCursor }
+  }
+}"""
+
+
+def test_events_are_found_by_what_they_say_a_page_at_a_time(papers: Tenant) -> None:
+    papers.define(ALARM)
+    append = "mutation ($i: AppendEventInput!) { appendEvent(input: $i) { position } }"
+
+    def tell(what: str, at: str = "UNCLASSIFIED") -> None:
+        given = {"topic": "alarm.raised", "type": "Alarm", "data": {"what": what, "code": 7}}
+        papers.data(append, {"i": given}, label=at)
+
+    tell("the water pump leaks")
+    tell("a pump is dry, the valve leaks and leaks, nobody knows of any reason for that")
+    tell("the pump was stolen", at="SECRET")
+
+    def events(at: str = "UNCLASSIFIED", **asked: Any) -> Any:
+        return papers.data(SEARCH_EVENTS, {"query": "pumps", **asked}, label=at)["found"]
+
+    until(lambda: len(events("SECRET", mode="VECTOR")["nodes"]) == 3)
+    assert len(events("SECRET")["nodes"]) == 3
+    first = events(mode="HYBRID", first=1)
+    [hit] = first["nodes"]
+    data = {"what": "the water pump leaks", "code": 7}
+    assert hit["was"] == {"name": "alarm.raised", "data": data, "label": "UNCLASSIFIED", "entityType": "Alarm"}
+    assert hit["explain"]["text"] == {"rank": 1}
+    pieces = [{"text": "water ", "matched": False}, {"text": "pump", "matched": True}]
+    assert hit["highlights"][0]["pieces"][:2] == pieces
+    assert first["pageInfo"]["hasNextPage"]
+    after = {"mode": "HYBRID", "after": first["pageInfo"]["endCursor"]}
+    second = events(**after)
+    assert [hit["was"]["data"]["what"][:10] for hit in second["nodes"]] == ["a pump is "]
+    assert not second["pageInfo"]["hasNextPage"]
+    papers.ask(SEARCH_EVENTS, {"query": "pumps", **after}, label="SECRET").refused(path=["after"])
+    assert events(where={"topics": ["other.*"]})["nodes"] == []
+    for role in ("clerk", "objects_only"):
+        papers.ask(SEARCH_EVENTS, {"query": "x"}, roles=(role,)).refused("FORBIDDEN")
+    records = """select l.detail from fabric.audit_log l join fabric.organizations o using (organization_id)
+                 where o.name = $1 and l.action = 'search.asked'"""
+    before = len(papers.server.sql(records, papers.name))
+    events(query="stolen")
+    [*_, row] = papers.server.sql(records, papers.name)
+    assert len(papers.server.sql(records, papers.name)) == before + 1
+    assert "stolen" not in str(row)
