@@ -173,6 +173,7 @@ async def check_database(url: str, admin_url: str | None = None) -> AsyncIterato
             yield await _organizations(admin_url)
             if admin_url is not None:
                 yield await _indexed(admin_url)
+                yield await _stopped(admin_url)
     finally:
         await connection.close()
 
@@ -284,16 +285,22 @@ select (select count(*) from fabric.objects o left join fabric.search_texts t
                 = (t.organization_id, t.entity_table, t.entity_id, t.label, t.content_hash))) as without_vector"""
 
 
+async def _as_owner(admin_url: str, sql: str) -> list[asyncpg.Record]:
+    """What a statement finds of all organizations: row security shows the serving role nothing without a session."""
+    connection = await asyncpg.connect(admin_url, timeout=10)
+    try:
+        async with connection.transaction(readonly=True):
+            await connection.execute("set local role semantic_fabric_owner")
+            rows: list[asyncpg.Record] = await connection.fetch(sql)
+            return rows
+    finally:
+        await connection.close()
+
+
 async def _indexed(admin_url: str) -> Finding:
     """How far indexing has come, of whatever model its vectors are."""
     try:
-        connection = await asyncpg.connect(admin_url, timeout=10)
-        try:
-            async with connection.transaction(readonly=True):
-                await connection.execute("set local role semantic_fabric_owner")
-                row = await connection.fetchrow(_INDEXED)
-        finally:
-            await connection.close()
+        (row,) = await _as_owner(admin_url, _INDEXED)
     except DRIVER_ERRORS as error:
         return bad("search", f"cannot be looked at: {error}", f"mend {variable('admin_database_url')}")
     if any(row.values()):
@@ -306,18 +313,33 @@ async def _indexed(admin_url: str) -> Finding:
     return good("search", "all versions and links have their texts and vectors")
 
 
+_STOPPED = """
+select o.name, array_to_string(r.premises, ', ') || ' → ' || r.conclusion as rule
+from fabric.stopped_rules r join fabric.organizations o using (organization_id)
+group by 1, 2 order by 1, 2"""
+
+
+async def _stopped(admin_url: str) -> Finding:
+    """Rules of inference that concluded too much, at whatever label."""
+    try:
+        rows = await _as_owner(admin_url, _STOPPED)
+    except DRIVER_ERRORS as error:
+        return bad("inference", f"cannot be looked at: {error}", f"mend {variable('admin_database_url')}")
+    if not rows:
+        return good("inference", "no rule has been stopped")
+    told = "; ".join(f"{row['rule']} of {row['name']}" for row in rows[:3])
+    return care(
+        "inference",
+        f"{len(rows):,} rules concluded too much, and conclude nothing more at some labels: {told}",
+        f"narrow them in their definitions, or raise {variable('max_inferred_links')}",
+    )
+
+
 async def _organizations(admin_url: str | None) -> Finding:
-    """Counted as the owner: row security shows the serving role none without a session."""
     if admin_url is None:
         return good("organizations", f"not counted, which takes {variable('admin_database_url')}")
     try:
-        connection = await asyncpg.connect(admin_url, timeout=10)
-        try:
-            async with connection.transaction(readonly=True):
-                await connection.execute("set local role semantic_fabric_owner")
-                count = await connection.fetchval("select count(*) from fabric.organizations")
-        finally:
-            await connection.close()
+        (count,) = (await _as_owner(admin_url, "select count(*) from fabric.organizations"))[0]
     except DRIVER_ERRORS as error:
         return bad("organizations", f"cannot be counted: {error}", f"mend {variable('admin_database_url')}")
     if not count:

@@ -138,6 +138,21 @@ def test_a_database_as_it_should_be_has_nothing_to_mend(server_url: str, admin_u
     assert f"{tables[0]['count']} tables" in found(findings, "row security").found
 
 
+def test_rules_of_inference_that_were_stopped_are_named(server_url: str, admin_url: str) -> None:
+    asyncio.run(establish(admin_url, "acme"))
+    asyncio.run(
+        run_sql(
+            admin_url,
+            """insert into fabric.stopped_rules (organization_id, label, premises, conclusion, most)
+               select organization_id, label, '{^near}', 'near', 9
+               from fabric.organizations, unnest('{0, 1}'::bigint[]) label""",
+        )
+    )
+    stopped = found(of_database(server_url, admin_url), "inference")
+    assert (stopped.verdict, stopped.found.endswith("^near → near of acme")) == (Verdict.CARE, True)
+    assert stopped.found.startswith("1 rules")
+
+
 @pytest.mark.parametrize("url", ["postgresql://127.0.0.1:1/x", "postgresql://127.0.0.1:one/x"])
 def test_a_database_that_cannot_be_reached_is_one_finding(url: str) -> None:
     (only,) = of_database(url)

@@ -183,7 +183,7 @@ async def test_the_follower_only_reads(admin_url: str) -> None:
     assert {row[2] for row in rows} == {"SELECT"}
     tables = {
         "objects", "links", "events", "audit_log", "seals", "prunings", "search_texts", "embeddings", "inferred_links",
-        "type_definitions",
+        "type_definitions", "stopped_rules",
     }  # fmt: skip
     assert {row[0] for row in rows} == tables
     assert {row[1] for row in rows if row[0] == "type_definitions"} == {"organization_id", "label"}

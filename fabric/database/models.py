@@ -189,6 +189,18 @@ class InferredChange(Base):
     transaction_id: Mapped[int] = mapped_column(Xid8())
 
 
+class StoppedRule(Base):
+    """A rule of inference that concluded more than `most` links, at the label from which on it concludes nothing."""
+
+    __tablename__ = "stopped_rules"
+    organization_id: Mapped[UUID] = mapped_column(primary_key=True)
+    label: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    premises: Mapped[list[str]] = mapped_column(ARRAY(Text), primary_key=True)
+    conclusion: Mapped[str] = mapped_column(primary_key=True)
+    most: Mapped[int]
+    stopped_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
 class Event(Base):
     """One change, in the transaction that made it. Read in (transaction_id, position) order; append-only."""
 

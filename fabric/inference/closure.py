@@ -12,8 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from fabric.inference.rules import Premise, Rule
-from fabric.inference.scopes import Scopes, meet, union
-from fabric.labels import rank
+from fabric.inference.scopes import Scopes, at, meet, timeless, union
+from fabric.labels import dominates, rank
+
+MOST_JOINS = 64
+"""Labels that are looked at, about, where a rule concludes too much."""
 
 
 class Fact(NamedTuple):
@@ -38,8 +41,9 @@ _NONE: frozenset[int] = frozenset()
 class Closure:
     """`rules` with their scopes; `most` conclusions, at most, for any one clearance."""
 
-    def __init__(self, rules: Mapping[Rule, Scopes], most: int) -> None:
-        self._rules, self._most = rules, most
+    def __init__(self, rules: Mapping[Rule, Scopes], most: int, *, alone: bool = False) -> None:
+        """`alone`: all of it is for everybody."""
+        self._rules, self._most, self._alone = rules, most, alone
         self._known: dict[Fact, Scopes] = {}
         self._asserted: dict[Fact, Scopes] = {}
         self._derived: dict[Fact, Scopes] = {}
@@ -47,6 +51,8 @@ class Closure:
         self._into: dict[tuple[str, int], set[int]] = {}
         self._by: Counter[Rule] = Counter()
         """How much each rule was the first to conclude."""
+        self._numbers: Counter[Scopes] = Counter()
+        """How many conclusions there are for whom, at whatever time."""
         self._look = most
         self._using: dict[str, list[tuple[Rule, int]]] = {}
         self._concluding: dict[str, list[Rule]] = {}
@@ -80,6 +86,7 @@ class Closure:
         taken = self._resting_on(shrunk)
         for fact in taken:
             before[fact] = self._derived.pop(fact, ())
+            self._count(before[fact], ())
             self._forget(fact)
         for fact, scopes in changed.items():
             if scopes:
@@ -93,6 +100,8 @@ class Closure:
             for rule, scopes in self._derivations(fact):
                 self._conclude(rule, fact, scopes, before, pending)
         self._settle(before, pending)
+        if len(self._derived) > self._most:
+            self._check()
         return changed.keys() | {fact for fact, was in before.items() if self.derived(fact) != was}
 
     def _settle(self, before: dict[Fact, Scopes], pending: "deque[Fact]") -> None:
@@ -110,6 +119,7 @@ class Closure:
             return
         before.setdefault(fact, was)
         self._derived[fact] = now
+        self._count(was, now)
         if not was:
             self._by[rule] += 1
             if len(self._derived) > self._look:
@@ -197,15 +207,46 @@ class Closure:
     def _to(self, premise: Premise, node: int) -> set[int] | frozenset[int]:
         return (self._out if premise.reversed else self._into).get((premise.relation, node), _NONE)
 
+    def _count(self, was: Scopes, now: Scopes) -> None:
+        if was:
+            self._numbers[timeless(was)] -= 1
+        if now:
+            self._numbers[timeless(now)] += 1
+
     def _check(self) -> None:
         """Runaway where some clearance would see too many; otherwise it is looked at again once there are more."""
-        numbers = Counter(self._derived.values())
-        labels = {each.label for scopes in numbers for each in scopes}
+        labels = {each.label for scopes in +self._numbers for each in scopes}
         for label in sorted(labels, key=rank):
-            seen = sum(n for scopes, n in numbers.items() if any(each.holds(label) for each in scopes))
+            seen = sum(n for scopes, n in self._numbers.items() if any(each.holds(label) for each in scopes))
             if seen > self._most:
-                raise Runaway(max(sorted(self._by), key=lambda rule: self._by[rule]), label)
+                raise self._runaway(label)
         self._look = len(self._derived) + self._most // 10 + 1
+
+    def _runaway(self, label: int) -> Runaway:
+        """For the lowest-ranking label of those that `label` dominates at which there would be too many.
+
+        The rule is the one that concludes most of what that label sees. Both are found from what it sees alone, as if
+        there were no other: what is above has no part in them, or they would tell of it.
+        """
+        for below in () if self._alone else sorted(self._below(label), key=rank):
+            rules = {rule: scopes for rule, given in self._rules.items() if (scopes := at(given, below))}
+            try:
+                Closure(rules, self._most, alone=True).change(
+                    {fact: at(self._asserted[fact], below) for fact in sorted(self._asserted)}
+                )
+            except Runaway as runaway:
+                return Runaway(runaway.rule, below)
+        return Runaway(max(sorted(self._rules), key=lambda rule: self._by[rule]), label)
+
+    def _below(self, label: int) -> set[int]:
+        """Labels that are dominated, itself included: those of facts and rules, and as far as they are few their joins.
+        """
+        given = {each.label for scopes in (*self._asserted.values(), *self._rules.values()) for each in scopes}
+        found = {below for below in given if dominates(label, below)}
+        for each in list(found):
+            if len(found) < MOST_JOINS:
+                found |= {each | other for other in found}
+        return found | {label}
 
 
 def _ends(premise: Premise, fact: Fact) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from fabric.inference.closure import Closure, Fact, Runaway
 from fabric.inference.premises import Premises
 from fabric.inference.rules import Rule
 from fabric.inference.scopes import Part, Scopes, parts, scope
+from fabric.inference.stopped_rules import Stop, read_stops, replace_stops
 from fabric.types.types import Types
 
 AT_ONCE = 2_000
@@ -27,11 +28,12 @@ class Inference:
 
     def __init__(
         self, database: Database, organization_id: UUID, rules: Mapping[Rule, Scopes], premises: Premises,
-        stored: Mapping[Fact, tuple[Part, ...]], most: int,
+        stored: Mapping[Fact, tuple[Part, ...]], stops: frozenset[Stop], most: int,
     ) -> None:  # fmt: skip
         self._database, self._organization_id = database, organization_id
         self._rules, self._premises, self._most = dict(rules), premises, most
         self._stored = dict(stored)
+        self._stored_stops, self._stops = stops, set[Stop]()
         self._closure = Closure(self._rules, most)
 
     @classmethod
@@ -44,12 +46,17 @@ class Inference:
             if rules:
                 premises.apply([change async for change in store.read_changes(transaction, relations)])
             stored = await store.read_stored(transaction)
-        return cls(database, organization_id, rules, premises, stored, most)
+            stops = await read_stops(transaction)
+        return cls(database, organization_id, rules, premises, stored, stops, most)
 
     async def begin(self) -> None:
         """Concludes all that follows, and stores it in place of what is stored."""
         await asyncio.to_thread(self._conclude_anew)
         await self._store({*self._stored, *self._closure.conclusions()})
+        if self._stops != self._stored_stops:
+            async with self._database.transaction(Session(self._organization_id, 0)) as transaction:
+                await replace_stops(transaction, self._stored_stops, self._stops)
+            self._stored_stops = frozenset(self._stops)
 
     async def apply(self, changes: Iterable[Change]) -> None:
         """Works in what has changed. After a failure only `load` helps."""
@@ -79,8 +86,11 @@ class Inference:
         log.error(
             "inference.rule_stopped", organization=str(self._organization_id), rule=str(runaway.rule), most=self._most
         )
+        scopes = self._rules[runaway.rule]
+        joins = {(each, each.label | runaway.label) for each in scopes}
+        self._stops |= {Stop(label, runaway.rule, self._most) for each, label in joins if each.holds(label)}
         left: list[Scopes] = [
-            scope(each.label, (*each.over, runaway.label), each.start, each.end) for each in self._rules[runaway.rule]
+            scope(each.label, (*each.over, runaway.label), each.start, each.end) for each in scopes
         ]
         self._rules[runaway.rule] = tuple(each for scopes in left for each in scopes)
 

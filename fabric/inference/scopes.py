@@ -79,6 +79,17 @@ def union(a: Scopes, b: Scopes) -> Scopes:
     return _simplified([*a, *b])
 
 
+def at(scopes: Scopes, clearance: int) -> Scopes:
+    """What of it is for the clearance, as if there were no other."""
+    return _simplified(Scope(0, (), each.start, each.end) for each in scopes if each.holds(clearance))
+
+
+@lru_cache(_KEPT)
+def timeless(scopes: Scopes) -> Scopes:
+    """For whom it is, at whatever time."""
+    return tuple(dict.fromkeys(Scope(each.label, each.over) for each in scopes))
+
+
 def within(a: Scope, b: Scope) -> bool:
     """Whether `b` is wherever `a` is."""
     if not dominates(a.label, b.label) or not b.start <= a.start <= a.end <= b.end:

@@ -25,6 +25,7 @@ from fabric.types.kinds import Kind, KindError, canonical
 from fabric.types.types import Types
 from fabric.types.values import check_required, merged, read_data
 from fabric.writing import cardinality, versions
+from fabric.writing.inferred import Named, tell_of_inferred
 from fabric.writing.versions import Content, Version, VersionTable
 
 Action = Literal["link", "update", "upsert", "unlink"]
@@ -164,12 +165,15 @@ async def plan(
     end_types = {id: t for id, t in (end_types | dict(coming or {})).items() if t is not None}
     now: dict[UUID, Version] = dict(before)
     written: list[WrittenLink] = []
+    missed: dict[int, Named] = {}
     for change, id in named:
         try:
             winner = _seen_from_here(now.get(id), end_types)
             _check_rights(change, winner, rights, catalogue)
             version = _apply(change, id, winner, transaction.session.label, catalogue, end_types)
         except FabricError as error:
+            if isinstance(error, NotFound) and not error.path and change.key is None:
+                missed[len(errors)] = id, change.relation, change.source_id, change.target_id
             prefixed = error.under(*change.path)
             errors += prefixed.errors if isinstance(prefixed, Several) else [prefixed]
             continue
@@ -177,6 +181,8 @@ async def plan(
         created = not version.tombstone and (old is None or old.tombstone)
         written.append(WrittenLink(id, version is not old, created))
         now[id] = version
+    if missed and catalogue.concluded:
+        await tell_of_inferred(transaction, missed, errors)
     changed = {id: v for id, v in now.items() if v is not before.get(id) and (id in before or not v.tombstone)}
     return PlannedLinks(before, changed, written, errors, end_types, {id: change.path for change, id in named})
 

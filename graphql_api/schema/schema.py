@@ -25,6 +25,7 @@ from graphql_api.fields.audit_fields import AUDIT_FIELDS
 from graphql_api.fields.event_fields import EVENT_FIELDS
 from graphql_api.fields.event_search_fields import EVENT_SEARCH_FIELDS
 from graphql_api.fields.graph_fields import GraphFields
+from graphql_api.fields.inference_fields import INFERENCE_FIELDS
 from graphql_api.fields.job_fields import JOB_MUTATIONS, JOB_QUERIES
 from graphql_api.fields.key_fields import KEY_MUTATIONS, KEY_QUERIES
 from graphql_api.fields.link_fields import LINK_FIELDS
@@ -45,7 +46,7 @@ from graphql_api.schema.webhook_types import WebhookTypes
 _WEBHOOKS = WebhookTypes(SCALARS, PAGE_INFO, SUBSCRIPTIONS)
 _QUERIES: GraphQLFieldMap = (
     NODE_FIELDS | EVENT_FIELDS | EVENT_SEARCH_FIELDS | LINK_FIELDS | LINK_SEARCH_FIELDS | AUDIT_FIELDS
-    | UNLOCK_QUERIES | KEY_QUERIES | JOB_QUERIES
+    | UNLOCK_QUERIES | KEY_QUERIES | JOB_QUERIES | INFERENCE_FIELDS
     | _WEBHOOKS.queries()
 )
 _MUTATIONS: GraphQLFieldMap = (

@@ -3,7 +3,7 @@
 from itertools import pairwise
 from typing import Any
 
-from http_server import Tenant, eventually
+from http_server import MakeServer, Tenant, eventually
 from pyoxigraph import RdfFormat, parse
 
 WARD: dict[str, Any] = {
@@ -48,7 +48,10 @@ def test_what_follows_is_found_beside_what_was_written_until_a_premise_goes(orga
     one = organization.data("query ($id: ID!) { link(id: $id) { from to inferred } }", {"id": inferred["id"]})["link"]
     assert one == {"from": a, "to": c, "inferred": True}
     unlink = "mutation ($id: ID!) { unlink(id: $id) { position } }"
-    assert organization.ask(unlink, {"id": inferred["id"]}).codes == {"NOT_FOUND"}
+    update = "mutation ($id: ID!) { updateLink(id: $id, input: {weight: 2}) { linkId } }"
+    for change in (unlink, update):
+        refused = organization.ask(change, {"id": inferred["id"]}).refused("CONFLICT")
+        assert "inferred" in refused.error["message"]
     delete = "mutation ($id: ID!) { deleteWard(id: $id) { position } }"
     organization.data(delete, {"id": b})
     eventually(lambda: parts(organization, a) == {})
@@ -223,3 +226,25 @@ def test_sparql_asks_inferred_links_where_they_are_asked_for(organization: Tenan
     organization.data("mutation ($id: ID!) { deleteWard(id: $id) { position } }", {"id": a})
     asked = {"query": parted, "inferred": "true"}
     eventually(lambda: rows(client.get("/sparql", params=asked, headers=headers)) == 1)
+
+
+STOPPED = "{ stoppedRules { form relations conclusion label limit stoppedAt } }"
+
+
+def test_a_rule_that_was_stopped_is_told_to_designers_at_its_label(new_server: MakeServer) -> None:
+    with new_server({"max_inferred_links": 2}) as server:
+        tenant = server.organization()
+        a, _, c = chain(tenant)
+        assert tenant.data(STOPPED)["stoppedRules"] == []
+        link = "mutation ($i: LinkInput!) { link(input: $i) { linkId } }"
+        tenant.data(link, {"i": {"relation": "ward_part", "from": c, "to": a}}, label="SECRET/ALPHA")
+        eventually(lambda: len(tenant.data(STOPPED, label="SECRET/ALPHA")["stoppedRules"]) == 1)
+        [stopped] = tenant.data(STOPPED, label="SECRET/ALPHA")["stoppedRules"]
+        assert stopped.pop("stoppedAt") > "2026"
+        assert stopped == {
+            "form": "TRANSITIVE", "relations": ["ward_part", "ward_part"], "conclusion": "ward_part",
+            "label": "SECRET/ALPHA", "limit": 2,
+        }  # fmt: skip
+        assert tenant.data(STOPPED, label="SECRET/BRAVO")["stoppedRules"] == []
+        assert tenant.data(STOPPED)["stoppedRules"] == []
+        tenant.ask(STOPPED, roles=["reader"]).refused("FORBIDDEN")

@@ -164,6 +164,25 @@ def test_a_rule_that_concludes_too_much_is_named_with_the_lowest_label_that_woul
     assert (raised.value.rule, raised.value.label) == (transitive, secret)
 
 
+def test_the_rule_that_is_named_follows_from_what_its_label_sees() -> None:
+    (transitive,) = of_relation("r", Axioms(transitive=True))
+    (broader,) = of_relation("s", Axioms(sub_property_of=("b",)))
+    low = {Fact("r", i, i + 1): EVERYBODY for i in range(7)}
+    above = {Fact("s", i, i + 1): (Scope(LABELS[1 + i % 2]),) for i in range(36)}
+    for given_rules in ({transitive: EVERYBODY, broader: EVERYBODY}, {broader: EVERYBODY, transitive: EVERYBODY}):
+        with pytest.raises(Runaway) as raised:
+            Closure(given_rules, most=20).change(above | low)
+        assert (raised.value.rule, raised.value.label) == (transitive, 0)
+
+
+def test_too_many_are_found_after_each_change_however_many_others_there_are() -> None:
+    (broader,) = of_relation("r", Axioms(sub_property_of=("b",)))
+    closure = Closure({broader: EVERYBODY}, most=20)
+    closure.change({Fact("r", i, i + 1): (Scope(LABELS[1 + i % 2]),) for i in range(40)})
+    with pytest.raises(Runaway):
+        closure.change({Fact("r", 100, 101): (Scope(LABELS[1]),)})
+
+
 def test_many_conclusions_are_no_runaway_where_no_clearance_sees_them_all() -> None:
     (broader,) = of_relation("r", Axioms(sub_property_of=("b",)))
     apart = {Fact("r", i, i + 1): (Scope(LABELS[1 + i % 2]),) for i in range(40)}

@@ -12,13 +12,14 @@ from databases import MakeSubject
 from test_closure import interpreted
 
 from fabric.database.db import Database
-from fabric.errors import BadInput, FabricError, NotFound, Several
+from fabric.errors import BadInput, Conflict, FabricError, NotFound, Several
 from fabric.identity.organizations import Organization
 from fabric.inference.all_links import ALL_LINKS
 from fabric.inference.closure import Fact
 from fabric.inference.explanation import Said, explain
 from fabric.inference.inference import Inference
 from fabric.inference.rules import Rule
+from fabric.inference.stopped_rules import Stop, stopped_rules
 from fabric.inference.worker import Worker
 from fabric.types.types import Types
 from fabric.writing.links import LinkChange, Links
@@ -197,14 +198,59 @@ async def test_a_rule_that_goes_too_far_concludes_nothing_from_the_label_on_that
     await world.infer(most=5)
     assert await world.inferred("UNCLASSIFIED") == [Fact("near", b.int, a.int)]
     assert len(await world.inferred("CONFIDENTIAL")) <= 5
+    stopped = {label: await stops(world, label) for label in LABELS}
+    assert stopped["UNCLASSIFIED"] == []
+    code = world.subject("CONFIDENTIAL").label
+    assert {(stop.label, str(stop.rule), stop.most) for stop in stopped["CONFIDENTIAL"]} >= {
+        (code, "has_part, has_part → has_part", 5)
+    }
+    assert stopped["SECRET/ALPHA"] == stopped["CONFIDENTIAL"]
+    await world.infer()
+    assert await stops(world, "CONFIDENTIAL") == []
+
+
+async def stops(world: World, label: str) -> list[Stop]:
+    session = world.subject(label).session
+    async with world.database.transaction(session) as transaction:
+        return [each.stop for each in await stopped_rules(transaction, session)]
+
+
+async def test_a_rule_that_is_stopped_is_told_at_no_label_that_does_not_see_the_rule(world: World) -> None:
+    chain = {"relation": "spans", "target": "Place", "inferredFrom": [["near", "near"]], "label": "SECRET/ALPHA"}
+    await world.define("SECRET/ALPHA", spanned=chain)
+    hub, *others = world.ids
+    for other in others:
+        await world.link(hub, other, "near")
+    await world.infer(most=19)
+    told = {label: {str(stop.rule) for stop in await stops(world, label)} for label in LABELS}
+    assert told == {label: {"near, near → spans"} if "ALPHA" in label else set() for label in LABELS}
 
 
 async def test_an_inferred_link_is_not_changed_by_hand(world: World) -> None:
     a, b, *_ = world.ids
     await world.link(a, b, "near")
     await world.infer()
-    with pytest.raises((NotFound, Several)):
+    with pytest.raises(Conflict, match="inferred"):
         await world.link(b, a, "near", action="unlink")
+    with pytest.raises(Conflict, match="inferred"):
+        await world.link(b, a, "near", action="update", weight=1.0)
+    with pytest.raises(NotFound):
+        await world.link(b, a, "has_part", action="unlink")
+    await world.link(b, a, "near")
+
+
+async def test_a_writer_is_not_told_of_an_inferred_link_that_it_does_not_see(world: World) -> None:
+    a, b, *_ = world.ids
+    await world.link(a, b, "near", label="SECRET/ALPHA")
+    await world.infer()
+    with pytest.raises(NotFound):
+        await world.link(b, a, "near", action="unlink")
+    with pytest.raises(Conflict):
+        await world.link(b, a, "near", label="SECRET/ALPHA", action="unlink")
+    [change] = [Change("delete", "Place", object_id=b)]
+    await world.objects.write(world.subject(WHOLE), world.organization, [change])
+    with pytest.raises(NotFound):
+        await world.link(b, a, "near", label=WHOLE, action="unlink")
 
 
 async def test_what_a_definition_says_of_relations_is_given_back_and_names_those_that_there_are(world: World) -> None:
