@@ -42,7 +42,7 @@ from fabric.types.types import Types
 DEPTH = 1_000
 """Of each ranking, so many are looked at: no search has more than that by one of them."""
 
-WEIGHTS = {"text": 1.0, "vector": 1.0, "graph": 0.25, "links": 0.25}
+WEIGHTS = {"text": 1.0, "vector": 1.0, "graph": 0.5, "links": 0.5}
 LEXICAL_WEIGHT = 0.05
 """Of vectors that know spellings and not meanings."""
 
