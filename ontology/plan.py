@@ -1,9 +1,10 @@
 """From an ontology to type definitions: which there will be, and what of the ontology has no counterpart in them."""
 
 from collections.abc import Callable, Iterable, Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from fabric.inference.rules import REVERSED, Premise
 from fabric.labels import Label
 from fabric.types.catalogue import Catalogue
 from fabric.types.definitions import MAX_CHAINS, MAX_FIELDS, MAX_PARENTS
@@ -190,7 +191,35 @@ class Planner:
                 broader += [relation] if relation not in broader else []
             else:
                 self._ontology.notice(term.iri, f"says rdfs:subPropertyOf {iri}; this is left out")
-        return found | ({"subPropertyOf": broader} if broader else {})
+        chains = self._chains(term, relations)
+        return (
+            found | ({"subPropertyOf": broader} if broader else {}) | ({"inferredFrom": chains} if chains else {})
+        )  # fmt: skip
+
+    def _chains(self, term: PropertyTerm, relations: Set[str]) -> list[list[str]]:
+        """As the relation has them, which may be read from the property's other end."""
+        found: list[list[str]] = []
+        for chain in term.chains:
+            steps = [self._premise(iri, backward) for iri, backward in chain]
+            if term.inverse is not None:
+                steps = [step and replace(step, reversed=not step.reversed) for step in reversed(steps)]
+            known = [str(step) for step in steps if step is not None and step.relation in relations]
+            if len(known) < len(steps) or not term.classes or len(found) == MAX_CHAINS:
+                named = " ".join(f"{REVERSED * backward}{iri}" for iri, backward in chain)
+                self._ontology.notice(term.iri, f"says owl:propertyChainAxiom ({named}); this is left out")
+            elif known not in found:
+                found.append(known)
+        return found
+
+    def _premise(self, iri: str, backward: bool) -> Premise | None:
+        """None for what is no link."""
+        other = self._ontology.properties.get(iri)
+        if other is None:
+            relation, outgoing = self._links.get(iri, (None, True))
+        else:
+            relation = self._relation(other.inverse or iri) if other.classes else None
+            outgoing = other.inverse is None
+        return None if relation is None else Premise(relation, backward is outgoing)
 
     def _broader(self, term: PropertyTerm, iri: str) -> str | None:
         """The relation of a property that the term says too, if both are links read from the same end."""

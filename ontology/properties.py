@@ -5,6 +5,7 @@ from collections.abc import Set
 from pyoxigraph import BlankNode, Literal, NamedNode
 
 from fabric.errors import BadInput
+from fabric.inference.rules import MAX_PREMISES
 from ontology.classes import describe, members
 from ontology.datatypes import Datatypes, restricted
 from ontology.facets import Facet
@@ -70,10 +71,37 @@ def _read(graph: Graph, ontology: Ontology, node: NamedNode, domains: set[str], 
     term.symmetric = graph.is_a(node, OWL.SymmetricProperty)
     term.transitive = graph.is_a(node, OWL.TransitiveProperty)
     term.broader = sorted(set(graph.iris(node, RDFS.subPropertyOf)) - {node.value})
+    term.chains = _read_chains(graph, ontology, node)
     for kind, words in _NOT_INFERRED.items():
         if graph.is_a(node, kind):
             ontology.notice(node.value, f"{words}; what follows from that is not inferred")
     return term
+
+
+def _read_chains(graph: Graph, ontology: Ontology, node: NamedNode) -> list[tuple[tuple[str, bool], ...]]:
+    """In an order that does not depend on the names of lists, which are the parser's."""
+    found = []
+    for head in graph.objects(node, OWL.propertyChainAxiom):
+        try:
+            steps = [_step(graph, item) for item in graph.items(head)]
+        except BadInput as error:
+            ontology.notice(node.value, f"says owl:propertyChainAxiom: {error.message}")
+            continue
+        known = tuple(step for step in steps if step is not None)
+        if len(known) < len(steps) or not 1 <= len(known) <= MAX_PREMISES:
+            what = "with a step that is no property" if len(known) < len(steps) else f"of {len(known)} properties"
+            ontology.notice(node.value, f"says owl:propertyChainAxiom {what}; this is left out")
+        else:
+            found.append(known)
+    return sorted(found)
+
+
+def _step(graph: Graph, item: Term) -> tuple[str, bool] | None:
+    """A property, or one that is read backwards."""
+    if isinstance(item, NamedNode):
+        return item.value, False
+    inverses = graph.iris(item, OWL.inverseOf) if isinstance(item, BlankNode) else []
+    return (inverses[0], True) if len(inverses) == 1 else None
 
 
 def sort_ranges(term: PropertyTerm, ranges: set[str], ontology: Ontology, datatypes: Datatypes) -> tuple[Facet, ...]:

@@ -86,7 +86,7 @@ def _tell_of_the_rest(read: Read, ontology: Ontology) -> None:
             iri = predicate.value
             if predicate in _HANDLED or iri.startswith((BASE, SHACL_NS)):
                 continue
-            if predicate == RDFS.subPropertyOf and node in declared:
+            if predicate in (RDFS.subPropertyOf, OWL.propertyChainAxiom) and node in declared:
                 continue  # the plan of definitions tells of it
             if iri.startswith((OWL_NS, RDFS_NS, RDF_NS)) and predicate != RDFS.isDefinedBy:
                 for value in values:

@@ -51,6 +51,8 @@ class PropertyTerm:
     transitive: bool = False
     broader: list[str] = field(default_factory=list)
     """The properties that each statement with this one makes too."""
+    chains: list[tuple[tuple[str, bool], ...]] = field(default_factory=list)
+    """Properties, each read backwards or not, that lead together to what this one leads to."""
 
 
 @dataclass(slots=True)

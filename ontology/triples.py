@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from pyoxigraph import BlankNode, Literal, NamedNode, Triple
 
+from fabric.inference.rules import Premise
 from fabric.labels import Label
 from fabric.types.catalogue import ObjectType
 from fabric.types.definitions import Field, LinkField
@@ -79,7 +80,7 @@ class Triples:
                 yield from self._field(RDF.Statement, NamedNode(iri), field)
 
     def _following(self, node: NamedNode, link: LinkField) -> Iterator[Triple]:
-        """What follows from links, as far as RDFS and OWL have words for it that are no lists."""
+        """What follows from links, as far as all that is named is there for the reader."""
         if link.axioms.symmetric:
             yield Triple(node, RDF.type, OWL.SymmetricProperty)
         if link.axioms.transitive:
@@ -91,6 +92,29 @@ class Triples:
         for broader in link.axioms.sub_property_of:
             if broader in others:
                 yield Triple(node, RDFS.subPropertyOf, NamedNode(others[broader]))
+        for chain in link.axioms.chains:
+            premises = [Premise.parse(text) for text in chain]
+            if all(premise.relation in others for premise in premises):
+                yield from self._chain(node, premises)
+
+    def _chain(self, node: NamedNode, premises: Sequence[Premise]) -> Iterator[Triple]:
+        """A list of properties, of which OWL has those of two and more; one alone is a subproperty."""
+        steps: list[NamedNode | BlankNode] = []
+        for premise in premises:
+            step: NamedNode | BlankNode = NamedNode(self._iris.relations[premise.relation])
+            if premise.reversed:
+                inverse = BlankNode(f"step{self._number()}")
+                yield Triple(inverse, OWL.inverseOf, step)
+                step = inverse
+            steps.append(step)
+        if len(steps) == 1:
+            yield Triple(steps[0], RDFS.subPropertyOf, node)
+            return
+        places = [BlankNode(f"chain{self._number()}") for _ in steps]
+        yield Triple(node, OWL.propertyChainAxiom, places[0])
+        for number, (place, step) in enumerate(zip(places, steps, strict=True), start=1):
+            yield Triple(place, RDF.first, step)
+            yield Triple(place, RDF.rest, places[number] if number < len(places) else RDF.nil)
 
     def object(self, body: Mapping[str, Any]) -> Iterator[Triple]:
         named = {"type": body["type"], **{name: body[name] for name in ("key", "id") if name in body}}

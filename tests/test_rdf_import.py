@@ -237,10 +237,34 @@ class TestDefinitions:
             ("name", "is symmetric, and no link; this is left out"),
         }
 
+    def test_chains_of_two_properties_are_said_by_definitions_from_whichever_end_they_are_read(self) -> None:
+        declared = "a owl:ObjectProperty ; rdfs:domain ex:P ; rdfs:range ex:P"
+        text = f"""ex:P a owl:Class . ex:parent {declared} . ex:brother {declared} . ex:name a owl:DatatypeProperty .
+            ex:child {declared} ; owl:inverseOf ex:parent .
+            ex:uncle {declared} ; owl:propertyChainAxiom (ex:parent ex:brother), (ex:name ex:brother),
+                (ex:parent ex:brother ex:brother), (ex:parent "x"), (ex:parent ex:nothing) .
+            ex:sibling {declared} ; owl:propertyChainAxiom ([owl:inverseOf ex:child] ex:child), (ex:brother) .
+            ex:above {declared} . ex:below {declared} ; owl:inverseOf ex:above ;
+                owl:propertyChainAxiom (ex:brother ex:uncle) ."""
+        links = definitions(text)["P"]["links"]
+        relation = {name: link["relation"] for name, link in links.items()}
+        assert relation["parent"] == relation["child"] == "child", "the first name is the relation's"
+        assert {name: link["inferredFrom"] for name, link in links.items() if "inferredFrom" in link} == {
+            "uncle": [["^child", "brother"]], "sibling": [["brother"], ["^child", "child"]],
+            "below": [["^uncle", "^brother"]],
+        }  # fmt: skip
+        assert notices(text) == {
+            ("uncle", "says owl:propertyChainAxiom (name brother); this is left out"),
+            ("uncle", "says owl:propertyChainAxiom of 3 properties; this is left out"),
+            ("uncle", "says owl:propertyChainAxiom with a step that is no property; this is left out"),
+            ("uncle", "says owl:propertyChainAxiom (parent nothing); this is left out"),
+        }
+
     def test_what_is_exported_of_relations_becomes_the_same_links_for_others(self) -> None:
         declared = "a owl:ObjectProperty ; rdfs:domain ex:Place ; rdfs:range ex:Place"
         text = f"""ex:Place a owl:Class . ex:near a owl:SymmetricProperty ; {declared} . ex:within {declared} .
-            ex:partOf a owl:TransitiveProperty ; rdfs:subPropertyOf ex:within ; {declared} ."""
+            ex:partOf a owl:TransitiveProperty ; rdfs:subPropertyOf ex:within ; {declared} ;
+                owl:propertyChainAxiom (ex:within [owl:inverseOf ex:near]), (ex:near ex:within) ."""
         with imported(text) as source:
             triples = Triples(Iris(source.catalogue))
             said = [t for r in source.definitions() for t in triples.definition(r.body["define"])]
