@@ -26,6 +26,9 @@ from uuid import UUID
 import asyncpg
 import numpy as np
 
+from fabric.configuration import options
+from fabric.configuration.configurations import Configurations
+from fabric.configuration.options import DAMPING
 from fabric.database.db import Database
 from fabric.database.embedded import EmbeddedPostgres
 from fabric.database.migration import migrate
@@ -37,12 +40,12 @@ from fabric.identity.subject import Session, Subject
 from fabric.labels import Label
 from fabric.search.counts import IndexCounts
 from fabric.search.expansion import SEEDS, neighbours
-from fabric.search.fusion import DAMPING, Ranking, fuse
+from fabric.search.fusion import Ranking, fuse
 from fabric.search.indexing import Indexer
 from fabric.search.link_searching import LinkSearch
 from fabric.search.query_vectors import QueryVectors
 from fabric.search.reader import Reader
-from fabric.search.searching import WEIGHTS, Asked, Mode, Search
+from fabric.search.searching import Asked, Mode, Search
 from fabric.search.statements import Scored
 from fabric.search.vector_memory import VectorMemory
 from fabric.types.types import Types
@@ -55,6 +58,7 @@ OBJECTS = {
 RELATIONS = {"mitigates", "subtechnique-of", "uses"}
 MEASURES = ("nDCG@10", "recall@10", "recall@100", "MAP")
 
+WEIGHTS = {name: option.default for name, option in options.WEIGHTS.items()}
 DAMPINGS, VECTOR_WEIGHTS, ADDED_WEIGHTS = (5, 20, 60), (0.25, 0.5, 1.0, 2.0, 4.0), (0.0, 0.1, 0.25, 0.5, 1.0)
 LOSS = 0.98
 """Of nDCG@10 so much has to be left with what links add."""
@@ -226,7 +230,7 @@ Rank = Callable[[Judged], Iterable[UUID]]
 class Way:
     """How rankings are made into one."""
 
-    damping: int = DAMPING
+    damping: float = DAMPING.default
     vector: float = WEIGHTS["vector"]
     graph: float = 0.0
     links: float = 0.0
@@ -314,7 +318,8 @@ async def main(url: str, admin_url: str, bundle: Path) -> None:
     async with await Database.connect(url, statement_timeout=600) as database:
         types = Types(database)
         session = await fill(database, types, minilm, admin_url, made)
-        search = Search(database, types, QueryVectors(minilm, lambda _: None), VectorMemory(database, 2**30), "english")
+        vectors, memory = QueryVectors(minilm, lambda _: None), VectorMemory(database, 2**30)
+        search = Search(database, types, vectors, memory, "english", Configurations(database))
         reader = Reader(session, await types.catalogue(session))
         judged = [(task, await rankings(search, reader, made, task)) for task in made.tasks]
     view = graph(made, session.label)

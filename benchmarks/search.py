@@ -18,6 +18,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import numpy as np
 
+from fabric.configuration.configurations import Configurations
 from fabric.database.db import Database
 from fabric.database.embedded import EmbeddedPostgres
 from fabric.database.migration import migrate
@@ -108,7 +109,8 @@ async def measure(database: Database, types: Types) -> None:
     organization = await Directory(database).find("search")
     assert organization is not None
     memories = VectorMemory(database, 2**30), VectorMemory(database, 0)
-    held, plain = (Search(database, types, QueryVectors(Random(), lambda _: None), m, "simple") for m in memories)
+    vectors, configurations = QueryVectors(Random(), lambda _: None), Configurations(database)
+    held, plain = (Search(database, types, vectors, memory, "simple", configurations) for memory in memories)
     for share, level in LEVELS.items():
         session = Session(organization.organization_id, organization.lattice.encode(Label(level)))
         reader = Reader(session, await types.catalogue(session))

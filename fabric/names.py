@@ -94,7 +94,7 @@ RESERVED_NAMES = frozenset(
         WebhookDeliveryConnection EventWhere LinksWhere ObjectState AuditWhere AuditOrder AuditRecord
         AuditRecordConnection AuditRecordEdge UnlockedField UnlockRequest UnlockRequestState UnlockApproval
         UnlockRequestPayload EncryptionKey EncryptionKeyVersion KeyRotation KeyRotationState
-        KeyRotationPayload Job JobState JobPayload StoppedRule
+        KeyRotationPayload Job JobState JobPayload ConfigOption SetConfigPayload StoppedRule
         PlannedChange TypePlan FieldMapperInput ConvertFieldInput SplitFieldInput DefaultFieldInput""".split()}
     | {f"type:{scalar}{suffix}" for suffix in ("Where", "ListWhere") for scalar in """
         ID String Int BigInt Float Decimal Boolean Date DateTime Duration UUID URI JSON Label""".split()}
@@ -106,7 +106,7 @@ RESERVED_NAMES = frozenset(
         node nodes link links event events typeDefinition typeDefinitions viewer traverse shortestPath neighborhood
         related search similar searchLinks searchEvents context keys auditLog changed position linkDegree
         connectedComponent connectedComponents webhook webhooks objectAsOf unlockRequests
-        keyRotation keyRotations job jobs planTypes stoppedRules""".split()}
+        keyRotation keyRotations job jobs planTypes stoppedRules config""".split()}
     | {f"mutation:{name}" for name in """
         link unlink updateLink defineType defineTypes retireType appendEvent unlockField unlockFields rotateKeys
         setConfig regradeObject registerDocuments createWebhook updateWebhook pauseWebhook resumeWebhook

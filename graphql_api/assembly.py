@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Self
 
+from fabric.configuration.configurations import Configurations
 from fabric.database.db import Database
 from fabric.database.migration import require_head
 from fabric.database.numbering import require_order
@@ -155,6 +156,7 @@ async def serving(
             held.running(),
             *([rotator.running()] if rotator else []),
             background.following_types(database, types, admin_url),
+            background.following_configurations(database, services.configurations),
             background.following_revocations(database, revocations, gate, connections, worker),
             background.delivering(settings, worker, outfit.webhook_client),
             background.indexing(settings, database, indexer),
@@ -173,6 +175,7 @@ def _services(
     settings, vault = outfit.settings, outfit.vault
     limit = Limit(settings.unlock_limit, settings.unlock_window_seconds)
     unlocking = Unlocking(database, types, vault, limit, settings.vault_timeout_seconds)
+    configurations = Configurations(database)
     vectors = QueryVectors(outfit.embeddings, lambda key: choice.former(settings, key))
     return Services(
         settings=settings,
@@ -190,9 +193,11 @@ def _services(
         unlock_requests=UnlockRequests(unlocking, settings.unlock_request_seconds),
         key_rotations=KeyRotations(database, types, vault, rotator.poke if rotator else _nothing),
         search=Search(
-            database, types, vectors, VectorMemory(database, settings.vector_memory_bytes), settings.search_language
+            database, types, vectors, VectorMemory(database, settings.vector_memory_bytes), settings.search_language,
+            configurations,
         ),
         jobs=jobs,
+        configurations=configurations,
     )
 
 

@@ -7,6 +7,8 @@ from uuid import UUID
 
 import structlog
 
+from fabric.configuration import configurations as stored
+from fabric.configuration.configurations import Configurations
 from fabric.database.db import Database
 from fabric.identity.revocations import CHANNEL, Revocations
 from fabric.inference.worker import Worker as Inferring
@@ -40,6 +42,13 @@ async def following_types(database: Database, types: Types, admin_url: str | Non
         if admin_url:
             await stack.enter_async_context(in_background(indexes.keep(admin_url, changed)))
         await stack.enter_async_context(database.listening("fabric_types", notice))
+        yield
+
+
+@asynccontextmanager
+async def following_configurations(database: Database, configurations: Configurations) -> AsyncIterator[None]:
+    """What other replicas, and commands, choose for an organization holds here too."""
+    async with database.listening(stored.CHANNEL, configurations.forget):
         yield
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from graphql import GraphQLResolveInfo
 
+from fabric.configuration.configurations import Configurations
 from fabric.database.db import Database, Transaction
 from fabric.document_register import DocumentRegister
 from fabric.encryption.key_rotations import KeyRotations
@@ -55,6 +56,7 @@ class Services:
     key_rotations: KeyRotations
     search: Search
     jobs: Jobs
+    configurations: Configurations
 
 
 @dataclass(slots=True)

@@ -37,7 +37,7 @@ PERMISSIONS: Mapping[str, str] = MappingProxyType(
         "field:match": "Find objects by the values of encrypted fields that have a blind index.",
         "field:decrypt": "Unlock an encrypted field, with a reason.",
         "audit:read": "Read the audit log.",
-        "config:write": "Change the organization's configuration.",
+        "config:write": "Read and change the organization's configuration, at the lowest label.",
         "keys:rotate": "Rotate the keys of encrypted fields.",
     }
 )

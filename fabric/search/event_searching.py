@@ -16,7 +16,7 @@ from fabric.search.held_vectors import Near
 from fabric.search.highlights import Highlight, highlights
 from fabric.search.query import Query, read_query
 from fabric.search.reader import Reader
-from fabric.search.searching import DEPTH, WEIGHTS, Found, Mode, Search, word_values
+from fabric.search.searching import DEPTH, Found, Mode, Search, word_values
 from fabric.search.statements import COSINE, Scored, bound, by_words, of_model, read_scored
 from fabric.search.store import EVENTS, as_text
 
@@ -66,7 +66,8 @@ class EventSearch:
             self._by_words(reader, mode, sought, query, corpus),
             self._by_meaning(reader, text, mode, sought, corpus),
         )
-        return Found(fuse([ranking for ranking in (words, meaning) if ranking is not None]), query, warning)
+        rankings = [ranking for ranking in (words, meaning) if ranking is not None]
+        return Found(fuse(rankings, reader.damping), query, warning)
 
     async def read(self, session: Session, ids: Sequence[UUID]) -> dict[UUID, Event]:
         """Those of the events that the session sees."""
@@ -89,7 +90,7 @@ class EventSearch:
         if mode is Mode.VECTOR or query.is_empty:
             return None
         values = word_values(query, corpus) | {"most": DEPTH}
-        return Ranking("text", WEIGHTS["text"], await self._scored(_TEXT, reader, sought, values))
+        return Ranking("text", reader.weight("text"), await self._scored(_TEXT, reader, sought, values))
 
     async def _by_meaning(
         self, reader: Reader, text: str, mode: Mode, sought: Sought, corpus: Corpus

@@ -4,11 +4,8 @@ So scores of different kinds need not be comparable, and what two rankings agree
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
-
-DAMPING = 60
-"""How little the first ranks differ: the usual constant."""
 
 DIGITS = 6
 
@@ -23,7 +20,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Ids in their order, with scores. `weight` is what its word counts."""
+    """Ids in their order, with scores. `weight`, not negative, is what its word counts."""
 
     name: str
     weight: float
@@ -38,11 +35,16 @@ class Fused:
     """By the name of the ranking; only of those that have it."""
 
 
-def fuse(rankings: Sequence[Ranking], damping: int = DAMPING) -> list[Fused]:
-    """All that any of them has, best first; ties by id."""
+def fuse(rankings: Sequence[Ranking], damping: float) -> list[Fused]:
+    """All that any of them has, best first; ties by id. `damping` is how little the first ranks differ.
+
+    A ranking of no weight is left out, unless there is no other.
+    """
+    if not any(ranking.weight for ranking in rankings):
+        rankings = [replace(ranking, weight=1.0) for ranking in rankings]
     parts: dict[UUID, dict[str, Part]] = {}
     scores: dict[UUID, float] = {}
-    for ranking in rankings:
+    for ranking in (each for each in rankings if each.weight):
         for rank, (id, score) in enumerate(ranking.scored, 1):
             parts.setdefault(id, {})[ranking.name] = Part(rank, score)
             scores[id] = scores.get(id, 0.0) + ranking.weight / (damping + rank)

@@ -17,4 +17,4 @@ async def like_each(search: Search, reader: Reader, ids: Sequence[UUID], first: 
     model = (await search.vectors.model(corpus.models)).key
     vectors = await search.own_vectors(reader, model, ids)
     found = await search.nearest.to_each(reader, model, vectors, first, corpus.models.get(model, 0))
-    return {id: fuse([Ranking("vector", 1.0, scored)]) for id, scored in found.items()}
+    return {id: fuse([Ranking("vector", 1.0, scored)], reader.damping) for id, scored in found.items()}

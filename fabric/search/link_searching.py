@@ -19,7 +19,7 @@ from fabric.search.held_vectors import Near
 from fabric.search.link_statements import BY_COMPOSITES, BY_NAMED_COMPOSITES, ENDS, OF_INFERRED, READ, by_scores
 from fabric.search.query import Query, read_query
 from fabric.search.reader import Reader
-from fabric.search.searching import DEPTH, WEIGHTS, Asked, Found, Mode, Search
+from fabric.search.searching import DEPTH, Asked, Found, Mode, Search
 from fabric.search.statements import Scored, bound, read_scored
 from fabric.search.store import LINKS, as_text
 
@@ -43,7 +43,8 @@ class LinkSearch:
             self._by_words(reader, text, mode, sought, query, corpus),
             self._by_meaning(reader, text, mode, sought),
         )
-        return Found(fuse([ranking for ranking in (by_words, by_meaning) if ranking is not None]), query, warning)
+        rankings = [ranking for ranking in (by_words, by_meaning) if ranking is not None]
+        return Found(fuse(rankings, reader.damping), query, warning)
 
     async def joined(self, reader: Reader, text: str, mode: Mode, relations: Collection[str] | None) -> Scored:
         """The objects at the ends of the links that are nearest in meaning, each by the best of its links.
@@ -82,7 +83,7 @@ class LinkSearch:
             return None
         scores = {"ids": [id for id, _ in ends.scored], "scores": [score for _, score in ends.scored], "most": DEPTH}
         scored = await self._scored(by_scores(inferred=sought.inferred), reader, sought, scores)
-        return Ranking("text", WEIGHTS["text"], scored)
+        return Ranking("text", reader.weight("text"), scored)
 
     async def _by_meaning(
         self, reader: Reader, text: str, mode: Mode, sought: Sought, most: int | None = None

@@ -1,15 +1,26 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from fabric.configuration.configurations import Configuration
+from fabric.configuration.options import DAMPING, WEIGHTS
 from fabric.identity.subject import Session
 from fabric.types.catalogue import Catalogue
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Who searches: at which session, by which definitions."""
+    """Who searches: at which session, by which definitions, and as the organization has chosen."""
 
     session: Session
     catalogue: Catalogue
+    configuration: Configuration = field(default_factory=Configuration)
+
+    @property
+    def damping(self) -> float:
+        return self.configuration[DAMPING]
+
+    def weight(self, ranking: str) -> float:
+        """What the ranking of this name counts among several."""
+        return self.configuration[WEIGHTS[ranking]]
 
     @property
     def types(self) -> list[str]:

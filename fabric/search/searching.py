@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from fabric.configuration.configurations import Configurations
 from fabric.database.db import Database
 from fabric.embedding.provider import Vectors
 from fabric.errors import EmbeddingsUnavailable, NotFound
@@ -42,9 +43,8 @@ from fabric.types.types import Types
 DEPTH = 1_000
 """Of each ranking, so many are looked at: no search has more than that by one of them."""
 
-WEIGHTS = {"text": 1.0, "vector": 1.0, "graph": 0.5, "links": 0.5}
-LEXICAL_WEIGHT = 0.05
-"""Of vectors that know spellings and not meanings."""
+LEXICAL = 0.05
+"""What part of their weight vectors have that know spellings and not meanings."""
 
 _LAST = "\U0010ffff"
 """Comes after all that a word can go on with."""
@@ -108,6 +108,7 @@ class Search:
     vectors: QueryVectors
     memory: VectorMemory
     language: str
+    configurations: Configurations
     corpora: Corpora = field(init=False)
     link_corpora: Corpora = field(init=False)
     event_corpora: Corpora = field(init=False)
@@ -119,6 +120,11 @@ class Search:
         object.__setattr__(self, "event_corpora", Corpora(self.database, EVENT_CORPUS))
         object.__setattr__(self, "nearest", Nearest(self.database, self.memory))
 
+    async def reader(self, session: Session) -> Reader:
+        """Who searches at this session, as things are now."""
+        catalogue = await self.types.catalogue(session)
+        return Reader(session, catalogue, await self.configurations.of(session.organization_id))
+
     async def search(self, reader: Reader, asked: Asked) -> Found:
         """EmbeddingsUnavailable by vectors alone, where there are none; with words they are done without."""
         query = await read_query(self.database, asked.text, self.language)
@@ -129,14 +135,16 @@ class Search:
             self.by_words(reader, asked, query, corpus), self._by_vectors(reader, asked, corpus)
         )
         rankings = [ranking for ranking in (by_words, by_vectors) if ranking is not None]
-        hits = fuse(rankings)
+        hits = fuse(rankings, reader.damping)
         if asked.expansion is not None:
-            linked = {"links": await asked.expansion.joined(), "graph": []}
-            if hits:
+            linked: dict[str, Scored] = {}
+            if reader.weight("links"):
+                linked["links"] = await asked.expansion.joined()
+            if reader.weight("graph") and hits:
                 linked["graph"] = await asked.expansion.neighbours([(hit.id, hit.score) for hit in hits])
             for name, scored in linked.items():
-                rankings.append(Ranking(name, WEIGHTS[name], await self._passing(reader, asked, scored)))
-            hits = fuse(rankings)
+                rankings.append(Ranking(name, reader.weight(name), await self._passing(reader, asked, scored)))
+            hits = fuse(rankings, reader.damping)
         return Found(hits, query, warning)
 
     async def similar(self, reader: Reader, of: UUID, types: Sequence[str], where: Where, first: int) -> list[Fused]:
@@ -153,7 +161,7 @@ class Search:
             return []
         wish, number = Wish(types, where, first), corpus.models.get(model, 0)
         scored = await self.nearest.to(reader, model, own[of], wish, number, without=of)
-        return fuse([Ranking("vector", 1.0, scored)])
+        return fuse([Ranking("vector", 1.0, scored)], reader.damping)
 
     async def own_vectors(self, reader: Reader, model: str, ids: Sequence[UUID]) -> dict[UUID, Vectors]:
         """Of those of the objects that the reader sees and that have one."""
@@ -178,14 +186,14 @@ class Search:
         rows = await self.database.read(
             reader.session, *bound(TEXT, word_values(query, corpus) | values, asked.where)
         )
-        return Ranking("text", WEIGHTS["text"], read_scored(rows))
+        return Ranking("text", reader.weight("text"), read_scored(rows))
 
     async def meaning(self, reader: Reader, mode: Mode, text: str, corpus: Corpus) -> tuple[Meaning | None, str]:
-        """What the text means, unless words alone are asked for; with a warning where that cannot be had.
+        """What the text means, unless words alone are asked for or count; with a warning where that cannot be had.
 
         EmbeddingsUnavailable where vectors alone are asked for.
         """
-        if mode is Mode.TEXT:
+        if mode is Mode.TEXT or (mode is Mode.HYBRID and not reader.weight("vector")):
             return None, ""
         try:
             model = await self.vectors.model(corpus.models)
@@ -194,7 +202,7 @@ class Search:
             if mode is Mode.VECTOR:
                 raise
             return None, error.message
-        weight = LEXICAL_WEIGHT if model.lexical else WEIGHTS["vector"]
+        weight = reader.weight("vector") * (LEXICAL if model.lexical else 1)
         return Meaning(model.key, vector, corpus.models.get(model.key, 0), weight), ""
 
     async def _by_vectors(self, reader: Reader, asked: Asked, corpus: Corpus) -> tuple[Ranking | None, str]:

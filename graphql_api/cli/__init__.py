@@ -25,6 +25,7 @@ COMMANDS = {
     "define": ("define", "Define types from JSON files."),
     "import": ("imports", "Import objects and links from a file."),
     "export": ("exports", "Export what a clearance sees."),
+    "config": ("config", "Show what an organization has chosen for itself, and change it."),
     "embed": ("embed", "Make the words and vectors that search needs, of all that lacks them."),
     "jobs": ("jobs", "List jobs, go on with one and follow it, cancel it."),
     "documents": ("documents", "Register GraphQL documents, list and remove them."),

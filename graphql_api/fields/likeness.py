@@ -6,7 +6,6 @@ from uuid import UUID
 
 from fabric.errors import BadInput, EmbeddingsUnavailable
 from fabric.search.likeness import like_each
-from fabric.search.reader import Reader
 from graphql_api.context import Info
 from graphql_api.fields.batches import load, load_object
 
@@ -26,8 +25,8 @@ async def similar(source: Mapping[str, Any], info: Info, first: int | None = Non
 
     async def read(info: Info, ids: Sequence[UUID]) -> Mapping[UUID, Any]:
         info.context.spend_more(info.path.as_list(), COST + len(ids) * (EACH + most))
-        context, session = info.context, info.context.subject.session
-        reader = Reader(session, await context.services.types.catalogue(session))
+        context = info.context
+        reader = await context.services.search.reader(context.subject.session)
         try:
             async with context.turns.take():
                 return await like_each(context.services.search, reader, ids, most)

@@ -22,8 +22,7 @@ COST = 50_000
 
 
 async def reader_of(context: Context) -> Reader:
-    session = context.subject.session
-    return Reader(session, await context.services.types.catalogue(session))
+    return await context.services.search.reader(context.subject.session)
 
 
 def page_size(info: Info, first: int | None, rows: int = 1) -> int:

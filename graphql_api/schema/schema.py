@@ -22,6 +22,7 @@ from graphql.type.schema import InterfaceImplementations
 from fabric.names import AGGREGATE, camel
 from fabric.types.catalogue import Catalogue, ObjectType
 from graphql_api.fields.audit_fields import AUDIT_FIELDS
+from graphql_api.fields.config_fields import CONFIG_MUTATIONS, CONFIG_QUERIES
 from graphql_api.fields.event_fields import EVENT_FIELDS
 from graphql_api.fields.event_search_fields import EVENT_SEARCH_FIELDS
 from graphql_api.fields.graph_fields import GraphFields
@@ -46,11 +47,11 @@ from graphql_api.schema.webhook_types import WebhookTypes
 _WEBHOOKS = WebhookTypes(SCALARS, PAGE_INFO, SUBSCRIPTIONS)
 _QUERIES: GraphQLFieldMap = (
     NODE_FIELDS | EVENT_FIELDS | EVENT_SEARCH_FIELDS | LINK_FIELDS | LINK_SEARCH_FIELDS | AUDIT_FIELDS
-    | UNLOCK_QUERIES | KEY_QUERIES | JOB_QUERIES | INFERENCE_FIELDS
+    | UNLOCK_QUERIES | KEY_QUERIES | JOB_QUERIES | INFERENCE_FIELDS | CONFIG_QUERIES
     | _WEBHOOKS.queries()
 )
 _MUTATIONS: GraphQLFieldMap = (
-    _WEBHOOKS.mutations() | UNLOCK_MUTATIONS | KEY_MUTATIONS | JOB_MUTATIONS | MAPPING_MUTATIONS
+    _WEBHOOKS.mutations() | UNLOCK_MUTATIONS | KEY_MUTATIONS | JOB_MUTATIONS | MAPPING_MUTATIONS | CONFIG_MUTATIONS
 )
 
 _COMMON = (NODE, FABRIC_OBJECT, PAGE_INFO, LINK, ENCRYPTED_FIELD, ORDER_DIRECTION, *GROUPINGS, *SCALARS.values())

@@ -38,7 +38,7 @@ def test_the_document_lists_every_command_and_every_option() -> None:
         actual[name] = [each for each in options if each not in common]
         left_out = {name for name, _ in common} - {name for name, _ in options}
         bare = (
-            "version", "tokens", "import", "export", "jobs", "documents", "vault", "vault policies", "verify",
+            "version", "tokens", "import", "export", "config", "jobs", "documents", "vault", "vault policies", "verify",
             "verify key",
         )  # fmt: skip
         assert left_out <= ({*dict(common)} if name in bare else {"--admin-database-url URL"})

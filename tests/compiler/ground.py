@@ -14,6 +14,7 @@ import asyncpg
 import orjson
 from steered_vault import SteeredVault
 
+from fabric.configuration.configurations import Configurations
 from fabric.database.db import Database
 from fabric.document_register import DocumentRegister
 from fabric.encryption.ciphertexts import Ciphertext
@@ -92,6 +93,7 @@ class Ground:
         feed = Feed(self.database)
         notices = Notices(self.database, self.types, Surfaces(SETTINGS))
         unlocking = Unlocking(self.database, self.types, self.vault, Limit(1, 1.0), 1.0)
+        configurations = Configurations(self.database)
         self.services = Services(
             SETTINGS, self.database, self.types, self.objects, self.links, DocumentRegister(self.database), feed,
             Channels(feed), Graphs(self.database, feed, SETTINGS.graph_memory_bytes), InferredLinks(self.database, 0),
@@ -100,9 +102,9 @@ class Ground:
             KeyRotations(self.database, self.types, self.vault, lambda: None),
             Search(
                 self.database, self.types, QueryVectors(None, lambda _: None), VectorMemory(self.database, 0),
-                SETTINGS.search_language,
+                SETTINGS.search_language, configurations,
             ),
-            Jobs(self.database, [], SETTINGS.max_jobs, lambda: None),
+            Jobs(self.database, [], SETTINGS.max_jobs, lambda: None), configurations,
         )  # fmt: skip
 
     async def _close(self) -> None:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from library import Library
 
+from fabric.configuration.configurations import Configurations
 from fabric.embedding.provider import Provider, Vectors
 from fabric.identity.subject import Session
 from fabric.search.held_vectors import Near
@@ -39,15 +40,15 @@ class Seeker:
         self.library = library
         self.memory = memory or VectorMemory(library.database, 0)
         vectors = QueryVectors(provider or library.provider, lambda _: None)
-        self.search = Search(library.database, library.types, vectors, self.memory, "english")
+        self.configurations = Configurations(library.database)
+        self.search = Search(library.database, library.types, vectors, self.memory, "english", self.configurations)
 
     @classmethod
     def with_memory(cls, library: Library, provider: Provider | None = None) -> "Seeker":
         return cls(library, provider, Patient(library.database, 2**30, least=0))
 
     async def reader(self, at: str) -> Reader:
-        session = self.library.subject(at).session
-        return Reader(session, await self.library.types.catalogue(session))
+        return await self.search.reader(self.library.subject(at).session)
 
     async def found(self, text: str, mode: Mode = Mode.TEXT, at: str = U, **given: Any) -> Found:
         reader = await self.reader(at)

@@ -8,6 +8,7 @@ import pytest
 from library import Library
 from seeker import Seeker
 
+from fabric.configuration.configurations import Configurations
 from fabric.errors import EmbeddingsUnavailable
 from fabric.events.link_pages import Sought
 from fabric.search import link_searching
@@ -63,6 +64,14 @@ async def ids(library: Library, text: str, mode: Mode = Mode.TEXT, at: str = U, 
 async def read(library: Library, ids: Sequence[UUID], at: str = U) -> set[UUID]:
     seeker = Seeker(library)
     return set(await LinkSearch(seeker.search).read(await seeker.reader(at), ids))
+
+
+async def test_links_are_ranked_by_the_weights_that_were_chosen(linked: Library) -> None:
+    await link(linked, await report(linked, "pump"), await linked.paper("valve"))
+    await linked.index()
+    await Configurations(linked.database).change(linked.subject(), {"search.weights.text": 4, "search.damping": 1})
+    [hit] = (await found(linked, "pump", Mode.HYBRID)).hits
+    assert hit.score == round(4 / 2 + 1 / 2, 6)
 
 
 async def test_a_link_ranks_by_both_of_its_ends(linked: Library) -> None:
