@@ -30,7 +30,7 @@ PERMISSIONS: Mapping[str, str] = MappingProxyType(
         "event:append": "Append events of one's own.",
         "webhook:manage": "Have webhooks sent what one may read; manage those of one's label.",
         "type:read": "Read type definitions.",
-        "type:define": "Define and change types.",
+        "type:define": "Define and change types; see which rules of inference were stopped.",
         "type:retire": "Retire types.",
         "document:register": "Register GraphQL documents, to be asked for by their hash.",
         "label:regrade": "Change the label of an object, with a reason.",
