@@ -45,7 +45,7 @@ with page as materialized (
     from versions v left join unnest($4::text[], $5::bigint[], $6::text[]) as c(relation, label, digest)
         using (relation, label)
     union all
-    select e.link_id, hashtextextended(coalesce(t.head, ''), 2 * o.label + o.tombstone::int)
+    select e.link_id, hashtextextended(coalesce(t.head, ''), hashint8extended(o.label, o.tombstone::int))
     from (select link_id, source_id as id from versions union select link_id, target_id from versions) e
     join fabric.objects o on o.object_id = e.id
     left join fabric.search_texts t on (t.organization_id, t.entity_table, t.entity_id, t.label)

@@ -124,6 +124,15 @@ async def test_a_text_is_made_of_the_link_and_both_ends(citing: Library) -> None
 
 
 @anyio
+async def test_links_have_texts_at_the_highest_labels_too(citing: Library) -> None:
+    highest = "TOP_SECRET/ALPHA,BRAVO,CHARLIE"
+    source, target = await report(citing, "the pump"), await citing.paper("a valve", at=highest)
+    await cite(citing, source, target, at=highest)
+    await citing.index()
+    assert await texts(citing) == {highest: "the pump is cited for a valve"}
+
+
+@anyio
 async def test_an_object_changed_below_its_head_leaves_its_links_alone(citing: Library) -> None:
     """However many it has: no text of them is made or stored again, and no vector paid for."""
     source, target = await report(citing, "the pump"), await citing.paper("a valve", body="x " * 200)
