@@ -27,7 +27,7 @@ from fabric.search.store import FIRST, Key, by_label
 from fabric.types.types import Types
 
 VECTORS_AT_ONCE = 64
-FOUND_AT_ONCE = 1_000
+PAGE = 512
 """Texts without vectors that are asked for at a time, since to find them takes long where there are many."""
 
 Wanting: TypeAlias = Sequence[tuple[Source, list[UUID] | None]]
@@ -75,20 +75,20 @@ class Indexer:
         """Stores all texts that are missing or outdated, or those of what changed."""
         return [(source, await source.put_texts(organization_id, changed, progress)) for source in self.sources]
 
-    async def put_vectors(
-        self, organization_id: UUID, of: Wanting | None = None, progress: Progress = _ignore
-    ) -> None:
-        """Stores the vectors of all texts that lack one, or of some.
+    async def put_vectors(self, organization_id: UUID, progress: Progress = _ignore) -> None:
+        """Stores the vectors of all texts that lack one.
 
         EmbeddingsUnavailable where the provider gives none; those that were stored before stay.
         """
-        if self.provider is None:
-            return
-        model = (await self.provider.model()).key
+        without = self.without_vectors(organization_id)
+        while without:
+            progress(await without.go_on())
+
+    def without_vectors(self, organization_id: UUID, of: Wanting | None = None) -> "Backlog":
+        """All texts that lack a vector, or some."""
         wanting: Wanting = of if of is not None else [(source, None) for source in self.sources]
-        for source, ids in wanting:
-            if ids != []:
-                await self._put_vectors(organization_id, self.provider, model, source, ids, progress)
+        left = [(source, ids) for source, ids in wanting if ids != []] if self.provider is not None else []
+        return Backlog(self, organization_id, left)
 
     async def forget_other_models(self, organization_id: UUID) -> None:
         """Takes away the vectors of all models but the provider's, at all labels."""
@@ -101,35 +101,51 @@ class Indexer:
             async with self.database.transaction(Session(organization_id, label)) as transaction:
                 await store.forget_other_models(transaction, model)
 
-    async def _put_vectors(
-        self, organization_id: UUID, provider: Provider, model: str, source: Source, ids: Sequence[UUID] | None,
-        progress: Progress,
-    ) -> None:  # fmt: skip
-        place = FIRST
-        while True:
-            async with self.database.following(organization_id, snapshot=True) as transaction:
-                found = await store.without_vector(transaction, source.table, model, place, FOUND_AT_ONCE, ids)
-            texts = await source.texts(organization_id, list(found))
-            # One that has changed since it was stored is stored anew first.
-            ready = [key for key, text in texts.items() if content_hash(text) == found[key]]
-            for start in range(0, len(ready), VECTORS_AT_ONCE):
-                batch = ready[start : start + VECTORS_AT_ONCE]
-                taken, vectors = await self._vectors(provider, [(key, texts[key]) for key in batch])
-                await self._store(organization_id, source.table, model, [(key, found[key]) for key in taken], vectors)
-                progress(len(batch))
-            progress(len(found) - len(ready))
-            if len(found) < FOUND_AT_ONCE:
-                return
-            place = list(found)[-1]
+
+@dataclass(slots=True)
+class Backlog:
+    """Texts that may lack vectors, gone through a page at a time: so others can have their turn in between."""
+
+    indexer: Indexer
+    organization_id: UUID
+    left: list[tuple[Source, list[UUID] | None]]
+    place: Key = FIRST
+
+    def __bool__(self) -> bool:
+        return bool(self.left)
+
+    async def go_on(self) -> int:
+        """Stores the vectors of the next page; of how many texts it was.
+
+        EmbeddingsUnavailable where the provider gives none; then it is still where it was.
+        """
+        (source, ids), provider = self.left[0], self.indexer.provider
+        assert provider is not None
+        model = (await provider.model()).key
+        async with self.indexer.database.following(self.organization_id, snapshot=True) as transaction:
+            found = await store.without_vector(transaction, source.table, model, self.place, PAGE, ids)
+        texts = await source.texts(self.organization_id, list(found))
+        # One that has changed since it was stored is stored anew first.
+        ready = [key for key, text in texts.items() if content_hash(text) == found[key]]
+        for start in range(0, len(ready), VECTORS_AT_ONCE):
+            batch = [(key, texts[key]) for key in ready[start : start + VECTORS_AT_ONCE]]
+            taken, vectors = await self._vectors(provider, batch)
+            await self._store(source.table, model, [(key, found[key]) for key in taken], vectors)
+        if len(found) < PAGE:
+            self.left.pop(0)
+            self.place = FIRST
+        else:
+            self.place = list(found)[-1]
+        return len(found)
 
     async def _store(
-        self, organization_id: UUID, table: str, model: str, texts: Sequence[tuple[Key, bytes]], vectors: Vectors
+        self, table: str, model: str, texts: Sequence[tuple[Key, bytes]], vectors: Vectors
     ) -> None:
         for label, rows in by_label((key.label, row) for row, (key, _) in enumerate(texts)):
             hashes = [(texts[row][0].id, texts[row][1]) for row in rows]
-            async with self.database.transaction(Session(organization_id, label)) as transaction:
+            async with self.indexer.database.transaction(Session(self.organization_id, label)) as transaction:
                 await store.put_vectors(transaction, table, model, hashes, vectors[rows])
-        self.counts.vectors += len(texts)
+        self.indexer.counts.vectors += len(texts)
 
     async def _vectors(self, provider: Provider, texts: Sequence[tuple[Key, str]]) -> tuple[list[Key], Vectors]:
         """The vectors of the texts, and whose they are: without those that the provider refuses to take."""
@@ -146,6 +162,6 @@ class Indexer:
                 if half:
                     pending += [part[:half], part[half:]]
                 else:
-                    self.counts.refused += 1
+                    self.indexer.counts.refused += 1
                     log.warning("search.text_refused", id=part[0][0].id)
         return taken, np.concatenate(parts) if parts else np.empty((0, 0), np.float32)

@@ -6,7 +6,7 @@ says nothing of what does not show in the text, so an object can be changed with
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -33,16 +33,15 @@ select link_id from unnest($1::uuid[]) as c(link_id)
 union select link_id from fabric.links where source_id = any($2)
 union select link_id from fabric.links where target_id = any($2)"""
 
+_NEXT = "select link_id from fabric.links where link_id > $1 group by link_id order by link_id limit $2"
+
 _OUTDATED = f"""
-with page as materialized (
-    select link_id from fabric.links
-    where link_id > $1 and ($3::uuid[] is null or link_id = any($3)) group by link_id order by link_id limit $2
-), versions as materialized (
+with versions as materialized (
     select l.link_id, l.label, l.relation, l.source_id, l.target_id, l.revision
-    from page p join fabric.links l using (link_id)
+    from fabric.links l where l.link_id = any($1)
 ), made_of as (
     select v.link_id, hashtextextended(coalesce(c.digest, ''), hashint8extended(v.label, v.revision)) as stamp
-    from versions v left join unnest($4::text[], $5::bigint[], $6::text[]) as c(relation, label, digest)
+    from versions v left join unnest($2::text[], $3::bigint[], $4::text[]) as c(relation, label, digest)
         using (relation, label)
     union all
     select e.link_id, hashtextextended(coalesce(t.head, ''), hashint8extended(o.label, o.tombstone::int))
@@ -53,11 +52,10 @@ with page as materialized (
 ), stamps as (
     select link_id, mod(sum(stamp), 4611686018427387904)::bigint as stamp from made_of group by link_id
 )
-select s.link_id, s.stamp, coalesce(t.right, false) as right
-from stamps s left join lateral (
+select s.link_id, s.stamp from stamps s left join lateral (
     select bool_and(t.revision = s.stamp) as right from fabric.search_texts t
     where t.entity_table = '{LINKS}' and t.entity_id = s.link_id) t on true
-order by s.link_id"""
+where t.right is not true"""
 
 _VERSIONS = """
 select link_id, label, tombstone, relation, source_id, target_id, properties from fabric.links
@@ -99,18 +97,30 @@ class LinkTexts:
                 return []
             relations = [(row["label"], row["relation"]) for row in await transaction.fetch(_RELATIONS, ids)]
         digests = {k: _digest(k[1], c) for k, c in (await self._compositions(organization_id, relations)).items()}
-        place = UUID(int=0)
         done: list[UUID] = []
-        while True:
+        async for page in self._pages(organization_id, ids):
             async with self.database.following(organization_id, snapshot=True) as transaction:
-                stamps, last = await _outdated(transaction, digests, place, ids)
+                stamps = await _outdated(transaction, digests, page)
             if stamps:
                 await self._put(organization_id, stamps)
                 progress(len(stamps))
                 done += stamps
-            if last is None:
-                return None if changed is None else done
-            place = last
+        return None if changed is None else done
+
+    async def _pages(self, organization_id: UUID, ids: Sequence[UUID] | None) -> AsyncIterator[Sequence[UUID]]:
+        """All links, or those that are named, some at a time."""
+        if ids is not None:
+            for start in range(0, len(ids), AT_ONCE):
+                yield ids[start : start + AT_ONCE]
+            return
+        place = UUID(int=0)
+        while True:
+            async with self.database.following(organization_id, snapshot=True) as transaction:
+                page = [row["link_id"] for row in await transaction.fetch(_NEXT, place, AT_ONCE)]
+            yield page
+            if len(page) < AT_ONCE:
+                return
+            place = page[-1]
 
     async def texts(self, organization_id: UUID, keys: Collection[Key]) -> dict[Key, str]:
         made = await self._composites(organization_id, {key.id for key in keys})
@@ -168,15 +178,13 @@ async def _touched(transaction: Transaction, changed: Changed) -> list[UUID]:
 
 
 async def _outdated(
-    transaction: Transaction, digests: Mapping[tuple[int, str], str], after: UUID, ids: Sequence[UUID] | None
-) -> tuple[dict[UUID, int], UUID | None]:
-    """Of the next links those whose texts are missing or outdated, by their stamps; the last that was looked at, None
-    where there are no more."""
+    transaction: Transaction, digests: Mapping[tuple[int, str], str], ids: Sequence[UUID]
+) -> dict[UUID, int]:
+    """The stamps of those of the links whose texts are missing or outdated."""
     await transaction.plan_by_values()
     relations, labels = [name for _, name in digests], [label for label, _ in digests]
-    rows = await transaction.fetch(_OUTDATED, after, AT_ONCE, ids, relations, labels, [*digests.values()])
-    last = rows[-1]["link_id"] if len(rows) == AT_ONCE else None
-    return {row["link_id"]: row["stamp"] for row in rows if not row["right"]}, last
+    rows = await transaction.fetch(_OUTDATED, list(ids), relations, labels, [*digests.values()])
+    return {row["link_id"]: row["stamp"] for row in rows}
 
 
 async def _versions(transaction: Transaction, ids: Iterable[UUID]) -> list[asyncpg.Record]:

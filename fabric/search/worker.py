@@ -21,7 +21,7 @@ from fabric.events.events import Event, read_now, read_page
 from fabric.events.feed import CHANNEL
 from fabric.events.journal import Position
 from fabric.log import Outline
-from fabric.search.indexing import Indexer, Wanting
+from fabric.search.indexing import Backlog, Indexer, Wanting
 from fabric.search.sources import Changed
 from fabric.search.store import EVENTS, LINKS, OBJECTS
 from fabric.tasks import in_background, woken
@@ -53,6 +53,8 @@ class Worker:
         """When an organization is looked at next, by `time.monotonic`."""
         self._resting: dict[UUID, tuple[float, float]] = {}
         """Organizations whose vectors could not be had: until when they are left alone, and for how long."""
+        self._backlogs: dict[UUID, Backlog] = {}
+        """What has no vectors yet of organizations that were looked at whole."""
         self._ask = True
         """Whether any organization may have something to do that nobody told of."""
         self._woken = asyncio.Event()
@@ -110,22 +112,35 @@ class Worker:
             self._indexer.counts.behind.pop(organization_id, None)
 
     async def _round(self, organization_id: UUID) -> float | None:
-        """Indexes what there is; after how many seconds there is more to do, None where that must be told of."""
+        """Indexes what there is; after how many seconds there is more to do, None where that must be told of.
+
+        Of what has no vectors yet a page: others wait for their turn.
+        """
         changed, end, waiting = await self._news(organization_id)
         of: Wanting | None = []
         if changed is None or changed:
             of = await self._indexer.put_words(organization_id, changed)
-        again = await self._put_vectors(organization_id, None if changed is None else of)
+        if changed is None:
+            of = None
+        again = await self._put_vectors(organization_id, of)
         self._places[organization_id] = end
         return HELD_BACK if waiting else again
 
     async def _put_vectors(self, organization_id: UUID, of: Wanting | None) -> float | None:
-        """After how many seconds they should be asked for again, where they could not be had."""
+        """After how many seconds they should be asked for again, where there are more, or could not be had."""
         until, pause = self._resting.get(organization_id, (0.0, 0.0))
+        if of is None or pause:
+            self._backlogs[organization_id] = self._indexer.without_vectors(organization_id)
         if time.monotonic() < until:
             return until - time.monotonic()
+        backlog = self._backlogs.get(organization_id)
         try:
-            await self._indexer.put_vectors(organization_id, None if pause else of)
+            if of:
+                news = self._indexer.without_vectors(organization_id, of)
+                while news:
+                    await news.go_on()
+            if backlog:
+                await backlog.go_on()
         except EmbeddingsUnavailable as error:
             self._indexer.counts.failures += 1
             log.warning("search.no_vectors", outline=Outline.of(error.__cause__ or error))
@@ -133,6 +148,9 @@ class Worker:
             self._resting[organization_id] = time.monotonic() + pause, pause
             return pause
         self._resting.pop(organization_id, None)
+        if backlog:
+            return 0.0
+        self._backlogs.pop(organization_id, None)
         return None
 
     async def _news(self, organization_id: UUID) -> tuple[Changed | None, Position, bool]:

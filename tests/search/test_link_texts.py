@@ -204,7 +204,7 @@ async def test_the_worker_keeps_them_as_links_and_ends_change(citing: Library) -
 @anyio
 async def test_a_killed_pass_goes_on_where_it_was(citing: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link_texts, "AT_ONCE", 3)
-    monkeypatch.setattr(indexing, "FOUND_AT_ONCE", 4)
+    monkeypatch.setattr(indexing, "PAGE", 4)
     source = await report(citing, "the pump")
     for n in range(10):
         await cite(citing, source, await citing.paper(f"valve {n}"))

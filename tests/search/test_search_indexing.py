@@ -3,13 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from library import PAPER, Library, Provider
+from library import PAPER, TYPES, Library, Provider
 
 from fabric.database.db import Database
 from fabric.errors import EmbeddingsUnavailable
+from fabric.identity.organizations import Directory, establish
+from fabric.identity.subject import Subject
 from fabric.search import indexing, object_texts, worker
 from fabric.search.worker import Worker
 from fabric.writing.objects import Change
@@ -134,7 +137,7 @@ async def test_a_pass_that_is_killed_misses_none_and_repeats_at_most_a_batch(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(indexing, "VECTORS_AT_ONCE", 5)
-    monkeypatch.setattr(indexing, "FOUND_AT_ONCE", 13)
+    monkeypatch.setattr(indexing, "PAGE", 13)
     monkeypatch.setattr(object_texts, "AT_ONCE", 7)
     for n in range(40):
         await library.paper(f"paper {n}", at=S if n % 3 else U)
@@ -213,6 +216,29 @@ async def test_the_worker_notices_a_changed_definition(database: Database, libra
             return (await library.words())[id, U] == ["river", "weir"]
 
         await until(made)
+
+
+async def test_an_organization_with_much_to_embed_does_not_hold_up_another(
+    admin_url: str, database: Database, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexing, "PAGE", 3)
+    await establish(admin_url, "small")
+    small = await Directory(database).find("small")
+    assert small is not None
+
+    def subject(at: str = U) -> Subject:
+        return replace(library.subject(at), organization_id=small.organization_id)
+
+    other = Library(admin_url, database, library.types, small, subject)
+    await library.types.define(subject(), small.lattice, TYPES)
+    for n in range(20):
+        await library.paper(f"large {n}")
+    await other.paper("small")
+    async with working(database, library):
+        await until(lambda: complete(library))
+        await until(lambda: complete(other))
+    assert "small" in library.provider.texts[:7]
+    assert len(library.provider.texts) == 21
 
 
 async def test_two_workers_embed_nothing_twice(database: Database, library: Library) -> None:
