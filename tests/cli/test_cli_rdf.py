@@ -41,6 +41,7 @@ def test_an_ontology_is_looked_at_first_and_then_imported(run: Run, tmp_path: Pa
     assert {"iri": EXAMPLE + "Bird", "notice": f"says owl:disjointWith {EXAMPLE}Stone; this is left out"} in told
     assert {"where": f"{EXAMPLE}robin near {EXAMPLE}nothing", "message": "to: not found"} in told
     below = run("export", "rdf", *seen("SECRET")).out
+    assert run("export", "rdf", *seen("SECRET"), "--inferred").out == below
     assert "robin" not in below
     assert "Es singt." in below
     assert "It sings." not in below

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from http_server import Tenant
+from http_server import Tenant, eventually
 from test_http_graph import FIGURES, NEAR, PATH, RANDOM, STOP, TRAVERSE, Network
 
 LINK = "mutation ($i: LinkInput!) { link(input: $i) { linkId } }"
@@ -45,6 +45,19 @@ def test_walks_follow_the_relations_that_roles_are_for(network: Network) -> None
     assert figures["connectedComponent"]["size"] == 4
     assert [c["size"] for c in figures["connectedComponents"]] == [4, 1, 1]
     assert {r["node"]["id"] for r in figures["related"]} == {network.ids[x] for x in "cef"}
+
+
+def test_walks_follow_inferred_links_of_these_relations_alone(network: Network) -> None:
+    links = {name: {**link, "transitive": True} for name, link in STOP["links"].items()}  # type: ignore[attr-defined]
+    network.tenant.define(STOP | {"links": links})
+    query = "query ($from: [ID!]!) { traverse(from: $from, inferred: true, maxDepth: 1) { nodes { node { id } } } }"
+
+    def led_to(roles: list[str]) -> set[str]:
+        answer = ask(network, query, roles, **{"from": [network.ids["a"]]})
+        return {node["node"]["id"] for node in answer.data["traverse"]["nodes"]}
+
+    eventually(lambda: led_to(["reader"]) == {network.ids[x] for x in "bcdef"})
+    assert led_to(WALKER) == {network.ids[x] for x in "cef"}
 
 
 def test_a_relation_that_roles_are_not_for_is_like_one_that_does_not_exist(network: Network) -> None:
