@@ -10,8 +10,8 @@ from fabric.types.constraints import check_place, ordered, read_constraints
 from fabric.types.definitions import Field
 from fabric.types.kinds import Kind, KindError
 from ontology.graph import Term
-from ontology.patterns import Untranslatable, translated
-from ontology.values import value_of
+from ontology.patterns import Untranslatable, re2_pattern
+from ontology.values import text_of, value_of
 from ontology.vocabulary import SHACL_NS, XSD_NS
 
 
@@ -47,14 +47,21 @@ def facets(predicate: NamedNode, values: Iterable[Term], flags: str = "") -> Ite
     said = shortened(predicate.value)
     for key in _KEYS.get(predicate.value, ()):
         for value in values:
-            text = value.value
+            text = _text(value)
             if key == "pattern":
-                text = translated(text, flags, whole=said.startswith("xsd:"))
+                text = re2_pattern(text, flags, whole=said.startswith("xsd:"))
             elif key in _COUNTED and not _COUNT.fullmatch(text):
                 raise Untranslatable("what is no number")
             yield Facet(said, key, text)
     if predicate.value not in _KEYS:
         raise Untranslatable
+
+
+def _text(value: Term) -> str:
+    try:
+        return text_of(value)
+    except KindError as error:
+        raise Untranslatable(str(error)) from None
 
 
 def shortened(iri: str) -> str:

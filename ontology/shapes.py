@@ -1,6 +1,6 @@
 """SHACL: what shapes ask of the properties of the classes that they are for."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 
 from pyoxigraph import Literal, NamedNode
 
@@ -25,11 +25,17 @@ _NOT_LITERAL = frozenset({"IRI", "BlankNode", "BlankNodeOrIRI"})
 _RESERVED = frozenset({"true", "false", "null"})
 
 
-def read_shapes(graph: Graph, ontology: Ontology, datatypes: Datatypes) -> None:
-    """Adds what shapes say to the properties they constrain; a property that is declared nowhere else is added."""
+def read_shapes(graph: Graph, ontology: Ontology, datatypes: Datatypes, defined: Set[str]) -> None:
+    """Adds what shapes say to the properties they constrain; a property that is declared nowhere else is added.
+
+    Shapes of classes that have definitions of their own, `defined`, say nothing that those do not.
+    """
     shapes = {*graph.subjects(RDF.type, SHACL.NodeShape), *graph.subjects_with(SHACL.property)}
     for shape in sorted(shapes, key=lambda n: n.value):
-        targets = [iri for iri in targets_of(graph, shape) if iri in ontology.classes]
+        named = targets_of(graph, shape)
+        if named and defined >= set(named):
+            continue
+        targets = [iri for iri in named if iri in ontology.classes]
         if not targets:
             ontology.notice(shape.value, "is a shape for no class that is a type; it is left out")
             continue
@@ -122,7 +128,8 @@ def _constrain(
             names = tuple(dict.fromkeys(item.value for item in found if isinstance(item, Literal)))
             if len(names) == len(found) and all(GRAPHQL_NAME.match(n) and n not in _RESERVED for n in names) and names:
                 term.values_in |= dict.fromkeys(targets, names)
-                term.datatypes.add(RDFS.Literal.value)
+                if not term.datatypes:
+                    term.datatypes.add(RDFS.Literal.value)
             else:
                 yield "its values are no names; it becomes no enum"
         case _:

@@ -64,7 +64,7 @@ def survey(read: Read, iris: Iris) -> Ontology:
     derived = read_datatypes(graph, ontology)
     read_classes(graph, ontology, derived.keys() | defined, iris.types.keys())
     read_properties(graph, ontology, derived, defined)
-    read_shapes(graph, ontology, derived)
+    read_shapes(graph, ontology, derived, defined)
     known = {*iris.fields.values(), *iris.links}
     read_usage(graph, ontology, iris.types.keys(), known)
     _tell_of_the_rest(read, ontology)

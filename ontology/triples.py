@@ -1,6 +1,6 @@
 """What an export holds, as triples: definitions as classes and properties, objects as nodes, links as statements.
 
-The definitions are there twice: in words of RDFS and OWL for others, and as they are for ourselves.
+The definitions are there twice: in words of RDFS, OWL and SHACL for others, and as they are for ourselves.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +16,7 @@ from fabric.types.catalogue import ObjectType
 from fabric.types.definitions import Field, LinkField
 from fabric.types.kinds import JSONValue, Kind
 from ontology.iris import Iris, names_property
+from ontology.shape_triples import shape_triples
 from ontology.terms import NOT_OURS
 from ontology.values import lexical, literal
 from ontology.vocabulary import DATATYPES, DEFINITION, INFERRED, LABEL, LINK_VALUES, ORDER, OWL, RDF, RDFS
@@ -47,6 +48,7 @@ class Triples:
             yield from self._field(node, NamedNode(self._iris.fields[object_type.name, field.name]), field)
         for link in object_type.own_links.values():
             yield from self._relation(node, object_type, link)
+        yield from shape_triples(self._iris, object_type)
 
     def _field(self, owner: NamedNode, node: NamedNode, field: Field) -> Iterator[Triple]:
         if node.value.startswith(NOT_OURS):

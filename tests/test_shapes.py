@@ -1,15 +1,25 @@
 """What SHACL asks of values, as constraints of fields."""
 
+import re
 from typing import Any
 
 import pytest
 import re2
+from hypothesis import given, reject, settings
+from hypothesis import strategies as st
+from pyoxigraph import NamedNode
 from rdf_files import EX, definitions, imported, notices
 from test_constraints import field, refused
 
 from fabric.errors import BadInput
+from fabric.labels import Lattice
+from fabric.types.definitions import read_document
 from fabric.types.merging import EMPTY
-from ontology.patterns import Untranslatable, translated
+from fabric.types.projection import Definer, plan
+from ontology.iris import Iris
+from ontology.patterns import Untranslatable, re2_pattern, xpath_pattern
+from ontology.triples import Triples
+from ontology.vocabulary import DEFINITION, ITSELF
 
 
 def shape(said: str) -> str:
@@ -104,6 +114,68 @@ def test_a_field_that_is_there_keeps_its_constraints_and_that_is_told() -> None:
     assert notices(shape(INTEGER), before=EMPTY) == set()
 
 
+class TestExported:
+    FIELDS: st.SearchStrategy[dict[str, Any]] = st.one_of(
+        st.builds(
+            lambda low, more, form: {"type": "string", "minLength": low, "maxLength": low + more, "pattern": form},
+            st.integers(0, 9), st.integers(0, 9),
+            st.sampled_from(["^[A-Z]{2}-[0-9]+$", "(?i)a|b", "é\\.", r"[\]\^a\-]"]),
+        ),
+        st.builds(lambda low, more: {"type": "bigint", "minimum": low, "exclusiveMaximum": low + more},
+                  st.integers(-(2**60), 2**60), st.integers(1, 9)),
+        st.builds(lambda low, more: {"type": "float", "exclusiveMinimum": low, "maximum": low + more},
+                  st.floats(-1e9, 1e9), st.floats(1, 9)),
+        st.just({"type": "decimal", "minimum": "0.5"}),
+        st.just({"type": "date", "maximum": "2024-02-01"}),
+        st.just({"type": "datetime", "exclusiveMinimum": "2024-01-01T00:00:00.000000Z"}),
+        st.just({"type": "enum", "values": ["B", "A"]}),
+        st.just({"type": "uri", "pattern": "^https:"}),
+    )  # fmt: skip
+    LISTS: st.SearchStrategy[dict[str, Any]] = st.sampled_from([
+        {}, {"required": True}, {"list": True}, {"list": True, "maxItems": 4},
+        {"list": True, "required": True, "minItems": 1},
+        {"list": True, "required": True, "minItems": 2, "maxItems": 2, "uniqueItems": True},
+    ])  # fmt: skip
+
+    def triples(self, document: dict[str, Any], *left_out: NamedNode) -> str:
+        catalogue = plan(EMPTY, [read_document(document)], Definer((1 << 62) - 1, Lattice(())))
+        made = Triples(Iris(catalogue)).definition(document)
+        return "".join(f"{triple} .\n" for triple in made if triple.predicate not in left_out)
+
+    @settings(max_examples=40)
+    @given(st.lists(st.tuples(FIELDS, LISTS), min_size=1, max_size=4))
+    def test_constraints_come_back_from_shapes_alone(self, drawn: list[tuple[dict[str, Any], dict[str, Any]]]) -> None:
+        fields = {f"p{i}": {**one, **other, "iri": f"{EX}p{i}"} for i, (one, other) in enumerate(drawn)}
+        text = self.triples({"typeName": "A", "iri": f"{EX}A", "fields": fields}, DEFINITION)
+        assert definitions(text)["A"]["fields"] == fields
+        assert notices(text) == set()
+
+    def test_beside_its_definition_a_shape_says_nothing_more(self) -> None:
+        fields = {"p": {"type": "integer", "list": True, "minItems": 2}, "q": {"type": "uuid"}}
+        document = {"typeName": "A", "fields": fields, "links": {"to": {"relation": "to", "target": "A",
+                    "cardinality": "one"}}}  # fmt: skip
+        text = self.triples(document)
+        assert "shape:A#p" in text
+        assert definitions(text) == {"A": document}
+        assert notices(text) == set()
+
+    def test_no_shape_asks_what_data_need_not_be(self) -> None:
+        """Lists whose items may be the same, encrypted values and own IRIs have fewer triples than values."""
+        fields = {
+            "some": {"type": "integer", "list": True, "required": True, "minItems": 2},
+            "maybe": {"type": "integer", "list": True, "minItems": 1},
+            "empty": {"type": "integer", "list": True, "required": True},
+            "hidden": {"type": "string", "required": True, "encrypted": True},
+            "iri": {"type": "uri", "required": True, "iri": ITSELF},
+        }
+        text = self.triples({"typeName": "A", "fields": fields}, DEFINITION)
+        counts = [line for line in text.splitlines() if "#minCount" in line]
+        assert len(counts) == 1
+        assert '#some> <http://www.w3.org/ns/shacl#minCount> "1"' in counts[0]
+        assert "shape:A#hidden" not in text
+        assert "shape:A#iri" not in text
+
+
 class TestDatatypes:
     """OWL's restrictions of datatypes."""
 
@@ -188,7 +260,7 @@ class TestPatterns:
     def test_a_pattern_means_what_it_does_in_xpath(
         self, pattern: str, flags: str, fits: list[str], others: list[str]
     ) -> None:
-        made = field(type="text", pattern=translated(pattern, flags))
+        made = field(type="text", pattern=re2_pattern(pattern, flags))
         assert [text for text in fits if refused(made, text)] == []
         assert [text for text in others if not refused(made, text)] == []
 
@@ -198,14 +270,42 @@ class TestPatterns:
     )
     def test_what_re2_would_read_otherwise_is_refused(self, pattern: str) -> None:
         with pytest.raises(Untranslatable):
-            translated(pattern)
+            re2_pattern(pattern)
 
     def test_flags_that_there_are_not_are_refused(self) -> None:
         with pytest.raises(Untranslatable):
-            translated("a", "iq")
+            re2_pattern("a", "iq")
 
     def test_patterns_of_xml_schema_are_of_whole_texts_and_have_no_anchors(self) -> None:
-        pattern = re2.compile(translated("a|^b$.", whole=True))
+        pattern = re2.compile(re2_pattern("a|^b$.", whole=True))
         assert [bool(pattern.search(text)) for text in ("a", "ab", "^b$x", "^b$\r")] == [True, False, True, False]
         with pytest.raises(Untranslatable):
-            translated("(?:a)", whole=True)
+            re2_pattern("(?:a)", whole=True)
+
+    ATOMS = st.sampled_from([
+        "a", ".", r"\d", r"\D", r"\w", r"\W", r"\s", r"\S", "[a-c]", "[^a-c]", r"[\d_]", r"[\w-]", "[]a]", "[[a]",
+        "[-a]", "[a-]", r"[\x{41}-C]", r"[a^]", r"\x2e", r"\{", "{", "}", "]", "-", "(?:ab)", "(?P<n>a|b)",
+    ])  # fmt: skip
+    PARTS = st.tuples(ATOMS, st.sampled_from(["", "", "?"])).map("".join) | st.sampled_from(["^", "$", r"\A", r"\z"])
+    PATTERNS = st.builds(
+        lambda flags, parts: flags + "".join(parts), st.sampled_from(["", "(?i)", "(?s)"]),
+        st.lists(PARTS, min_size=1, max_size=4),
+    )  # fmt: skip
+
+    @settings(max_examples=150)
+    @given(PATTERNS, st.text(st.sampled_from("aAbBC1_-[]{}^. é\n"), max_size=5).map(lambda text: text + "x"))
+    def test_a_pattern_of_re2_means_the_same_in_xpath(self, pattern: str, text: str) -> None:
+        try:
+            ours = re2.compile(pattern)
+        except re2.error:
+            reject()
+        written, flags = xpath_pattern(pattern)
+        assert bool(re2.compile(re2_pattern(written, flags)).search(text)) is bool(ours.search(text))
+        # Python's are read by others who check shapes.
+        python = re.compile(written, sum(getattr(re, flag.upper()) for flag in flags))
+        assert bool(python.search(text)) is bool(ours.search(text))
+
+    @pytest.mark.parametrize("pattern", [r"\bx", "[[:alpha:]]", r"[\s\S]", "a(?i)b", r"\p{Greek}", r"\x{0}", r"\Qa\E"])
+    def test_what_xpath_has_no_words_for_is_refused(self, pattern: str) -> None:
+        with pytest.raises(Untranslatable):
+            xpath_pattern(pattern)

@@ -1,0 +1,102 @@
+"""What definitions ask of values, as shapes of SHACL: for each field a property shape with an IRI of its own.
+
+A shape says nothing that data could be as its definition wants and the shape not: of lists RDF counts values that
+differ, what is encrypted has no triples, and a pattern without a counterpart in XPath is left out.
+"""
+
+from collections.abc import Iterator
+
+from pyoxigraph import BlankNode, Literal, NamedNode, Triple
+
+from fabric.types.catalogue import ObjectType
+from fabric.types.definitions import Field
+from fabric.types.kinds import Kind
+from ontology.iris import Iris, as_element
+from ontology.patterns import Untranslatable, xpath_pattern
+from ontology.terms import NOT_OURS
+from ontology.values import literal
+from ontology.vocabulary import BASE, DATATYPES, ITSELF, RDF, SHACL, XSD
+
+
+def shape_triples(iris: Iris, object_type: ObjectType) -> Iterator[Triple]:
+    """Of what the type itself declares."""
+    owner, said = NamedNode(iris.classes[object_type.name]), False
+    for field in object_type.own_fields.values():
+        path = iris.fields[object_type.name, field.name]
+        if field.protection is None and field.iri != ITSELF and not path.startswith(NOT_OURS):
+            shape = shape_iri(object_type.name, field.name)
+            yield from _property(owner, shape, path)
+            yield from _asked(shape, field)
+            said = True
+    for link in object_type.own_links.values():
+        if link.outgoing and not link.many:
+            shape = shape_iri(object_type.name, link.name)
+            yield from _property(owner, shape, iris.relations[link.relation])
+            yield Triple(shape, SHACL.maxCount, _number(1))
+            said = True
+    if said:
+        yield Triple(owner, RDF.type, SHACL.NodeShape)
+
+
+def shape_iri(type_name: str, member: str) -> NamedNode:
+    return NamedNode(f"{BASE}shape:{type_name}#{as_element(member)}")
+
+
+def _property(owner: NamedNode, shape: NamedNode, path: str) -> Iterator[Triple]:
+    yield Triple(owner, SHACL.property, shape)
+    yield Triple(shape, RDF.type, SHACL.PropertyShape)
+    yield Triple(shape, SHACL.path, NamedNode(path))
+
+
+def _asked(shape: NamedNode, field: Field) -> Iterator[Triple]:
+    yield Triple(shape, SHACL.datatype, DATATYPES[field.kind])
+    yield from _counts(shape, field)
+    if field.kind is Kind.ENUM:
+        yield from _values(shape, field.values)
+    asked = field.constraints
+    if asked.pattern is not None:
+        yield from _pattern(shape, asked.pattern)
+    for predicate, length in ((SHACL.minLength, asked.min_length), (SHACL.maxLength, asked.max_length)):
+        if length is not None:
+            yield Triple(shape, predicate, _number(length))
+    for predicate, bound in (
+        (SHACL.minInclusive, asked.minimum),
+        (SHACL.maxInclusive, asked.maximum),
+        (SHACL.minExclusive, asked.exclusive_minimum),
+        (SHACL.maxExclusive, asked.exclusive_maximum),
+    ):
+        if bound is not None:
+            yield Triple(shape, predicate, literal(field.kind, bound))
+
+
+def _counts(shape: NamedNode, field: Field) -> Iterator[Triple]:
+    asked = field.constraints
+    least = asked.min_items or 0 if field.many else 1
+    if field.required and least:
+        yield Triple(shape, SHACL.minCount, _number(least if asked.unique_items else 1))
+    most = asked.max_items if field.many else 1
+    if most is not None:
+        yield Triple(shape, SHACL.maxCount, _number(most))
+
+
+def _values(shape: NamedNode, values: tuple[str, ...]) -> Iterator[Triple]:
+    name = shape.value.removeprefix(BASE).encode().hex()
+    nodes = [BlankNode(f"values{name}x{number}") for number in range(len(values))]
+    yield Triple(shape, SHACL.in_, nodes[0])
+    for number, value in enumerate(values):
+        yield Triple(nodes[number], RDF.first, Literal(value))
+        yield Triple(nodes[number], RDF.rest, nodes[number + 1] if number + 1 < len(nodes) else RDF.nil)
+
+
+def _pattern(shape: NamedNode, pattern: str) -> Iterator[Triple]:
+    try:
+        text, flags = xpath_pattern(pattern)
+    except Untranslatable:
+        return
+    yield Triple(shape, SHACL.pattern, Literal(text))
+    if flags:
+        yield Triple(shape, SHACL.flags, Literal(flags))
+
+
+def _number(value: int) -> Literal:
+    return Literal(str(value), datatype=XSD.integer)
