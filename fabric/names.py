@@ -111,7 +111,8 @@ RESERVED_NAMES = frozenset(
         link unlink updateLink defineType defineTypes retireType appendEvent unlockField unlockFields rotateKeys
         setConfig regradeObject registerDocuments createWebhook updateWebhook pauseWebhook resumeWebhook
         rotateWebhookSecret deleteWebhook replayDeliveries discardDeliveries requestUnlock approveUnlock
-        collectUnlock pauseKeyRotation resumeKeyRotation cancelJob mapFields""".split()}
+        collectUnlock pauseKeyRotation resumeKeyRotation cancelJob mapFields
+        validateObjects""".split()}
 )  # fmt: skip
 """What the fixed part of the schema has, or will have; a test holds it against the schema itself.
 

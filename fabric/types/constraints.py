@@ -163,6 +163,23 @@ def check_constraints(constraints: Constraints, kind: Kind, value: JSONValue) ->
             raise
 
 
+def broken(constraints: Constraints, kind: Kind, value: JSONValue) -> list[str]:
+    """Which constraints a stored value breaks, by their keys."""
+    found = []
+    for key, alone in _apart(constraints):
+        try:
+            check_constraints(alone, kind, value)
+        except KindError:
+            found.append(key)
+    return found
+
+
+@lru_cache(maxsize=1_024)
+def _apart(constraints: Constraints) -> list[tuple[str, Constraints]]:
+    said = ((key, name, getattr(constraints, name)) for key, name in _NAMES.items())
+    return [(key, Constraints(**{name: value})) for key, name, value in said if value is not None]
+
+
 def _check_new(item: JSONValue, seen: set[bytes]) -> None:
     form = orjson.dumps(item, option=orjson.OPT_SORT_KEYS)
     if form in seen:

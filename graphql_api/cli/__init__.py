@@ -28,6 +28,7 @@ COMMANDS = {
     "config": ("config", "Show what an organization has chosen for itself, and change it."),
     "embed": ("embed", "Make the words and vectors that search needs, of all that lacks them."),
     "jobs": ("jobs", "List jobs, go on with one and follow it, cancel it."),
+    "validate": ("validate", "Count the objects that are not as their definitions ask."),
     "documents": ("documents", "Register GraphQL documents, list and remove them."),
     "schema": ("schema", "Print the GraphQL schema that a clearance sees."),
     "vault": ("vaults", "Make keys in the vault, and print the policies that it needs."),

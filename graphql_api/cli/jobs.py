@@ -10,24 +10,22 @@ import typer
 
 from fabric import log
 from fabric.database.db import Database
-from fabric.errors import FabricError, NotFound
+from fabric.errors import FabricError
 from fabric.identity.organizations import Organization as Tenant
 from fabric.identity.subject import Subject
-from fabric.jobs.counts import JobCounts
 from fabric.jobs.job import Job, State
 from fabric.jobs.jobs import Jobs
-from fabric.jobs.worker import Worker
 from fabric.labels import Label
 from fabric.settings import Settings
 from fabric.types.types import Types
-from graphql_api.cli.console import complain, printable, progress_bars
+from graphql_api.cli.console import complain, printable
 from graphql_api.cli.database import Place, code_of, existing, opened, operator, place_of
+from graphql_api.cli.following import followed
 from graphql_api.cli.options import Clearance, DatabaseUrl, DataDir, Organization, command_app, settings_of
 from graphql_api.cli.readiness import prepare
 from graphql_api.job_kinds import job_kinds
 
 LISTED = 1_000
-_LOOK = 0.25
 
 app = command_app()
 
@@ -124,20 +122,8 @@ async def _listed(settings: Settings, place: Place, name: str, clearance: Label)
 
 
 async def _follow(settings: Settings, place: Place, name: str, clearance: Label, job_id: UUID) -> Job:
-    async with _acting(settings, place, name, clearance) as (database, organization, subject, known):
-        kinds = job_kinds(database, Types(database))
-        worker = Worker(database, kinds, JobCounts(), slots=1, only=organization.organization_id)
-        async with worker.running():
-            with progress_bars() as bars:
-                task = bars.add_task("job", total=None)
-                while True:
-                    found = await known.seen(subject, 1, job_id)
-                    if not found:
-                        raise NotFound("no such job")
-                    bars.update(task, description=found[0].kind, completed=found[0].done, total=found[0].total)
-                    if found[0].ended:
-                        return found[0]
-                    await asyncio.sleep(_LOOK)
+    async with _acting(settings, place, name, clearance) as (database, _, subject, known):
+        return await followed(database, subject, known, job_kinds(database, Types(database)), job_id)
 
 
 async def _cancel(settings: Settings, place: Place, name: str, clearance: Label, job_id: UUID) -> None:

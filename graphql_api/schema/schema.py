@@ -34,6 +34,7 @@ from graphql_api.fields.link_search_fields import LINK_SEARCH_FIELDS
 from graphql_api.fields.mapping_fields import MAPPING_MUTATIONS
 from graphql_api.fields.search_fields import SearchFields
 from graphql_api.fields.unlock_fields import UNLOCK_MUTATIONS, UNLOCK_QUERIES
+from graphql_api.fields.validation_fields import VALIDATION_MUTATIONS
 from graphql_api.schema.aggregate_types import GROUPINGS
 from graphql_api.schema.common_types import ENCRYPTED_FIELD, FABRIC_OBJECT, FIXED_SCHEMA, LINK, NODE, PAGE_INFO, SCALARS
 from graphql_api.schema.event_types import SUBSCRIPTIONS
@@ -52,6 +53,7 @@ _QUERIES: GraphQLFieldMap = (
 )
 _MUTATIONS: GraphQLFieldMap = (
     _WEBHOOKS.mutations() | UNLOCK_MUTATIONS | KEY_MUTATIONS | JOB_MUTATIONS | MAPPING_MUTATIONS | CONFIG_MUTATIONS
+    | VALIDATION_MUTATIONS
 )
 
 _COMMON = (NODE, FABRIC_OBJECT, PAGE_INFO, LINK, ENCRYPTED_FIELD, ORDER_DIRECTION, *GROUPINGS, *SCALARS.values())

@@ -56,3 +56,18 @@ def test_a_natural_key_is_not_mapped_and_no_job_is_left(organization: Tenant) ->
     refused = organization.ask(MAP, {"m": [{"convert": {"from": "note", "to": "absent"}}]})
     assert refused.code == "BAD_USER_INPUT"
     assert organization.data("{ jobs { jobId } }") == {"jobs": []}
+
+
+def test_what_is_stored_is_validated_and_the_report_names_objects(organization: Tenant) -> None:
+    organization.define({"typeName": "Part", "fields": {"size": {"type": "integer"}}})
+    id = organization.data("mutation { createPart(input: {size: 9}) { part { id } } }")["createPart"]["part"]["id"]
+    organization.define({"typeName": "Part", "fields": {"size": {"type": "integer", "maximum": 5}}})
+    asked = organization.data('mutation { validateObjects(typeName: "Part") { job { jobId } } }')
+    query = f'{{ job(jobId: "{asked["validateObjects"]["job"]["jobId"]}") {{ kind state done total result }} }}'
+    until = time.monotonic() + 60
+    while (job := organization.data(query)["job"])["state"] != "DONE":
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert (job["kind"], job["done"], job["total"]) == ("validateObjects", "1", "1")
+    broken = {"typeName": "Part", "field": "size", "constraint": "maximum", "objects": 1, "examples": [id]}
+    assert job["result"] == {"objects": 1, "violating": 1, "constraints": [broken], "more": 0}

@@ -1,0 +1,91 @@
+"""The job that holds stored objects against their definitions: of what its label sees, a batch a step.
+
+It reads what a reader at its label would: of each object the version that shows there, of each type the fields that do.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from fabric.database.db import StaleTypes, Transaction, retried
+from fabric.errors import BadInput
+from fabric.identity.subject import Subject
+from fabric.jobs.job import Job
+from fabric.jobs.jobs import Jobs, Kind
+from fabric.jobs.run import Progress, Run
+from fabric.types.catalogue import Catalogue
+from fabric.types.types import Types
+from fabric.validation.violations import Report, violations
+
+NAME = "validateObjects"
+BATCH = 500
+"""Objects of one step."""
+_AT_ONCE = 20
+"""Objects that are looked at before others have a turn."""
+
+_COUNT = """
+    select count(*) from fabric.objects where organization_id = $1 and type_name = any($2) and not tombstone"""
+
+_NEXT = """
+    select object_id, type_name, data from fabric.objects
+    where organization_id = $1 and type_name = any($2) and not tombstone and ($3::uuid is null or object_id > $3)
+    order by object_id limit $4"""
+
+
+async def ask(
+    types: Types, jobs: Jobs, subject: Subject, type_name: str | None = None, *, request_id: str | None = None
+) -> Job:
+    """The job, over objects of the type and of those that extend it, or of all.
+
+    Forbidden without `type:define`, `type:read` and `object:read`; BadInput for a type that there is not; RateLimited.
+    """
+    for permission in ("type:define", "type:read", "object:read"):
+        subject.require(permission)
+    _family(await types.catalogue(subject.session), type_name)
+    return await jobs.ask(subject, NAME, {"typeName": type_name}, request_id=request_id)
+
+
+def kind(types: Types) -> Kind:
+    return Kind(NAME, "type:define", partial(_work, types))
+
+
+def _family(catalogue: Catalogue, type_name: str | None) -> list[str]:
+    if type_name is None:
+        return [t.name for t in catalogue.types.values() if t.domain == "object"]
+    found = catalogue.types.get(type_name)
+    if found is None or found.domain != "object":
+        raise BadInput("no such type", ("typeName",))
+    return list(found.family)
+
+
+async def _work(types: Types, run: Run) -> Mapping[str, Any]:
+    """From the object after the last one on. The place is the report so far, with that object's id."""
+
+    async def attempt() -> None:
+        catalogue = await types.catalogue(run.job.session)
+        batch = partial(_batch, catalogue, run.job, run.place)
+        try:
+            await run.step(batch, holding=catalogue.revision)
+        except StaleTypes:
+            types.forget(run.job.organization_id)
+            raise
+
+    while run.place is None or run.place["after"] is not None:
+        await retried(attempt)
+    return {name: value for name, value in run.place.items() if name != "after"}
+
+
+async def _batch(catalogue: Catalogue, job: Job, place: Mapping[str, Any] | None, transaction: Transaction) -> Progress:
+    family = _family(catalogue, job.arguments["typeName"])
+    total = None if place else await transaction.fetchval(_COUNT, job.organization_id, family)
+    after = place["after"] if place else None
+    rows = await transaction.fetch(_NEXT, job.organization_id, family, after, BATCH)
+    report = Report(place)
+    for number, row in enumerate(rows, start=1):
+        found = violations(catalogue.types[row["type_name"]], row["data"])
+        report.add(str(row["object_id"]), row["type_name"], found)
+        if number % _AT_ONCE == 0:
+            await asyncio.sleep(0)
+    last = str(rows[-1]["object_id"]) if len(rows) == BATCH else None
+    return Progress(len(rows), {**report.state(), "after": last}, total)
