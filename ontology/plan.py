@@ -6,10 +6,12 @@ from typing import Any
 
 from fabric.inference.rules import REVERSED, Premise
 from fabric.labels import Label
+from fabric.types.annotations import merged
 from fabric.types.catalogue import Catalogue
 from fabric.types.definitions import MAX_CHAINS, MAX_FIELDS, MAX_PARENTS
 from fabric.types.kinds import Kind
 from fabric.types.type_documents import as_document
+from ontology.annotations import WITHOUT_EFFECT, annotate
 from ontology.facets import constraints
 from ontology.hierarchy import Hierarchy
 from ontology.iris import Iris
@@ -71,6 +73,9 @@ class Planner:
     def plan(self) -> list[tuple[str, dict[str, Any]]]:
         """Each definition with the IRI of its class, in the order of their names."""
         if not self._ontology.classes and not self._ontology.properties:
+            there = {iri for t in self._catalogue.types.values() for iri in t.about}
+            for iri in sorted(self._ontology.about.keys() - there):
+                self._ontology.notice(iri, "comes without classes and properties; what is said of it is left out")
             return []
         self._name_types()
         documents = {iri: self._document(iri) for iri in {ROOT, *self._ontology.classes}}
@@ -80,6 +85,7 @@ class Planner:
                 for owner in member.owners:
                     self._add(documents, owner, member, iri)
         self._say_what_follows()
+        annotate(documents, self._ontology)
         return sorted(documents.items(), key=lambda planned: str(planned[1]["typeName"]))
 
     def _name_types(self) -> None:
@@ -190,7 +196,8 @@ class Planner:
             if relation is not None and relation in relations and len(broader) < MAX_CHAINS:
                 broader += [relation] if relation not in broader else []
             else:
-                self._ontology.notice(term.iri, f"says rdfs:subPropertyOf {iri}; this is left out")
+                term.annotations = merged(term.annotations, {RDFS_NS + "subPropertyOf": [{"@id": iri}]})
+                self._ontology.notice(term.iri, f"says rdfs:subPropertyOf {iri}; {WITHOUT_EFFECT}")
         chains = self._chains(term, relations)
         return (
             found | ({"subPropertyOf": broader} if broader else {}) | ({"inferredFrom": chains} if chains else {})

@@ -47,6 +47,7 @@ def read_properties(graph: Graph, ontology: Ontology, datatypes: Datatypes, defi
         if term.datatypes or term.classes:
             ontology.properties[iri] = term
         else:
+            ontology.left_out.append(iri)
             ontology.notice(iri, "has no domain, no range and no values; it is left out")
         if len(ontology.properties) > MAX_PROPERTIES:
             raise BadInput(f"more than {MAX_PROPERTIES:,} properties")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from fabric.types.annotations import Annotations
 from ontology.facets import Facet
 from ontology.vocabulary import BASE, OWL_NS, RDF_NS, RDFS_NS, SHACL_NS, XSD_NS
 
@@ -26,6 +27,7 @@ class ClassTerm:
     description: str | None = None
     parents: list[str] = field(default_factory=list)
     """Without those that everything has; cycles are broken."""
+    annotations: Annotations = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -53,6 +55,7 @@ class PropertyTerm:
     """The properties that each statement with this one makes too."""
     chains: list[tuple[tuple[str, bool], ...]] = field(default_factory=list)
     """Properties, each read backwards or not, that lead together to what this one leads to."""
+    annotations: Annotations = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -61,6 +64,10 @@ class Ontology:
     properties: dict[str, PropertyTerm] = field(default_factory=dict)
     definitions: list[tuple[str, dict[str, object]]] = field(default_factory=list)
     """Those that the fabric wrote itself, with the IRIs of their classes."""
+    left_out: list[str] = field(default_factory=list)
+    """Properties that become nothing."""
+    about: dict[str, Annotations] = field(default_factory=dict)
+    """Annotations, by IRI, of the ontology itself and of what else in it is neither class nor property here."""
     notices: list[Notice] = field(default_factory=list)
 
     def notice(self, iri: str, message: str) -> None:

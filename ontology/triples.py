@@ -15,9 +15,11 @@ from fabric.labels import Label
 from fabric.types.catalogue import ObjectType
 from fabric.types.definitions import Field, LinkField
 from fabric.types.kinds import JSONValue, Kind
+from ontology.annotations import is_said, statements
 from ontology.iris import Iris, names_property
+from ontology.iris import node as as_node
 from ontology.shape_triples import shape_triples
-from ontology.terms import NOT_OURS
+from ontology.terms import BUILT_IN, NOT_OURS
 from ontology.values import lexical, literal
 from ontology.vocabulary import DATATYPES, DEFINITION, INFERRED, LABEL, LINK_VALUES, ORDER, OWL, RDF, RDFS
 
@@ -38,9 +40,7 @@ class Triples:
         object_type = self._iris.catalogue.types[document["typeName"]]
         node = NamedNode(self._iris.classes[object_type.name])
         yield Triple(node, RDF.type, OWL.Class)
-        yield Triple(node, RDFS.label, Literal(object_type.name))
-        if object_type.description:
-            yield Triple(node, RDFS.comment, Literal(object_type.description))
+        yield from _named(node, object_type.name, object_type)
         for parent in object_type.parents:
             yield Triple(node, RDFS.subClassOf, NamedNode(self._iris.classes[parent]))
         yield Triple(node, DEFINITION, Literal(orjson.dumps(document).decode(), datatype=RDF.JSON))
@@ -49,6 +49,9 @@ class Triples:
         for link in object_type.own_links.values():
             yield from self._relation(node, object_type, link)
         yield from shape_triples(self._iris, object_type)
+        for iri, annotations in object_type.about.items():
+            if not iri.startswith(BUILT_IN) and (other := as_node(iri)) is not None:
+                yield from statements(other, annotations)
 
     def _field(self, owner: NamedNode, node: NamedNode, field: Field) -> Iterator[Triple]:
         if node.value.startswith(NOT_OURS):
@@ -56,9 +59,7 @@ class Triples:
         yield Triple(node, RDF.type, OWL.DatatypeProperty)
         yield Triple(node, RDFS.domain, owner)
         yield Triple(node, RDFS.range, DATATYPES[field.kind])
-        if field.description:
-            yield Triple(node, RDFS.comment, Literal(field.description))
-        yield Triple(node, RDFS.label, Literal(field.name))
+        yield from _named(node, field.name, field)
 
     def _relation(self, owner: NamedNode, object_type: ObjectType, link: LinkField) -> Iterator[Triple]:
         target = NamedNode(self._iris.classes[link.target])
@@ -68,14 +69,15 @@ class Triples:
         yield Triple(node, RDFS.domain, source)
         yield Triple(node, RDFS.range, target)
         yield from self._following(node, link)
-        if link.outgoing and link.description:
-            yield Triple(node, RDFS.comment, Literal(link.description))
+        if link.outgoing:
+            yield from _named(node, None, link)
         if not link.outgoing and link.iri is not None and names_property(link.iri):
             inverse = NamedNode(link.iri)
             yield Triple(inverse, RDF.type, OWL.ObjectProperty)
             yield Triple(inverse, OWL.inverseOf, node)
             yield Triple(inverse, RDFS.domain, owner)
             yield Triple(inverse, RDFS.range, NamedNode(self._iris.classes[link.target]))
+            yield from statements(inverse, link.annotations)
         for iri, field in self._iris.properties(self._iris.catalogue.relations[link.relation]).items():
             if iri not in self._told:
                 self._told.add(iri)
@@ -195,6 +197,15 @@ class Triples:
 
 
 _LINK_KINDS = {"weight": Kind.FLOAT, "validFrom": Kind.DATETIME, "validTo": Kind.DATETIME}
+
+
+def _named(node: NamedNode, name: str | None, said: ObjectType | Field | LinkField) -> Iterator[Triple]:
+    """The annotations; name and description where these do not tell them already."""
+    yield from statements(node, said.annotations)
+    if name is not None and RDFS.label.value not in said.annotations:
+        yield Triple(node, RDFS.label, Literal(name))
+    if said.description and not is_said(said.description, said.annotations):
+        yield Triple(node, RDFS.comment, Literal(said.description))
 
 
 def _is_set(kind: Kind, values: Sequence[JSONValue]) -> bool:

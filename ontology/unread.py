@@ -1,15 +1,14 @@
-"""What an ontology says beside its classes and properties, and texts in more languages than one: told, not dropped."""
+"""Axioms that are nodes of their own: told, not dropped."""
 
-from collections import Counter
 from collections.abc import Iterable
 
-from pyoxigraph import BlankNode, Literal, NamedNode
+from pyoxigraph import BlankNode, NamedNode
 
 from fabric.errors import BadInput
-from ontology.classes import DESCRIPTIONS, describe, local_name, plain
+from ontology.classes import local_name
 from ontology.graph import Graph, Node
 from ontology.terms import Ontology
-from ontology.vocabulary import OWL, RDF, RDFS
+from ontology.vocabulary import OWL, RDF
 
 MAX_NOTICES = 1_000
 """Axioms of one kind that are told of one by one."""
@@ -24,26 +23,8 @@ _AXIOMS = {
 """Axioms that are nodes without a name, and the predicates that lead to what they are about."""
 
 
-def tell_of_texts(graph: Graph, ontology: Ontology, nodes: Iterable[NamedNode]) -> None:
-    """Labels and comments of these classes and properties that are in no description."""
-    left: Counter[str] = Counter()
-    for node in nodes:
-        description, name = describe(graph, node) or "", plain(local_name(node.value))
-        for predicate in (RDFS.label, *DESCRIPTIONS):
-            for value in graph.objects(node, predicate):
-                text = value.value.strip().replace("\0", "") if isinstance(value, Literal) else ""
-                if text not in description and not (predicate == RDFS.label and plain(text) == name):
-                    left[predicate.value] += 1
-    for iri, number in sorted(left.items()):
-        ontology.notice(iri, f"texts that are in no description are left out: {number:,}")
-
-
 def tell_of_axioms(graph: Graph, ontology: Ontology) -> None:
-    """What is said of the ontology itself, and axioms that are nodes of their own, by the first that they are about."""
-    for node in graph.subjects(RDF.type, OWL.Ontology):
-        number = sum(len(values) for predicate, values in graph.about(node).items() if predicate != OWL.imports) - 1
-        if number and isinstance(node, NamedNode):
-            ontology.notice(node.value, f"statements about the ontology itself are left out: {number:,}")
+    """Each by the first class, property or individual that it is about."""
     for kind, about in _AXIOMS.items():
         name = f"owl:{local_name(kind.value)}"
         for number, node in enumerate(graph.subjects(RDF.type, kind), start=1):

@@ -3,18 +3,25 @@
 from pathlib import Path
 
 import pytest
-from graphql import parse, validate, validate_schema
+from graphql import parse as parse_query
+from graphql import validate, validate_schema
+from pyoxigraph import BlankNode, NamedNode, RdfFormat, Triple, parse
 from test_export import Ground
 
 from fabric.database.db import Database
 from fabric.labels import Lattice
 from fabric.transfer.loader import Loader
 from fabric.types.merging import EMPTY
+from fabric.types.type_documents import as_document
 from fabric.types.types import Types
 from graphql_api.schema.schema import build_surface, build_whole
+from ontology.iris import Iris
 from ontology.reading import reading
 from ontology.source import RdfSource
+from ontology.triples import Triples
+from ontology.vocabulary import OWL, RDFS
 
+PROV = "http://www.w3.org/ns/prov#"
 FOLDER = Path(__file__).parents[2] / "shared/data/ontologies"
 
 pytestmark = pytest.mark.skipif(not FOLDER.exists(), reason="the ontologies are not beside the checkout")
@@ -32,7 +39,18 @@ def test_prov_o_is_a_schema_that_holds() -> None:
     assert len(source.definitions()) == 31
     assert source.catalogue.types["End"].parents == ("EntityInfluence", "InstantaneousEvent")
     query = "{ activities { nodes { iri startedAtTime used { nodes { iri ... on Plan { labels } } } } } }"
-    assert validate(schema, parse(query)) == []
+    assert validate(schema, parse_query(query)) == []
+
+
+def test_what_prov_o_says_comes_out_again_but_for_nodes_without_names_and_what_is_not_its_own() -> None:
+    text = (FOLDER / "prov-o.ttl").read_bytes()
+    source = source_of("prov-o.ttl")
+    triples, types = Triples(Iris(source.catalogue)), source.catalogue.types.values()
+    told = {t for each in types for t in triples.definition(as_document(each, Lattice(()).decode))}
+    missing = {Triple(q.subject, q.predicate, q.object) for q in parse(text, RdfFormat.TURTLE)} - told
+    own = [t for t in missing if isinstance(t.subject, NamedNode) and t.subject.value.startswith(PROV)]
+    restated = {RDFS.domain, RDFS.range, OWL.inverseOf, RDFS.subPropertyOf}
+    assert {t.predicate for t in own if not isinstance(t.object, BlankNode)} == restated
 
 
 def test_schema_org_can_be_asked_by_each_of_several_parents() -> None:
@@ -40,7 +58,7 @@ def test_schema_org_can_be_asked_by_each_of_several_parents() -> None:
     schema = build_surface(source.catalogue).schema
     query = """{ localBusinesses { nodes { name addressLinks { nodes { iri } } ... on Restaurant { servesCuisine } } }
                  places { nodes { iri ... on LocalBusiness { openingHours } } } }"""
-    assert validate(schema, parse(query)) == []
+    assert validate(schema, parse_query(query)) == []
     assert len(source.definitions()) > 1000
     assert source.catalogue.types["LocalBusiness"].parents == ("Organization", "Place")
 

@@ -16,6 +16,7 @@ from fabric.encryption.protection import protection_json, protection_of
 from fabric.inference.rules import NO_AXIOMS, Axioms, Rule, of_relation
 from fabric.labels import dominates, rank
 from fabric.names import link_aggregate
+from fabric.types.annotations import Annotations
 from fabric.types.constraints import constraints_json, constraints_of
 from fabric.types.definitions import Field, LinkField
 from fabric.types.kinds import Kind
@@ -74,6 +75,8 @@ class ObjectType:
     ancestors: tuple[str, ...] = ()
     """Each before those that it descends from itself."""
     iri: str | None = None
+    annotations: Annotations = field(default_factory=dict)
+    about: Mapping[str, Annotations] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +194,7 @@ def read_field(stored: Mapping[str, Any], label: int) -> Field:
         protection=protection_of(stored),
         constraints=constraints_of(stored),
         iri=stored.get("iri"),
+        annotations=stored.get("annotations", {}),
     )
 
 
@@ -205,6 +209,7 @@ def read_link(stored: Mapping[str, Any], label: int) -> LinkField:
         description=stored.get("description"),
         label=label,
         iri=stored.get("iri"),
+        annotations=stored.get("annotations", {}),
         axioms=Axioms(
             stored.get("symmetric", False),
             stored.get("transitive", False),
@@ -231,6 +236,7 @@ def field_json(member: Field) -> dict[str, Any]:
         "nonNull": member.non_null,
         **(protection_json(member.protection) if member.protection else {}),
         "iri": member.iri,
+        "annotations": member.annotations,
     }
     return {k: v for k, v in stored.items() if v} | constraints_json(member.constraints)
 
@@ -260,6 +266,7 @@ def link_json(member: LinkField) -> dict[str, Any]:
         "inferredFrom": [list(chain) for chain in member.axioms.chains],
         "description": member.description,
         "iri": member.iri,
+        "annotations": member.annotations,
     }
     return {k: v for k, v in stored.items() if v}
 

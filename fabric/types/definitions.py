@@ -14,6 +14,7 @@ from fabric.errors import BadInput, FabricError, raise_any
 from fabric.inference.rules import MAX_PREMISES, NO_AXIOMS, Axioms
 from fabric.labels import Label
 from fabric.names import GRAPHQL_NAME
+from fabric.types.annotations import Annotations, read_about, read_annotations
 from fabric.types.constraints import KEYS as CONSTRAINT_KEYS
 from fabric.types.constraints import NO_CONSTRAINTS, Constraints, read_constraints
 from fabric.types.kinds import Kind, KindError, canonical
@@ -28,13 +29,14 @@ MAX_DESCRIPTION = 10_000
 MAX_CHAINS = 20
 
 _TYPE_KEYS = frozenset(
-    "typeName domain description label extends plural fields links naturalKey indexes embedding uiSchema iri".split()
+    "typeName domain description label extends plural fields links naturalKey indexes embedding uiSchema iri"
+    " annotations about".split()
 )
 _FIELD_KEYS = PROTECTION_KEYS | CONSTRAINT_KEYS | frozenset(
-    "type list required values indexed searchable description label iri encrypted replaces".split()
-)
+    "type list required values indexed searchable description label iri annotations encrypted replaces".split()
+)  # fmt: skip
 _LINK_KEYS = frozenset(
-    "relation target direction cardinality properties description label iri"
+    "relation target direction cardinality properties description label iri annotations"
     " symmetric transitive inverse subPropertyOf inferredFrom".split()
 )
 
@@ -65,6 +67,7 @@ class Field:
     """What written values are held against; those that are stored already may be otherwise."""
     iri: str | None = None
     """What RDF calls the property."""
+    annotations: Annotations = field(default_factory=dict)
     replaces: str | None = None
     """The name that it had before; said of a change, and not kept."""
 
@@ -82,6 +85,7 @@ class LinkField:
     description: str | None = None
     label: int = 0
     iri: str | None = None
+    annotations: Annotations = field(default_factory=dict)
     axioms: Axioms = NO_AXIOMS
     """What is said of the relation, whichever end the field is at."""
 
@@ -101,6 +105,9 @@ class Document:
     ui_schema: Mapping[str, Any] | None = None
     iri: str | None = None
     """What RDF calls the class."""
+    annotations: Annotations = field(default_factory=dict)
+    about: Mapping[str, Annotations] = field(default_factory=dict)
+    """Annotations of others, by IRI: the ontology that the type comes from, and what else that one names."""
     fields: Mapping[str, Field] = field(default_factory=dict)
     links: Mapping[str, LinkField] = field(default_factory=dict)
     labels: Mapping[str, Label] = field(default_factory=dict)
@@ -155,6 +162,8 @@ def read_document(value: object) -> Document:
         embedding=_read_embedding(value, faults),
         ui_schema=_read_ui_schema(value, faults),
         iri=_iri(value, faults),
+        annotations=read_annotations(value, faults.add),
+        about=read_about(value, faults.add),
         fields=fields,
         links=links,
         labels=labels,
@@ -191,6 +200,7 @@ def _read_field(
         protection=_read_protection(value, Kind(kind), many, faults, path),
         constraints=read_constraints(value, Kind(kind), many, faults.under(*path).add),
         iri=_iri(value, faults, *path),
+        annotations=read_annotations(value, faults.under(*path).add),
         replaces=_name(value, "replaces", faults, *path),
     )
     if result.indexed and (many or kind == Kind.JSON):
@@ -248,6 +258,7 @@ def _read_link(
         properties=properties,
         description=_text(value, "description", faults, *path),
         iri=_iri(value, faults, *path),
+        annotations=read_annotations(value, faults.under(*path).add),
         axioms=_read_axioms(value, faults, path),
     )
 

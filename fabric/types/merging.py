@@ -81,6 +81,8 @@ def _merge(name: str, group: Collection[Fragment]) -> ObjectType | None:
         embedding=tuple(top.get("embedding", ())),
         ui_schema=bases[-1].ui_schema,
         iri=top.get("iri"),
+        annotations=top.get("annotations", {}),
+        about=top.get("about", {}),
         own_fields=fields,
         own_links={n: link for n, link in links.items() if n not in fields},
         fields={},

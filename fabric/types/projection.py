@@ -138,6 +138,8 @@ def _fragment(
             "indexes": [list(names) for names in document.indexes],
             "embedding": list(document.embedding),
             "iri": document.iri,
+            "annotations": document.annotations,
+            "about": document.about,
         }
     old = {f["name"]: f for f in stored.schema.get("fields", ())} if stored else {}
     generations = dict(stored.schema.get("generations", {})) if stored else {}

@@ -7,7 +7,7 @@ from fabric.labels import dominates
 from fabric.types.catalogue import Catalogue, Fragment, read_field, read_link
 from fabric.types.type_documents import field_document, link_document
 
-_WORDS = ("description", "extends", "plural")
+_WORDS = ("description", "extends", "plural", "annotations", "about")
 _GROUPS = ("fields", "links")
 
 

@@ -29,6 +29,8 @@ def as_document(object_type: ObjectType, decode: Callable[[int], Label]) -> dict
         "embedding": {"fields": list(object_type.embedding)} if object_type.embedding else None,
         "uiSchema": object_type.ui_schema,
         "iri": object_type.iri,
+        "annotations": object_type.annotations,
+        "about": object_type.about,
         "fields": fields,
         "links": links,
     }
