@@ -178,7 +178,7 @@ async def fill(database: Database, types: Types, minilm: MiniLM, admin_url: str,
     await connection.copy_records_to_table("links", schema_name="fabric", columns=columns, records=links)
     await connection.execute("analyze")
     await connection.close()
-    indexer = Indexer(database, types, minilm, "english", IndexCounts())
+    indexer = Indexer(database, types, minilm, Configurations(database), IndexCounts())
     await indexer.put_words(id)
     await indexer.put_vectors(id)
     print(f"{indexer.counts.vectors:,} vectors")
@@ -319,8 +319,8 @@ async def main(url: str, admin_url: str, bundle: Path) -> None:
         types = Types(database)
         session = await fill(database, types, minilm, admin_url, made)
         vectors, memory = QueryVectors(minilm, lambda _: None), VectorMemory(database, 2**30)
-        search = Search(database, types, vectors, memory, "english", Configurations(database))
-        reader = Reader(session, await types.catalogue(session))
+        search = Search(database, types, vectors, memory, Configurations(database))
+        reader = await search.reader(session)
         judged = [(task, await rankings(search, reader, made, task)) for task in made.tasks]
     view = graph(made, session.label)
     for task, each in judged:

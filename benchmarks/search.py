@@ -19,6 +19,7 @@ import asyncpg
 import numpy as np
 
 from fabric.configuration.configurations import Configurations
+from fabric.configuration.options import LANGUAGE
 from fabric.database.db import Database
 from fabric.database.embedded import EmbeddedPostgres
 from fabric.database.migration import migrate
@@ -57,6 +58,11 @@ class Random:
         pass
 
 
+def simple(database: Database) -> Configurations:
+    """Words as they are written."""
+    return Configurations(database, {LANGUAGE.name: "simple"})
+
+
 async def fill(database: Database, types: Types, admin_url: str, number: int) -> None:
     organization = await Directory(database).find("search")
     assert organization is not None
@@ -79,10 +85,11 @@ async def fill(database: Database, types: Types, admin_url: str, number: int) ->
     await connection.copy_records_to_table("objects", schema_name="fabric", columns=columns, records=records)
     await connection.execute("analyze")
     began = time.perf_counter()
-    await Indexer(database, types, Random(), "simple", IndexCounts()).put_words(organization.organization_id)
+    indexer = Indexer(database, types, Random(), simple(database), IndexCounts())
+    await indexer.put_words(organization.organization_id)
     print(f"words stored: {number / (time.perf_counter() - began):,.0f} objects a second")
     began = time.perf_counter()
-    await Indexer(database, types, Random(), "simple", IndexCounts()).put_vectors(organization.organization_id)
+    await indexer.put_vectors(organization.organization_id)
     print(f"vectors stored: {number / (time.perf_counter() - began):,.0f} objects a second, made by a hash")
     await connection.execute("vacuum analyze")
     await connection.close()
@@ -109,11 +116,11 @@ async def measure(database: Database, types: Types) -> None:
     organization = await Directory(database).find("search")
     assert organization is not None
     memories = VectorMemory(database, 2**30), VectorMemory(database, 0)
-    vectors, configurations = QueryVectors(Random(), lambda _: None), Configurations(database)
-    held, plain = (Search(database, types, vectors, memory, "simple", configurations) for memory in memories)
+    vectors = QueryVectors(Random(), lambda _: None)
+    held, plain = (Search(database, types, vectors, memory, simple(database)) for memory in memories)
     for share, level in LEVELS.items():
         session = Session(organization.organization_id, organization.lattice.encode(Label(level)))
-        reader = Reader(session, await types.catalogue(session))
+        reader = await held.reader(session)
         hits = (await held.search(reader, Asked("w1", reader.types, Mode.VECTOR))).hits
         await asyncio.sleep(5.0)  # until they are loaded
         for name, text in QUERIES.items():

@@ -172,7 +172,6 @@ async def check_database(url: str, admin_url: str | None = None) -> AsyncIterato
             yield await _aliases(connection)
             yield await _organizations(admin_url)
             if admin_url is not None:
-                yield await _indexed(admin_url)
                 yield await _stopped(admin_url)
     finally:
         await connection.close()
@@ -270,21 +269,6 @@ async def _aliases(connection: asyncpg.Connection) -> Finding:
     return good("leakproof functions", "there, so fields can be indexed")
 
 
-_INDEXED = """
-select (select count(*) from fabric.objects o left join fabric.search_texts t
-            on (t.organization_id, t.entity_table, t.entity_id, t.label)
-             = (o.organization_id, 'objects', o.object_id, o.label)
-        where t.revision is distinct from o.revision) as without_words,
-       (select count(distinct (l.organization_id, l.link_id)) from fabric.links l
-        where not exists (select from fabric.search_texts t
-            where (t.organization_id, t.entity_table, t.entity_id)
-                = (l.organization_id, 'links', l.link_id))) as without_text,
-       (select count(*) from fabric.search_texts t
-        where t.content_hash is not null and not exists (select from fabric.embeddings e
-            where (e.organization_id, e.entity_table, e.entity_id, e.label, e.content_hash)
-                = (t.organization_id, t.entity_table, t.entity_id, t.label, t.content_hash))) as without_vector"""
-
-
 async def _as_owner(admin_url: str, sql: str) -> list[asyncpg.Record]:
     """What a statement finds of all organizations: row security shows the serving role nothing without a session."""
     connection = await asyncpg.connect(admin_url, timeout=10)
@@ -295,22 +279,6 @@ async def _as_owner(admin_url: str, sql: str) -> list[asyncpg.Record]:
             return rows
     finally:
         await connection.close()
-
-
-async def _indexed(admin_url: str) -> Finding:
-    """How far indexing has come, of whatever model its vectors are."""
-    try:
-        (row,) = await _as_owner(admin_url, _INDEXED)
-    except DRIVER_ERRORS as error:
-        return bad("search", f"cannot be looked at: {error}", f"mend {variable('admin_database_url')}")
-    if any(row.values()):
-        return care(
-            "search",
-            f"{row['without_words']:,} versions wait for their words, {row['without_text']:,} links for their texts,"
-            f" {row['without_vector']:,} texts for a vector",
-            "a server that runs makes them, or `semantic-fabric embed`",
-        )
-    return good("search", "all versions and links have their texts and vectors")
 
 
 _STOPPED = """

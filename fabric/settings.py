@@ -287,7 +287,9 @@ class Settings:
         "folder of a sentence encoder of BERT's form that is run in this process",
         shown="all-MiniLM-L6-v2, where it is installed",
     )
-    search_language: str = _setting("language of the words that are searched", "english", choices=LANGUAGES)
+    search_language: str = _setting(
+        "language of the words that are searched, where an organization has chosen none", "english", choices=LANGUAGES
+    )
     inference: bool = _setting("whether this process infers links by the rules of definitions", True)
     max_inferred_links: int = _setting(
         "most links that are inferred for any one clearance; a rule that goes beyond is stopped", 500_000, least=1

@@ -147,7 +147,7 @@ async def serving(
         revocations = Revocations(database, leeway_seconds=settings.jwt_leeway_seconds)
         gate = Gate(outfit.identities, directory, outfit.policy, revocations)
         worker = Worker(_office(outfit, services, notices, revocations, metrics), directory)
-        indexer = Indexer(database, types, outfit.embeddings, settings.search_language, metrics.search)
+        indexer = Indexer(database, types, outfit.embeddings, services.configurations, metrics.search)
         patience = settings.export_stall_seconds, settings.export_seconds
         held = metrics.held_graphs = HeldGraphs(database, settings.sparql_memory_bytes, patience)
         metrics.sealer = Sealer(database, outfit.seal_key, outfit.seal_keys, settings.data_dir)
@@ -175,7 +175,7 @@ def _services(
     settings, vault = outfit.settings, outfit.vault
     limit = Limit(settings.unlock_limit, settings.unlock_window_seconds)
     unlocking = Unlocking(database, types, vault, limit, settings.vault_timeout_seconds)
-    configurations = Configurations(database)
+    configurations = Configurations.by(settings, database)
     vectors = QueryVectors(outfit.embeddings, lambda key: choice.former(settings, key))
     return Services(
         settings=settings,
@@ -193,8 +193,7 @@ def _services(
         unlock_requests=UnlockRequests(unlocking, settings.unlock_request_seconds),
         key_rotations=KeyRotations(database, types, vault, rotator.poke if rotator else _nothing),
         search=Search(
-            database, types, vectors, VectorMemory(database, settings.vector_memory_bytes), settings.search_language,
-            configurations,
+            database, types, vectors, VectorMemory(database, settings.vector_memory_bytes), configurations
         ),
         jobs=jobs,
         configurations=configurations,

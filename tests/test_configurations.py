@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fabric.configuration.configurations import CHANNEL, Configurations
-from fabric.configuration.options import DAMPING, OPTIONS, WEIGHTS
+from fabric.configuration.options import DAMPING, OPTIONS, WEIGHTS, Choice, Number, Option
 from fabric.database.db import Database
 from fabric.errors import BadInput, Forbidden, Several
 from fabric.identity.organizations import Organization, establish
@@ -33,9 +33,20 @@ async def chosen(configurations: Configurations, organization: Organization) -> 
 
 def test_every_option_is_documented_as_it_is() -> None:
     text = (ROOT / "docs" / "search.md").read_text("utf-8").split("## What your organization chooses\n")[1]
-    rows = re.findall(r"(?m)^\| `(search\.[\w.]+)` \| (.*) \| (.*) \| (.*) \| (.*) \|$", text)
-    options = {o.name: (f"{o.least:g}", f"{o.most:g}", f"{o.default:g}", o.meaning) for o in OPTIONS.values()}
-    assert {name: tuple(told) for name, *told in rows} == options
+    rows = re.findall(r"(?m)^\| `(search\.[\w.]+)` \| (.*) \| `(.*)` \| (.*) \|$", text)
+    assert {name: tuple(told) for name, *told in rows} == {
+        option.name: (allowed(option), str(option.default).removesuffix(".0"), option.meaning)
+        for option in OPTIONS.values()
+    }
+
+
+def allowed(option: Option[Any]) -> str:
+    match option:
+        case Number():
+            return f"{option.least:g} to {option.most:g}"
+        case Choice():
+            return " ".join(f"`{choice}`" for choice in option.choices)
+    raise AssertionError(option)
 
 
 def test_every_default_is_allowed() -> None:

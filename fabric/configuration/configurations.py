@@ -9,14 +9,15 @@ A process knows configurations from memory, and forgets one when PostgreSQL tell
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from uuid import UUID
 
-from fabric.configuration.options import OPTIONS, Option
+from fabric.configuration.options import LANGUAGE, OPTIONS, Option
 from fabric.database.db import READ, Database, Transaction, retried
 from fabric.errors import BadInput, FabricError, raise_any
 from fabric.events import journal
 from fabric.identity.subject import Session, Subject
+from fabric.settings import Settings
 
 T = TypeVar("T")
 
@@ -69,11 +70,16 @@ class Configurations:
     def __init__(
         self, database: Database, defaults: Mapping[str, Any] | None = None, capacity: int = 1000
     ) -> None:  # fmt: skip
-        """`defaults` are those that the settings say, by the names of their options."""
+        """`defaults` win over those of the options, by their names."""
         self._database = database
         self._defaults = defaults or {}
         self._capacity = capacity
         self._known: dict[UUID, asyncio.Task[Configuration]] = {}
+
+    @classmethod
+    def by(cls, settings: Settings, database: Database) -> Self:
+        """With the defaults that the settings say."""
+        return cls(database, {LANGUAGE.name: settings.search_language})
 
     async def of(self, organization_id: UUID) -> Configuration:
         known = self._known.get(organization_id)

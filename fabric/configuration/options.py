@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from fabric.errors import BadInput
+from fabric.settings import LANGUAGES
 
 T = TypeVar("T")
 
@@ -26,6 +27,16 @@ class Option(ABC, Generic[T]):
 
 
 @dataclass(frozen=True)
+class Choice(Option[str]):
+    choices: tuple[str, ...]
+
+    def read(self, value: object) -> str:
+        if isinstance(value, str) and value in self.choices:
+            return value
+        raise BadInput(f"{self.name} is one of {', '.join(self.choices)}")
+
+
+@dataclass(frozen=True)
 class Number(Option[float]):
     """From `least` to `most`, both included."""
 
@@ -36,6 +47,9 @@ class Number(Option[float]):
         if isinstance(value, int | float) and not isinstance(value, bool) and self.least <= value <= self.most:
             return float(value)
         raise BadInput(f"{self.name} is a number from {self.least:g} to {self.most:g}")
+
+
+LANGUAGE = Choice("search.language", "english", "language of the words that are searched", LANGUAGES)
 
 
 def _weight(ranking: str, default: float, what: str) -> Number:
@@ -54,4 +68,6 @@ WEIGHTS: Mapping[str, Number] = MappingProxyType(
 
 DAMPING = Number("search.damping", 60.0, "how little the first ranks of a ranking differ", 1, 1000)
 
-OPTIONS: Mapping[str, Option[Any]] = MappingProxyType({each.name: each for each in (*WEIGHTS.values(), DAMPING)})
+_ALL: tuple[Option[Any], ...] = (LANGUAGE, *WEIGHTS.values(), DAMPING)
+
+OPTIONS: Mapping[str, Option[Any]] = MappingProxyType({option.name: option for option in _ALL})

@@ -58,7 +58,7 @@ class EventSearch:
 
     async def find(self, reader: Reader, text: str, mode: Mode, sought: Sought) -> Found:
         """EmbeddingsUnavailable by vectors alone, where there are none; with words they are done without."""
-        query = await read_query(self.search.database, text, self.search.language)
+        query = await read_query(self.search.database, text, reader.language)
         if not text.strip():
             return Found([], query)
         corpus = await self.search.event_corpora.of(reader.session, reader.catalogue.fingerprint, reader.types)
@@ -76,12 +76,12 @@ class EventSearch:
         events = [Event.of(row) for row in rows]
         return {UUID(int=event.position.position): event for event in events}
 
-    async def highlights(self, organization_id: UUID, query: Query, event: Event) -> list[Highlight]:
+    async def highlights(self, reader: Reader, query: Query, event: Event) -> list[Highlight]:
         """Where the words stand in an event."""
-        catalogue = await self.search.types.catalogue(Session(organization_id, event.label))
+        catalogue = await self.search.types.catalogue(Session(reader.session.organization_id, event.label))
         made = event_composition(catalogue, event.entity_type)
         parts = list(made.parts({field.key: event.data.get(field.name) for field in made.fields}))
-        [found] = await highlights(self.search.database, query, self.search.language, [parts])
+        [found] = await highlights(self.search.database, query, reader.language, [parts])
         return found
 
     async def _by_words(

@@ -53,21 +53,22 @@ class _Event:
 class EventTexts:
     database: Database
     types: Types
-    language: str
     counts: IndexCounts
 
     @property
     def table(self) -> str:
         return EVENTS
 
-    async def missing(self, organization_id: UUID) -> int:
+    async def missing(self, organization_id: UUID, language: str) -> int:
         async with self.database.following(organization_id, snapshot=True) as transaction:
             types = [(row["label"], row["entity_type"]) for row in await transaction.fetch(_TYPES, None)]
             made = await self._compositions(organization_id, types)
-            found = await transaction.fetch(_counted(_OUTDATED), *self._asked(None, made), 0, 2**31)
+            found = await transaction.fetch(_counted(_OUTDATED), *_asked(None, made, language), 0, 2**31)
         return int(found[0][0])
 
-    async def put_texts(self, organization_id: UUID, changed: Changed | None, progress: Progress) -> list[UUID] | None:
+    async def put_texts(
+        self, organization_id: UUID, language: str, changed: Changed | None, progress: Progress
+    ) -> list[UUID] | None:
         ids = None if changed is None else list(changed.events)
         if ids == []:
             return ids
@@ -80,11 +81,11 @@ class EventTexts:
         while True:
             async with self.database.following(organization_id, snapshot=True) as transaction:
                 await transaction.plan_by_values()
-                rows = await transaction.fetch(_OUTDATED, *self._asked(positions, made), place, AT_ONCE)
+                rows = await transaction.fetch(_OUTDATED, *_asked(positions, made, language), place, AT_ONCE)
             for label, events in by_label((row["label"], _Event(*row)) for row in rows):
-                texts = [self._text(event, made[label, event.type_name]) for event in events]
+                texts = [_text(event, made[label, event.type_name], language) for event in events]
                 async with self.database.transaction(Session(organization_id, label)) as transaction:
-                    self.counts.words += await put_texts(transaction, EVENTS, texts, self.language)
+                    self.counts.words += await put_texts(transaction, EVENTS, texts, language)
             progress(len(rows))
             if len(rows) < AT_ONCE:
                 return ids
@@ -97,15 +98,6 @@ class EventTexts:
         made = await self._compositions(organization_id, {(e.label, e.type_name) for e in events})
         return {event.key: _said(event, made[event.label, event.type_name]) for event in events}
 
-    def _asked(self, positions: list[int] | None, made: Mapping[tuple[int, str], Composition]) -> tuple[Any, ...]:
-        digests = [each.digest(self.language) for each in made.values()]
-        asks = [bool(each.fields) for each in made.values()]
-        return positions, [name for _, name in made], [label for label, _ in made], digests, asks
-
-    def _text(self, event: _Event, made: Composition) -> Text:
-        text = _said(event, made)
-        return Text(event.key.id, 0, made.digest(self.language), content_hash(text), text, head(text))
-
     async def _compositions(
         self, organization_id: UUID, types: Iterable[tuple[int, str]]
     ) -> dict[tuple[int, str], Composition]:
@@ -115,6 +107,19 @@ class EventTexts:
             catalogue = await self.types.catalogue(Session(organization_id, label))
             made |= {(label, name): event_composition(catalogue, name) for name in names}
         return made
+
+
+def _asked(
+    positions: list[int] | None, made: Mapping[tuple[int, str], Composition], language: str
+) -> tuple[Any, ...]:  # fmt: skip
+    digests = [each.digest(language) for each in made.values()]
+    asks = [bool(each.fields) for each in made.values()]
+    return positions, [name for _, name in made], [label for label, _ in made], digests, asks
+
+
+def _text(event: _Event, made: Composition, language: str) -> Text:
+    text = _said(event, made)
+    return Text(event.key.id, 0, made.digest(language), content_hash(text), text, head(text))
 
 
 def _counted(statement: str) -> str:

@@ -13,6 +13,8 @@ from uuid import UUID
 import numpy as np
 import structlog
 
+from fabric.configuration.configurations import Configurations
+from fabric.configuration.options import LANGUAGE
 from fabric.database.db import Database
 from fabric.embedding.provider import Provider, TextRefused, Vectors
 from fabric.identity.subject import Session
@@ -42,38 +44,46 @@ def _ignore(_: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Indexer:
-    """`language` is a text search configuration of PostgreSQL. Without a provider there are words alone."""
+    """Words are of the language that each organization has chosen. Without a provider there are words alone."""
 
     database: Database
     types: Types
     provider: Provider | None
-    language: str
+    configurations: Configurations
     counts: IndexCounts
     sources: Sequence[Source] = field(init=False)
     """In their order: the texts of links are made of those of objects."""
 
     def __post_init__(self) -> None:
         sources = (
-            ObjectTexts(self.database, self.types, self.language, self.counts),
-            LinkTexts(self.database, self.types, self.language),
-            EventTexts(self.database, self.types, self.language, self.counts),
+            ObjectTexts(self.database, self.types, self.counts),
+            LinkTexts(self.database, self.types),
+            EventTexts(self.database, self.types, self.counts),
         )
         object.__setattr__(self, "sources", sources)
 
     async def missing(self, organization_id: UUID) -> tuple[int, int]:
         """How many texts are to be made, and how many wait for their vectors."""
-        texts = sum([await source.missing(organization_id) for source in self.sources])
+        texts = sum((await self.missing_texts(organization_id)).values())
         if self.provider is None:
             return texts, 0
         model = (await self.provider.model()).key
         async with self.database.following(organization_id, snapshot=True) as transaction:
             return texts, await store.number_without_vector(transaction, model)
 
+    async def missing_texts(self, organization_id: UUID) -> dict[str, int]:
+        """How many texts are to be made, by the table of what they are of."""
+        language = await self._language(organization_id)
+        return {source.table: await source.missing(organization_id, language) for source in self.sources}
+
     async def put_words(
         self, organization_id: UUID, changed: Changed | None = None, progress: Progress = _ignore
     ) -> Wanting:
         """Stores all texts that are missing or outdated, or those of what changed."""
-        return [(source, await source.put_texts(organization_id, changed, progress)) for source in self.sources]
+        language = await self._language(organization_id)
+        return [
+            (source, await source.put_texts(organization_id, language, changed, progress)) for source in self.sources
+        ]
 
     async def put_vectors(self, organization_id: UUID, progress: Progress = _ignore) -> None:
         """Stores the vectors of all texts that lack one.
@@ -100,6 +110,9 @@ class Indexer:
         for label in labels:
             async with self.database.transaction(Session(organization_id, label)) as transaction:
                 await store.forget_other_models(transaction, model)
+
+    async def _language(self, organization_id: UUID) -> str:
+        return (await self.configurations.of(organization_id))[LANGUAGE]
 
 
 @dataclass(slots=True)

@@ -35,7 +35,7 @@ class LinkSearch:
 
     async def find(self, reader: Reader, text: str, mode: Mode, sought: Sought) -> Found:
         """Links by id. EmbeddingsUnavailable by vectors alone, where there are none."""
-        query = await read_query(self.search.database, text, self.search.language)
+        query = await read_query(self.search.database, text, reader.language)
         if not text.strip():
             return Found([], query)
         corpus = await self.search.corpora.of(reader.session, reader.catalogue.fingerprint, reader.types)

@@ -78,18 +78,19 @@ where not exists (select from fabric.search_texts t where t.entity_table = '{LIN
 class LinkTexts:
     database: Database
     types: Types
-    language: str
 
     @property
     def table(self) -> str:
         return LINKS
 
-    async def missing(self, organization_id: UUID) -> int:
+    async def missing(self, organization_id: UUID, language: str) -> int:
         async with self.database.following(organization_id, snapshot=True) as transaction:
             number: int = await transaction.fetchval(_MISSING)
         return number
 
-    async def put_texts(self, organization_id: UUID, changed: Changed | None, progress: Progress) -> list[UUID] | None:
+    async def put_texts(
+        self, organization_id: UUID, language: str, changed: Changed | None, progress: Progress
+    ) -> list[UUID] | None:
         """Of links that changed, and of those of objects that did."""
         async with self.database.following(organization_id, snapshot=True) as transaction:
             ids = None if changed is None else await _touched(transaction, changed)
@@ -102,7 +103,7 @@ class LinkTexts:
             async with self.database.following(organization_id, snapshot=True) as transaction:
                 stamps = await _outdated(transaction, digests, page)
             if stamps:
-                await self._put(organization_id, stamps)
+                await self._put(organization_id, language, stamps)
                 progress(len(stamps))
                 done += stamps
         return None if changed is None else done
@@ -126,7 +127,7 @@ class LinkTexts:
         made = await self._composites(organization_id, {key.id for key in keys})
         return {key: made[key.id][key.label] for key in keys if key.label in made.get(key.id, {})}
 
-    async def _put(self, organization_id: UUID, stamps: Mapping[UUID, int]) -> None:
+    async def _put(self, organization_id: UUID, language: str, stamps: Mapping[UUID, int]) -> None:
         """A link of which nobody sees anything has a text without anything in it, which says that it was looked at."""
         made = await self._composites(organization_id, stamps)
         texts = {Key(id, label): text for id, each in made.items() for label, text in each.items()}
@@ -138,7 +139,7 @@ class LinkTexts:
             new = [_text(key, stamps[key.id], texts[key]) for key in keys if key in texts]
             async with self.database.transaction(Session(organization_id, label)) as transaction:
                 await forget_texts(transaction, LINKS, [key.id for key in keys if key not in texts])
-                await put_texts(transaction, LINKS, new, self.language)
+                await put_texts(transaction, LINKS, new, language)
 
     async def _composites(self, organization_id: UUID, ids: Iterable[UUID]) -> dict[UUID, dict[int, str]]:
         """The texts of links by their labels."""

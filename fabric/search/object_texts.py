@@ -21,23 +21,22 @@ _STORED = "o.object_id, o.label, o.type_name, o.revision, o.tombstone, o.data"
 _TYPES = "select distinct label, type_name from fabric.objects o where $1::uuid[] is null or o.object_id = any($1)"
 
 _OUTDATED = f"""
-select {_STORED} from fabric.objects o
-join unnest($5::text[], $6::bigint[], $7::bytea[]) as c(type_name, label, composition) using (type_name, label)
+from fabric.objects o
+join unnest($1::text[], $2::bigint[], $3::bytea[]) as c(type_name, label, composition) using (type_name, label)
 left join fabric.search_texts t on (t.organization_id, t.entity_table, t.entity_id, t.label)
     = (o.organization_id, '{OBJECTS}', o.object_id, o.label)
-where (o.object_id, o.label) > ($1, $2) and ($4::uuid[] is null or o.object_id = any($4))
-  and (t.revision is distinct from o.revision or t.composition is distinct from c.composition)
-order by o.object_id, o.label limit $3"""
+where (t.revision is distinct from o.revision or t.composition is distinct from c.composition)"""
+
+_MISSING = f"select count(*) {_OUTDATED}"
+
+_NEXT_OUTDATED = f"""
+select {_STORED} {_OUTDATED}
+  and (o.object_id, o.label) > ($4, $5) and ($7::uuid[] is null or o.object_id = any($7))
+order by o.object_id, o.label limit $6"""
 
 _NAMED = f"""
 select {_STORED} from unnest($1::uuid[], $2::bigint[]) as k(id, label)
 join fabric.objects o on o.object_id = k.id and o.label = k.label where o.object_id = any($1) and not o.tombstone"""
-
-_MISSING = f"""
-select count(*) from fabric.objects o
-left join fabric.search_texts t on (t.organization_id, t.entity_table, t.entity_id, t.label)
-    = (o.organization_id, '{OBJECTS}', o.object_id, o.label)
-where t.revision is distinct from o.revision"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,27 +53,26 @@ class _Version:
 class ObjectTexts:
     database: Database
     types: Types
-    language: str
     counts: IndexCounts
 
     @property
     def table(self) -> str:
         return OBJECTS
 
-    async def missing(self, organization_id: UUID) -> int:
+    async def missing(self, organization_id: UUID, language: str) -> int:
+        digests, _ = await self._digests(organization_id, language, None)
         async with self.database.following(organization_id, snapshot=True) as transaction:
-            number: int = await transaction.fetchval(_MISSING)
+            await transaction.plan_by_values()
+            number: int = await transaction.fetchval(_MISSING, *_columns(digests))
         return number
 
-    async def put_texts(self, organization_id: UUID, changed: Changed | None, progress: Progress) -> list[UUID] | None:
+    async def put_texts(
+        self, organization_id: UUID, language: str, changed: Changed | None, progress: Progress
+    ) -> list[UUID] | None:
         ids = None if changed is None else list(changed.objects)
         if ids == []:
             return ids
-        async with self.database.following(organization_id, snapshot=True) as transaction:
-            await transaction.plan_by_values()
-            types = [(row["label"], row["type_name"]) for row in await transaction.fetch(_TYPES, ids)]
-        made = await self._compositions(organization_id, types)
-        digests = {key: each.digest(self.language) for key, each in made.items()}
+        digests, made = await self._digests(organization_id, language, ids)
         place = FIRST
         while True:
             async with self.database.following(organization_id, snapshot=True) as transaction:
@@ -82,7 +80,7 @@ class ObjectTexts:
             for label, versions in by_label((v.label, v) for v in found):
                 texts = [_text(v, made[label, v.type_name], digests[label, v.type_name]) for v in versions]
                 async with self.database.transaction(Session(organization_id, label)) as transaction:
-                    self.counts.words += await put_texts(transaction, OBJECTS, texts, self.language)
+                    self.counts.words += await put_texts(transaction, OBJECTS, texts, language)
             progress(len(found))
             if len(found) < AT_ONCE:
                 return ids
@@ -95,6 +93,16 @@ class ObjectTexts:
         versions = [_Version(*row) for row in rows]
         made = await self._compositions(organization_id, {(v.label, v.type_name) for v in versions})
         return {Key(v.object_id, v.label): made[v.label, v.type_name].text(v.data) for v in versions}
+
+    async def _digests(
+        self, organization_id: UUID, language: str, ids: Sequence[UUID] | None
+    ) -> tuple[dict[tuple[int, str], bytes], dict[tuple[int, str], Composition]]:
+        """By label and type, of all objects or of some; with what they are of."""
+        async with self.database.following(organization_id, snapshot=True) as transaction:
+            await transaction.plan_by_values()
+            types = [(row["label"], row["type_name"]) for row in await transaction.fetch(_TYPES, ids)]
+        made = await self._compositions(organization_id, types)
+        return {key: each.digest(language) for key, each in made.items()}, made
 
     async def _compositions(
         self, organization_id: UUID, types: Iterable[tuple[int, str]]
@@ -111,10 +119,13 @@ async def _outdated(
     transaction: Transaction, compositions: Mapping[tuple[int, str], bytes], after: Key, ids: Sequence[UUID] | None
 ) -> list[_Version]:
     """The next versions whose text is missing, or made of another revision or composition."""
-    types, labels = [name for _, name in compositions], [label for label, _ in compositions]
     await transaction.plan_by_values()
-    rows = await transaction.fetch(_OUTDATED, *after, AT_ONCE, ids, types, labels, [*compositions.values()])
+    rows = await transaction.fetch(_NEXT_OUTDATED, *_columns(compositions), *after, AT_ONCE, ids)
     return [_Version(*row) for row in rows]
+
+
+def _columns(compositions: Mapping[tuple[int, str], bytes]) -> tuple[list[Any], ...]:
+    return [name for _, name in compositions], [label for label, _ in compositions], [*compositions.values()]
 
 
 def _text(version: _Version, made: Composition, digest: bytes) -> Text:

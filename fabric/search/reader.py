@@ -1,7 +1,7 @@
 from dataclasses import dataclass, field
 
 from fabric.configuration.configurations import Configuration
-from fabric.configuration.options import DAMPING, WEIGHTS
+from fabric.configuration.options import DAMPING, LANGUAGE, WEIGHTS
 from fabric.identity.subject import Session
 from fabric.types.catalogue import Catalogue
 
@@ -13,6 +13,11 @@ class Reader:
     session: Session
     catalogue: Catalogue
     configuration: Configuration = field(default_factory=Configuration)
+
+    @property
+    def language(self) -> str:
+        """Of the words that are searched, a text search configuration of PostgreSQL."""
+        return self.configuration[LANGUAGE]
 
     @property
     def damping(self) -> float:

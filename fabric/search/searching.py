@@ -107,7 +107,6 @@ class Search:
     types: Types
     vectors: QueryVectors
     memory: VectorMemory
-    language: str
     configurations: Configurations
     corpora: Corpora = field(init=False)
     link_corpora: Corpora = field(init=False)
@@ -127,7 +126,7 @@ class Search:
 
     async def search(self, reader: Reader, asked: Asked) -> Found:
         """EmbeddingsUnavailable by vectors alone, where there are none; with words they are done without."""
-        query = await read_query(self.database, asked.text, self.language)
+        query = await read_query(self.database, asked.text, reader.language)
         if not asked.text.strip():
             return Found([], query)
         corpus = await self.corpora.of(reader.session, reader.catalogue.fingerprint, reader.types)
@@ -176,7 +175,7 @@ class Search:
         for _, label, type_name, data in versions:
             catalogue = await self.types.catalogue(Session(reader.session.organization_id, label))
             texts.append(list(composition(catalogue, type_name).parts(data)))
-        found = await highlights(self.database, query, self.language, texts)
+        found = await highlights(self.database, query, reader.language, texts)
         return {UUID(version[0]): each for version, each in zip(versions, found, strict=True)}
 
     async def by_words(self, reader: Reader, asked: Asked, query: Query, corpus: Corpus) -> Ranking | None:

@@ -28,13 +28,15 @@ class Source(Protocol):
     def table(self) -> str:
         """Under which its texts are stored."""
 
-    async def missing(self, organization_id: UUID) -> int:
-        """About how many texts have not been made yet."""
+    async def missing(self, organization_id: UUID, language: str) -> int:
+        """About how many texts are missing or outdated."""
 
-    async def put_texts(self, organization_id: UUID, changed: Changed | None, progress: Progress) -> list[UUID] | None:
+    async def put_texts(
+        self, organization_id: UUID, language: str, changed: Changed | None, progress: Progress
+    ) -> list[UUID] | None:
         """Stores the texts that are missing or outdated, of all or of what changed; of what they may be others now.
 
-        None for all.
+        None for all. `language` is a text search configuration of PostgreSQL.
         """
 
     async def texts(self, organization_id: UUID, keys: Collection[Key]) -> dict[Key, str]:

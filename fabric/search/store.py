@@ -133,6 +133,12 @@ select t.entity_id, t.label, t.content_hash {_WITHOUT_VECTOR} and t.entity_table
   and (t.entity_id, t.label) > ($3, $4) and ($6::uuid[] is null or t.entity_id = any($6))
 order by t.entity_id, t.label limit $5"""
 
+_WITHOUT_ANY_VECTOR = """
+select count(*) from fabric.search_texts t
+where t.content_hash is not null and not exists (select from fabric.embeddings e
+    where (e.organization_id, e.entity_table, e.entity_id, e.label, e.content_hash)
+        = (t.organization_id, t.entity_table, t.entity_id, t.label, t.content_hash))"""
+
 _FORGET_MODELS = "delete from fabric.embeddings where organization_id = $1 and label = $2 and model <> $3"
 
 
@@ -148,6 +154,12 @@ async def without_vector(
 async def number_without_vector(transaction: Transaction, model: str) -> int:
     """How many texts wait for a vector of the model. For a follower."""
     number: int = await transaction.fetchval(f"select count(*) {_WITHOUT_VECTOR}", model)
+    return number
+
+
+async def number_without_any_vector(transaction: Transaction) -> int:
+    """How many texts have none, of whatever model. For a follower."""
+    number: int = await transaction.fetchval(_WITHOUT_ANY_VECTOR)
     return number
 
 

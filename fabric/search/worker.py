@@ -13,6 +13,7 @@ from uuid import UUID
 
 import structlog
 
+from fabric.configuration.configurations import TABLE as CONFIGURATIONS
 from fabric.database.background import keep_claiming
 from fabric.database.claims import Claims
 from fabric.database.db import Database
@@ -163,9 +164,11 @@ class Worker:
                 page = await read_page(transaction, place)
             except NoLongerKept:
                 return None, await read_now(transaction), False
-        if any(event.entity_table == "type_definitions" for event in page.events):
-            # The notice that makes others forget them may still be under way.
+        tables = {event.entity_table for event in page.events}
+        if tables & {"type_definitions", CONFIGURATIONS}:
+            # The notices that make others forget them may still be under way.
             self._indexer.types.forget(organization_id)
+            self._indexer.configurations.forget(organization_id)
             return None, page.end, page.waiting
         return _changed(page.events), page.end, page.waiting
 

@@ -94,6 +94,6 @@ async def _changed(
     await prepare(place)
     async with opened(settings, place) as database:
         organization = await existing(database, name)
-        configurations = Configurations(database)
+        configurations = Configurations.by(settings, database)
         changed = await configurations.change(operator(organization, LOWEST), values) if values else []
         return await configurations.of(organization.organization_id), changed

@@ -6,6 +6,7 @@ import typer
 
 from fabric.database.embedded import EmbeddedError
 from fabric.doctor import Finding, Verdict, bad, care, check_database, check_files
+from fabric.search.check import check_search
 from fabric.secrets import SecretError
 from fabric.settings import Settings
 from fabric.vaults.check import check_vault
@@ -49,13 +50,16 @@ def _database(settings: Settings) -> list[Finding]:
         return [care("database", "the embedded one is not there yet", "the first start makes it")]
     try:
         with place_of(settings) as place:
-            return asyncio.run(_collected(place))
+            return asyncio.run(_collected(settings, place))
     except (Refused, EmbeddedError, SecretError) as error:
         return [bad("database", str(error))]
 
 
-async def _collected(place: Place) -> list[Finding]:
+async def _collected(settings: Settings, place: Place) -> list[Finding]:
     if place.embedded and await is_empty(place):
         return [care("database", "the embedded one is empty", "the next start fills it")]
     admin_url = place.admin_url if place.admin_url != place.url else None
-    return [finding async for finding in check_database(place.url, admin_url)]
+    findings = [finding async for finding in check_database(place.url, admin_url)]
+    if not any(finding.verdict is Verdict.BAD for finding in findings):
+        findings += [finding async for finding in check_search(settings, place.url)]
+    return findings

@@ -7,6 +7,7 @@ from uuid import UUID
 import typer
 
 from fabric import log
+from fabric.configuration.configurations import Configurations
 from fabric.embedding.choice import provider
 from fabric.search.counts import IndexCounts
 from fabric.search.indexing import Indexer
@@ -44,7 +45,8 @@ async def _embed(settings: Settings, place: Place, name: str, *, forget: bool) -
     try:
         async with opened(settings, place) as database:
             organization = await existing(database, name)
-            indexer = Indexer(database, Types(database), made, settings.search_language, IndexCounts())
+            configurations = Configurations.by(settings, database)
+            indexer = Indexer(database, Types(database), made, configurations, IndexCounts())
             await _index(indexer, organization.organization_id)
             if forget:
                 await indexer.forget_other_models(organization.organization_id)

@@ -9,12 +9,13 @@ from graphql import (
     GraphQLField,
     GraphQLFieldMap,
     GraphQLFloat,
+    GraphQLList,
     GraphQLObjectType,
     GraphQLString,
 )
 
 from fabric.configuration.configurations import PERMISSION, Configuration
-from fabric.configuration.options import OPTIONS, Number, Option
+from fabric.configuration.options import OPTIONS, Choice, Number, Option
 from fabric.errors import BadInput, FabricError
 from graphql_api.context import Context, Info
 from graphql_api.schema.common_types import SCALARS, listed, required
@@ -29,6 +30,7 @@ OPTION = GraphQLObjectType(
         "default": GraphQLField(required(_JSON)),
         "chosen": GraphQLField(required(GraphQLBoolean), description="Whether the organization has chosen it."),
         "description": GraphQLField(required(GraphQLString)),
+        "choices": GraphQLField(GraphQLList(required(GraphQLString)), description="Of a text."),
         "least": GraphQLField(GraphQLFloat, description="Of a number."),
         "most": GraphQLField(GraphQLFloat, description="Of a number."),
     },
@@ -72,6 +74,7 @@ def _told(configuration: Configuration, option: Option[Any]) -> dict[str, Any]:
         "default": configuration.default(option),
         "chosen": option.name in configuration.chosen,
         "description": option.meaning,
+        "choices": option.choices if isinstance(option, Choice) else None,
         "least": option.least if isinstance(option, Number) else None,
         "most": option.most if isinstance(option, Number) else None,
     }

@@ -44,7 +44,7 @@ async def _event(hit: _Hit, info: Info) -> Any:
 async def _highlights(hit: _Hit, info: Info) -> Any:
     context = info.context
     search = EventSearch(context.services.search)
-    return told_highlights(await search.highlights(context.subject.organization_id, hit.query, hit.event))
+    return told_highlights(await search.highlights(await reader_of(context), hit.query, hit.event))
 
 
 async def _search_events(_: Any, info: Info, **given: Any) -> Any:

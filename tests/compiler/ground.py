@@ -102,7 +102,7 @@ class Ground:
             KeyRotations(self.database, self.types, self.vault, lambda: None),
             Search(
                 self.database, self.types, QueryVectors(None, lambda _: None), VectorMemory(self.database, 0),
-                SETTINGS.search_language, configurations,
+                configurations,
             ),
             Jobs(self.database, [], SETTINGS.max_jobs, lambda: None), configurations,
         )  # fmt: skip

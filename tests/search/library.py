@@ -7,6 +7,8 @@ from uuid import UUID
 
 from databases import MakeSubject, run_sql
 
+from fabric.configuration.configurations import Configurations
+from fabric.configuration.options import LANGUAGE
 from fabric.database.db import Database
 from fabric.embedding.hashing import Hashing
 from fabric.embedding.provider import Model, TextRefused, Vectors
@@ -77,7 +79,11 @@ class Library:
         return self.organization.organization_id
 
     def indexer_with(self, provider: Provider | None, language: str = "english") -> Indexer:
-        return Indexer(self.database, self.types, provider, language, IndexCounts())
+        return Indexer(self.database, self.types, provider, self.configurations_with(language), IndexCounts())
+
+    def configurations_with(self, language: str) -> Configurations:
+        """In which organizations have this language unless they choose another."""
+        return Configurations(self.database, {LANGUAGE.name: language})
 
     async def change(self, *changes: Change, at: str = "UNCLASSIFIED") -> list[UUID]:
         written, _ = await self.objects.write(self.subject(at), self.organization, list(changes))

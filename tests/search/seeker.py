@@ -41,7 +41,7 @@ class Seeker:
         self.memory = memory or VectorMemory(library.database, 0)
         vectors = QueryVectors(provider or library.provider, lambda _: None)
         self.configurations = Configurations(library.database)
-        self.search = Search(library.database, library.types, vectors, self.memory, "english", self.configurations)
+        self.search = Search(library.database, library.types, vectors, self.memory, self.configurations)
 
     @classmethod
     def with_memory(cls, library: Library, provider: Provider | None = None) -> "Seeker":
@@ -57,9 +57,11 @@ class Seeker:
     async def ids(self, text: str, mode: Mode = Mode.TEXT, at: str = U, **given: Any) -> list[UUID]:
         return [hit.id for hit in (await self.found(text, mode, at, **given)).hits]
 
-    async def highlights(self, text: str, id: UUID, at: str = U) -> list[tuple[str, str]]:
+    async def highlights(
+        self, text: str, id: UUID, at: str = U, language: str = "english"
+    ) -> list[tuple[str, str]]:  # fmt: skip
         """Matches stand in brackets."""
         reader = await self.reader(at)
-        query = await read_query(self.library.database, text, "english")
+        query = await read_query(self.library.database, text, language)
         found = await self.search.highlights(reader, query, [id])
         return [(h.field, "".join(f"[{t}]" if m else t for t, m in h.pieces)) for h in found.get(id, [])]

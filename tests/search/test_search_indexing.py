@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from library import PAPER, TYPES, Library, Provider
+from seeker import Seeker
 
+from fabric.configuration.options import LANGUAGE
 from fabric.database.db import Database
 from fabric.errors import EmbeddingsUnavailable
 from fabric.identity.organizations import Directory, establish
@@ -239,6 +241,27 @@ async def test_an_organization_with_much_to_embed_does_not_hold_up_another(
         await until(lambda: complete(other))
     assert "small" in library.provider.texts[:7]
     assert len(library.provider.texts) == 21
+
+
+async def test_the_worker_makes_words_anew_in_the_language_that_is_chosen(
+    database: Database, library: Library
+) -> None:
+    low, high = await library.paper("Häuser"), await library.paper("Wälder", at=S)
+    seeker = Seeker(library)
+    async with working(database, library):
+        await until(lambda: complete(library))
+        assert await seeker.ids("Häusern") == []
+        # By another process, as far as the worker knows.
+        await seeker.configurations.change(library.subject(), {LANGUAGE.name: "german"})
+        assert await seeker.ids("Häusern") in ([], [low])  # words may still be the old ones
+
+        async def made() -> bool:
+            return await library.words() == {(low, U): ["haus"], (high, S): ["wald"]}
+
+        await until(made)
+    assert await seeker.ids("Häusern") == [low]
+    assert await seeker.highlights("Häusern", low, language="german") == [("title", "[Häuser]")]
+    assert sorted(library.provider.texts) == ["Häuser", "Wälder"]
 
 
 async def test_two_workers_embed_nothing_twice(database: Database, library: Library) -> None:

@@ -250,9 +250,7 @@ async def test_the_old_model_serves_until_the_new_one_has_as_many(
     await library.index(library.indexer_with(old))
     vectors = QueryVectors(new, lambda key: old if key == "old#256" else None)
     seeker = Seeker(library)
-    seeker.search = Search(
-        library.database, library.types, vectors, seeker.memory, "english", seeker.configurations
-    )
+    seeker.search = Search(library.database, library.types, vectors, seeker.memory, seeker.configurations)
     old.texts.clear()
     assert len(await seeker.ids("pumps", Mode.VECTOR)) == 3
     assert (old.texts, new.texts) == (["pumps"], [])
