@@ -9,7 +9,8 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from functools import partial
+from typing import Any, Literal, TypeAlias, TypeVar
 from uuid import UUID
 
 from fabric.database.db import Database
@@ -22,6 +23,7 @@ from fabric.transfer.batches import BOTTOM, Batch, BatchesByLabel
 from fabric.transfer.changes import link_change, object_change, place
 from fabric.transfer.records import Problem, Record
 from fabric.types.catalogue import Catalogue, ObjectType
+from fabric.types.changes_planned import Plan
 from fabric.types.types import Types
 from fabric.writing.links import LinkChange, Links, WrittenLink
 from fabric.writing.objects import Change, Objects, Written
@@ -33,6 +35,7 @@ Phase = Literal["definitions", "objects", "links"]
 Progress = Callable[[Phase, int, int | None], None]
 """Called with how many records of a phase are done, and of how many if that is known."""
 
+_Used = TypeVar("_Used")
 _Written: TypeAlias = Sequence[Written] | Sequence[WrittenLink]
 _Item: TypeAlias = tuple[str, Change | LinkChange]
 """A change, and where its record stands. The change's path is a number that tells it apart."""
@@ -116,20 +119,35 @@ class Loader:
             self.summary.seconds = time.monotonic() - started
         return self.summary
 
+    async def plan(self, definitions: Source) -> Plan:
+        """What the definitions would come to, as the run's clearance sees it; nothing is written.
+
+        What `load` would refuse them for, but for what is stored, is told as problems of the summary.
+        """
+        try:
+            defining = partial(self._types.plan, seen_at=self._operator.label)
+            return await self._with_definitions(definitions, defining) or Plan((), ())
+        except _Stopped:
+            self.summary.stopped = True
+            return Plan((), ())
+
     async def _define(self, source: Source) -> None:
-        """All definitions or none; without them nothing else is tried."""
+        self.summary.types = await self._with_definitions(source, self._types.define) or []
+
+    async def _with_definitions(self, source: Source, use: Callable[..., Awaitable[_Used]]) -> _Used | None:
+        """All definitions or none; without them nothing else is tried. None if there are none."""
         by_name = {str(record.body["define"].get("typeName")): record for record in self._records(source)}
         if self.summary.problem_count:
             raise _Stopped
         if not by_name:
-            return
+            return None
         documents = [record.body["define"] for record in by_name.values()]
         subject = self._operator.lowered(join(map(self._reach, documents)))
         known = (await self._types.catalogue(subject.session)).types
         named = zip(by_name, documents, strict=True)
         labelled = [explicitly_labelled(document, known.get(name)) for name, document in named]
         try:
-            self.summary.types = await self._types.define(subject, self._organization.lattice, labelled)
+            used = await use(subject, self._organization.lattice, labelled)
         except (Forbidden, VaultUnavailable):
             raise
         except FabricError as error:
@@ -139,6 +157,7 @@ class Loader:
                 self._report(where, [_message(path, fault)])
             raise _Stopped from error
         self._advance("definitions", len(documents))
+        return used
 
     async def _load_objects(self, source: Source) -> None:
         with BatchesByLabel[_Item]() as batches:

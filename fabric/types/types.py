@@ -118,16 +118,22 @@ class Types:
         self.forget(subject.organization_id)
         return changed
 
-    async def plan(self, subject: Subject, lattice: Lattice, documents: Sequence[object]) -> Plan:
-        """What `define` would come to, without doing any of it. Raises as it does, but for Conflict: that is told."""
+    async def plan(
+        self, subject: Subject, lattice: Lattice, documents: Sequence[object], *, seen_at: int | None = None
+    ) -> Plan:
+        """What `define` would come to, without doing any of it. Raises as it does, but for Conflict: that is told.
+
+        Objects are counted as they are seen at the label `seen_at`, the session's if none is given.
+        """
         subject.require("type:define")
         read = _read_all(documents)
         async with self._database.transaction(subject.session) as transaction:
             before = await read_catalogue(transaction, self._nearest(transaction.session))
             after = plan(before, read, Definer(subject.label, lattice))
             changed = _changed(subject, before, after)
-            changes = await planned(transaction, before, after)
             found = await _obstacles(transaction, subject, before, after, changed)
+            await transaction.act_at(subject.label if seen_at is None else seen_at)
+            changes = await planned(transaction, before, after)
         return Plan(changes, tuple(error.message for error in found))
 
     async def _make_keys(self, subject: Subject, documents: Sequence[Document]) -> None:

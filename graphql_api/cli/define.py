@@ -12,11 +12,13 @@ from fabric import log
 from fabric.settings import Settings
 from fabric.transfer.loader import Summary
 from fabric.transfer.records import Record
+from fabric.types.changes_planned import Plan
 from graphql_api.cli.console import complain
 from graphql_api.cli.database import Place, existing, opened, place_of
 from graphql_api.cli.failures import Refused, refusing
-from graphql_api.cli.loading import load
+from graphql_api.cli.loading import load, planning
 from graphql_api.cli.options import DatabaseUrl, DataDir, Organization, command_app, settings_of
+from graphql_api.cli.plans import show_plan
 from graphql_api.cli.readiness import prepare
 
 app = command_app()
@@ -30,6 +32,9 @@ def define(
         typer.Argument(metavar="FILE...", help="JSON: one definition or a list", exists=True, dir_okay=False),
     ],
     organization: Organization,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="show what would change, with the objects concerned, and write nothing")
+    ] = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
@@ -41,12 +46,17 @@ def define(
     log.configure(settings.log_format, "warning")
     records = [record for path in files for record in _records(path)]
     with place_of(settings) as place:
-        summary = asyncio.run(_define(settings, place, organization, records))
+        summary, plan = asyncio.run(_define(settings, place, organization, records, dry_run=dry_run))
     for problem in summary.problems:
         complain(f"{problem.where}: {problem.message}")
-    if summary.problems:
+    for obstacle in plan.obstacles if plan else ():
+        complain(obstacle)
+    if plan and not summary.problems:
+        show_plan(plan)
+    if summary.problems or (plan and plan.obstacles):
         raise typer.Exit(2)
-    typer.echo(f"defined: {', '.join(summary.types)}" if summary.types else "nothing new")
+    if not plan:
+        typer.echo(f"defined: {', '.join(summary.types)}" if summary.types else "nothing new")
 
 
 def _records(path: Path) -> Iterator[Record]:
@@ -61,8 +71,14 @@ def _records(path: Path) -> Iterator[Record]:
         yield Record(place, {"define": document})
 
 
-async def _define(settings: Settings, place: Place, name: str, records: list[Record]) -> Summary:
+async def _define(
+    settings: Settings, place: Place, name: str, records: list[Record], *, dry_run: bool
+) -> tuple[Summary, Plan | None]:
     await prepare(place)
     async with opened(settings, place) as database:
         organization = await existing(database, name)
-        return await load(settings, database, organization, definitions=records)
+        if dry_run:
+            loader = planning(database, organization)
+            plan = await loader.plan(records)
+            return loader.summary, plan
+        return await load(settings, database, organization, definitions=records), None

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,20 +14,22 @@ from rich.table import Table
 
 from fabric import log
 from fabric.identity.organizations import Directory, Organization
-from fabric.labels import Label, Lattice, Level
+from fabric.labels import Label, Lattice
 from fabric.settings import Settings
 from fabric.transfer.loader import Summary
 from fabric.transfer.records import Problem
 from fabric.types.catalogue import Catalogue
+from fabric.types.changes_planned import Change, Plan, Planned
 from fabric.types.merging import EMPTY
 from fabric.types.types import Types
 from graphql_api.cli import options
 from graphql_api.cli.console import printable, progress_bars
-from graphql_api.cli.database import Place, opened, operator, place_of
+from graphql_api.cli.database import Place, opened, place_of
 from graphql_api.cli.failures import refusing
-from graphql_api.cli.loading import load
+from graphql_api.cli.loading import load, operator_of_all, planning
 from graphql_api.cli.options import AdminDatabaseUrl, DatabaseUrl, DataDir, settings_of
 from graphql_api.cli.organization import ensured
+from graphql_api.cli.plans import show_plan
 from graphql_api.cli.readiness import analyze, prepare
 from graphql_api.cli.summaries import show
 from ontology.graph import LANGUAGES
@@ -39,7 +41,9 @@ NOTICES_SHOWN = 20
 
 _Report = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="write notices and problems as JSON lines", dir_okay=False, writable=True),
+    typer.Option(
+        metavar="FILE", help="write notices, problems and planned changes as JSON lines", dir_okay=False, writable=True
+    ),
 ]
 
 
@@ -56,6 +60,7 @@ class _Outcome:
     notices: Sequence[Notice]
     problems: Sequence[Problem]
     problem_count: int
+    changes: Sequence[Planned] = ()
 
 
 def rdf(
@@ -78,9 +83,7 @@ def rdf(
     ] = False,
     language: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="TAG", help="of descriptions, the first that there is, en if none; may be given again"
-        ),
+        typer.Option(metavar="TAG", help="of descriptions, the first that there is, en if none; may be given again"),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show what would become of it, and write nothing")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="end at the first problem")] = False,
@@ -129,7 +132,9 @@ async def _import(settings: Settings, place: Place, name: str, read: Read, wante
             held = tuple(found.lattice.compartments) if found else ()
             lattice = Lattice((*held, *(each for each in needed if each not in held)))
             source = _source(read, before, lattice, wanted)
-            return _plan(source, before)
+            loader = planning(database, replace(found, lattice=lattice)) if found else None
+            plan = await loader.plan(source.definitions()) if loader else _all_new(source)
+            return _planned(source, before, plan, loader.summary.problems if loader else ())
         organization, news = await ensured(database, place, name, needed)
         source = _source(read, await _catalogue(Types(database), organization), organization.lattice, wanted)
         summary = await load(
@@ -141,8 +146,7 @@ async def _import(settings: Settings, place: Place, name: str, read: Read, wante
 
 
 async def _catalogue(types: Types, organization: Organization) -> Catalogue:
-    top = Label(Level.TOP_SECRET, frozenset(organization.lattice.compartments))
-    return await types.catalogue(operator(organization, organization.lattice.encode(top)).session)
+    return await types.catalogue(operator_of_all(organization).session)
 
 
 def _source(read: Read, before: Catalogue, lattice: Lattice, wanted: _Wanted) -> RdfSource:
@@ -155,8 +159,13 @@ def _done(source: RdfSource, summary: Summary, news: str) -> _Outcome:
     return _Outcome(source.notices, summary.problems, summary.problem_count)
 
 
-def _plan(source: RdfSource, before: Catalogue) -> _Outcome:
-    """Shows what an import would do, without a database: what is there already is not compared."""
+def _all_new(source: RdfSource) -> Plan:
+    names = sorted(record.body["define"]["typeName"] for record in source.definitions())
+    return Plan(tuple(Planned(name, None, Change.ADDED, 0) for name in names), ())
+
+
+def _planned(source: RdfSource, before: Catalogue, plan: Plan, refused: Sequence[Problem]) -> _Outcome:
+    """Shows what an import would do; objects and links that are there already are not compared."""
     documents = [record.body["define"] for record in source.definitions()]
     changed = [d for d in documents if source.catalogue.types.get(d["typeName"]) != before.types.get(d["typeName"])]
     console = Console(highlight=False, markup=False, soft_wrap=True)
@@ -166,7 +175,10 @@ def _plan(source: RdfSource, before: Catalogue) -> _Outcome:
     for document in changed:
         table.add_row(*_row(document))
     console.print(table)
-    problems: list[Problem] = []
+    of_fields = tuple(each for each in plan.changes if each.field is not None)
+    if of_fields:
+        show_plan(replace(plan, changes=of_fields))
+    problems = [*refused, *(Problem("type definitions", obstacle) for obstacle in plan.obstacles)]
     counts = {"objects": 0, "links": 0}
     for phase, records in (("objects", source.objects()), ("links", source.links())):
         for record in records:
@@ -178,7 +190,7 @@ def _plan(source: RdfSource, before: Catalogue) -> _Outcome:
     for problem in problems[:NOTICES_SHOWN]:
         console.print(printable(f"{problem.where}: {problem.message}"))
     _show_notices(source.notices)
-    return _Outcome(source.notices, problems, len(problems))
+    return _Outcome(source.notices, problems, len(problems), plan.changes)
 
 
 def _row(document: dict[str, Any]) -> list[str]:
@@ -201,4 +213,10 @@ def _show_notices(notices: Sequence[Notice]) -> None:
 def _lines(outcome: _Outcome) -> list[bytes]:
     told = [{"iri": notice.iri, "notice": notice.message} for notice in outcome.notices]
     told += [{"where": problem.where, "message": problem.message} for problem in outcome.problems]
+    told += [_change(planned) for planned in outcome.changes]
     return [orjson.dumps(each, option=orjson.OPT_APPEND_NEWLINE) for each in told]
+
+
+def _change(planned: Planned) -> dict[str, Any]:
+    told = {"type": planned.type_name, "field": planned.field, "was": planned.was, "change": str(planned.change)}
+    return {name: value for name, value in told.items() if value is not None} | {"objects": planned.objects}

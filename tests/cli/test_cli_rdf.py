@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 from command_line import THING, Run, counts, seen
 
 EXAMPLE = "http://example.org/"
@@ -47,6 +48,31 @@ def test_an_ontology_is_looked_at_first_and_then_imported(run: Run, tmp_path: Pa
     assert "Es singt." in below
     assert '"It sings."@en' in below, "what is in no description is kept too"
     assert "\x1b" not in done.out + plan.out
+
+    (tmp_path / "birds.ttl").write_text(RDF + "ex:eats a owl:DatatypeProperty ; rdfs:domain ex:Bird .")
+    again = run(*command, "--dry-run", "--report", str(report))
+    assert re.search(r"^Bird +eats +ADDED +0$", again.out, re.MULTILINE)
+    planned = {"type": "Bird", "field": "eats", "change": "ADDED", "objects": 0}
+    assert planned in [json.loads(line) for line in report.read_text().splitlines()]
+
+
+@pytest.mark.parametrize(("label", "refused"), [("UNCLASSIFIED", True), ("SECRET/X", False)])
+def test_a_dry_run_counts_objects_of_all_labels_and_tells_what_would_be_refused(
+    run: Run, tmp_path: Path, label: str, refused: bool
+) -> None:
+    ontology, output = tmp_path / "birds.ttl", tmp_path / "out.ttl"
+    ontology.write_text(RDF.replace("ex:near ex:nothing", "ex:near ex:wren"))
+    assert run("import", "rdf", str(ontology), "--organization", "acme", "--label", label).code == 0
+    run("export", "rdf", *seen("UNCLASSIFIED"), "--type", "Bird", "--output", str(output))
+    kind = r'\"sings\":{{\"type\":\"{}\"'
+    assert kind.format("text") in output.read_text()
+    output.write_text(output.read_text().replace(kind.format("text"), kind.format("boolean")))
+    command = ["import", "rdf", str(output), "--organization", "acme"]
+    plan = run(*command, "--dry-run")
+    assert re.search(r"^Bird +sings +REPLACED +1$", plan.out, re.MULTILINE)
+    assert ("type definitions: Bird: 1 objects hold a value of sings" in plan.out) is refused
+    assert (plan.code == 1) is refused
+    assert (run(*command, "--strict").code == 1) is refused
 
 
 def test_rdf_that_is_exported_is_imported_the_same(run: Run, tmp_path: Path) -> None:
