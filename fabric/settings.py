@@ -235,6 +235,10 @@ class Settings:
         "memory for graphs that SPARQL asks, in bytes; of one, and of all that are kept", 2**30, least=2**28,
         shown="1 GiB",
     )
+    validation_seconds: float = _setting("longest that the check of SHACL shapes may take", 600.0, least=1)
+    validation_memory_bytes: int = _setting(
+        "memory that the check of SHACL shapes may take, in bytes", 2**30, least=2**26, shown="1 GiB"
+    )
     schema_cache_size: int = _setting("GraphQL schemas kept in memory", 64, least=1)
     document_cache_size: int = _setting("parsed and planned documents kept in memory", 1_000, least=1)
     webhooks: bool = _setting("whether this process delivers webhooks; they can be managed in any case", True)

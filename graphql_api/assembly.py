@@ -132,7 +132,7 @@ async def serving(
         await running.enter_async_context(feed.running())
         pace = Pace(settings.rotation_rows_per_second, settings.rotation_days)
         rotator = Rotator(database, vault, pace) if vault else None
-        kinds = job_kinds(database, types)
+        kinds = job_kinds(database, types, settings)
         job_worker = JobWorker(database, kinds, metrics.jobs, settings.job_slots)
         surfaces = Surfaces(settings, metrics.caches)
         notices = Notices(database, types, surfaces)

@@ -4,9 +4,9 @@ It reads what a reader at its label would: of each object the version that shows
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from fabric.database.db import StaleTypes, Transaction, retried
 from fabric.errors import BadInput
@@ -14,6 +14,7 @@ from fabric.identity.subject import Subject
 from fabric.jobs.job import Job
 from fabric.jobs.jobs import Jobs, Kind
 from fabric.jobs.run import Progress, Run
+from fabric.tasks import ended
 from fabric.types.catalogue import Catalogue
 from fabric.types.types import Types
 from fabric.validation.violations import Report, violations
@@ -33,21 +34,39 @@ _NEXT = """
     order by object_id limit $4"""
 
 
-async def ask(
-    types: Types, jobs: Jobs, subject: Subject, type_name: str | None = None, *, request_id: str | None = None
-) -> Job:
-    """The job, over objects of the type and of those that extend it, or of all.
+MAX_SHAPES = 200_000
+"""Characters of shapes."""
+LOOK = 2.0
+"""Seconds between two looks whether a job whose shapes are checked was cancelled."""
 
-    Forbidden without `type:define`, `type:read` and `object:read`; BadInput for a type that there is not; RateLimited.
+Check: TypeAlias = Callable[[Job], Awaitable[Mapping[str, Any]]]
+"""Holds what the job's label sees against the shapes in the job's arguments, and gives a report, which is JSON."""
+
+
+async def ask(
+    types: Types, jobs: Jobs, subject: Subject, type_name: str | None = None, shapes: str | None = None, *,
+    request_id: str | None = None,
+) -> Job:  # fmt: skip
+    """The job, over objects of the type and of those that extend it, or of all; these also by `shapes`, in Turtle.
+
+    Forbidden without `type:define`, `type:read` and `object:read`, with shapes also `link:read`; BadInput for a type
+    that there is not, or for shapes that are too long; RateLimited.
     """
-    for permission in ("type:define", "type:read", "object:read"):
+    for permission in ("type:define", "type:read", "object:read", *(["link:read"] if shapes is not None else [])):
         subject.require(permission)
     _family(await types.catalogue(subject.session), type_name)
-    return await jobs.ask(subject, NAME, {"typeName": type_name}, request_id=request_id)
+    arguments = {"typeName": type_name}
+    if shapes is not None:
+        if type_name is not None:
+            raise BadInput("shapes are for everything: leave typeName away", ("typeName",))
+        if len(shapes) > MAX_SHAPES or "\0" in shapes:
+            raise BadInput(f"expected at most {MAX_SHAPES:,} characters of text", ("shapes",))
+        arguments["shapes"] = shapes
+    return await jobs.ask(subject, NAME, arguments, request_id=request_id)
 
 
-def kind(types: Types) -> Kind:
-    return Kind(NAME, "type:define", partial(_work, types))
+def kind(types: Types, check: Check) -> Kind:
+    return Kind(NAME, "type:define", partial(_work, types, check))
 
 
 def _family(catalogue: Catalogue, type_name: str | None) -> list[str]:
@@ -59,7 +78,7 @@ def _family(catalogue: Catalogue, type_name: str | None) -> list[str]:
     return list(found.family)
 
 
-async def _work(types: Types, run: Run) -> Mapping[str, Any]:
+async def _work(types: Types, check: Check, run: Run) -> Mapping[str, Any]:
     """From the object after the last one on. The place is the report so far, with that object's id."""
 
     async def attempt() -> None:
@@ -73,7 +92,28 @@ async def _work(types: Types, run: Run) -> Mapping[str, Any]:
 
     while run.place is None or run.place["after"] is not None:
         await retried(attempt)
-    return {name: value for name, value in run.place.items() if name != "after"}
+    if "shapes" in run.job.arguments:
+        return {**_result(run.place), "shapes": await _checked(check, run)}
+    return _result(run.place)
+
+
+async def _checked(check: Check, run: Run) -> Mapping[str, Any]:
+    """Ends with the job, which others may cancel or take over."""
+
+    async def look(transaction: Transaction) -> Progress:
+        return Progress(0, run.place)
+
+    checking = asyncio.ensure_future(check(run.job))
+    try:
+        while not (await asyncio.wait([checking], timeout=LOOK))[0]:
+            await run.step(look)
+        return await checking
+    finally:
+        await ended(checking)
+
+
+def _result(place: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in place.items() if name != "after"}
 
 
 async def _batch(catalogue: Catalogue, job: Job, place: Mapping[str, Any] | None, transaction: Transaction) -> Progress:

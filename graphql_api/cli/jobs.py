@@ -112,7 +112,7 @@ async def _acting(
     await prepare(place)
     async with opened(settings, place) as database:
         organization = await existing(database, name, clearance)
-        known = Jobs(database, job_kinds(database, Types(database)), settings.max_jobs, lambda: None)
+        known = Jobs(database, job_kinds(database, Types(database), settings), settings.max_jobs, lambda: None)
         yield database, organization, operator(organization, code_of(organization, clearance)), known
 
 
@@ -123,7 +123,7 @@ async def _listed(settings: Settings, place: Place, name: str, clearance: Label)
 
 async def _follow(settings: Settings, place: Place, name: str, clearance: Label, job_id: UUID) -> Job:
     async with _acting(settings, place, name, clearance) as (database, _, subject, known):
-        return await followed(database, subject, known, job_kinds(database, Types(database)), job_id)
+        return await followed(database, subject, known, job_kinds(database, Types(database), settings), job_id)
 
 
 async def _cancel(settings: Settings, place: Place, name: str, clearance: Label, job_id: UUID) -> None:

@@ -1,6 +1,7 @@
 """Validation: what is counted of stored objects, at one label, without any value."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -12,6 +13,7 @@ from fabric.database.db import Database
 from fabric.errors import BadInput, Forbidden
 from fabric.identity.organizations import Organization
 from fabric.jobs.counts import JobCounts
+from fabric.jobs.job import Job
 from fabric.jobs.jobs import Jobs
 from fabric.jobs.worker import Worker
 from fabric.labels import Lattice
@@ -80,8 +82,12 @@ def test_a_report_is_bounded_and_goes_on_from_its_state() -> None:
 class Ground:
     def __init__(self, database: Database, types: Types, organization: Organization, subject: MakeSubject) -> None:
         self.database, self.types, self.organization, self.subject = database, types, organization, subject
-        self.kinds = [validation.kind(types)]
+        self.kinds = [validation.kind(types, self.check)]
+        self.checks: Callable[[Job], Awaitable[Mapping[str, Any]]]
         self.jobs = Jobs(database, self.kinds, 3, lambda: None)
+
+    async def check(self, job: Job) -> Mapping[str, Any]:
+        return await self.checks(job)
 
     async def define(self, *documents: dict[str, Any], at: str = "UNCLASSIFIED") -> None:
         await self.types.define(self.subject(at), self.organization.lattice, list(documents))
@@ -171,3 +177,26 @@ async def test_who_does_not_define_and_read_cannot_ask(ground: Ground) -> None:
             await validation.ask(ground.types, ground.jobs, lesser)
     with pytest.raises(BadInput):
         await validation.ask(ground.types, ground.jobs, ground.subject("UNCLASSIFIED"), "Nothing")
+
+
+@pytest.mark.anyio
+async def test_a_check_of_shapes_ends_with_its_job(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validation, "LOOK", 0.02)
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def forever(job: Job) -> Mapping[str, Any]:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        return {}
+
+    ground.checks = forever
+    await ground.define(LOOSE)
+    subject = ground.subject("UNCLASSIFIED")
+    job = await validation.ask(ground.types, ground.jobs, subject, shapes="")
+    async with Worker(ground.database, ground.kinds, JobCounts(), 1, look=0.05).running(), asyncio.timeout(30):
+        await begun.wait()
+        await ground.jobs.cancel(subject, ground.organization.lattice, job.job_id)
+        await ended.wait()
