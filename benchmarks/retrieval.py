@@ -44,8 +44,9 @@ from fabric.search.fusion import Ranking, fuse
 from fabric.search.indexing import Indexer
 from fabric.search.link_searching import LinkSearch
 from fabric.search.query_vectors import QueryVectors
+from fabric.search.question import Mode, Question
 from fabric.search.reader import Reader
-from fabric.search.searching import Asked, Mode, Search
+from fabric.search.searching import Asked, Search
 from fabric.search.statements import Scored
 from fabric.search.vector_memory import VectorMemory
 from fabric.types.types import Types
@@ -199,9 +200,9 @@ def graph(made: Collection, label: int) -> GraphView:
 async def rankings(search: Search, reader: Reader, made: Collection, task: Task) -> list[Judged]:
     judged = []
     for text, relevant in task.queries:
-        words = await search.search(reader, Asked(text, [task.asked], Mode.TEXT))
-        vectors = await search.search(reader, Asked(text, [task.asked], Mode.VECTOR))
-        joined = await LinkSearch(search).joined(reader, text, Mode.HYBRID, None)
+        words = await search.search(reader, Asked(Question(text, Mode.TEXT, 0), [task.asked]))
+        vectors = await search.search(reader, Asked(Question(text, Mode.VECTOR, 0), [task.asked]))
+        joined = await LinkSearch(search).joined(reader, Question(text, Mode.HYBRID, 0), None)
         found = ([(h.id, h.score) for h in found.hits] for found in (words, vectors))
         judged.append(Judged(relevant, *found, of_type(made, task, joined)))
     return judged

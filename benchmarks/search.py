@@ -32,8 +32,9 @@ from fabric.search.counts import IndexCounts
 from fabric.search.indexing import Indexer
 from fabric.search.likeness import like_each
 from fabric.search.query_vectors import QueryVectors
+from fabric.search.question import Mode, Question
 from fabric.search.reader import Reader
-from fabric.search.searching import Asked, Found, Mode, Search
+from fabric.search.searching import Asked, Found, Search
 from fabric.search.statements import anything
 from fabric.search.vector_memory import VectorMemory
 from fabric.types.types import Types
@@ -100,7 +101,7 @@ Ask: TypeAlias = Callable[[Search, int], Awaitable[object]]
 
 
 def by_text(reader: Reader, text: str, mode: Mode) -> Ask:
-    return lambda search, n: search.search(reader, Asked(f"{text} x{n}", reader.types, mode))
+    return lambda search, n: search.search(reader, Asked(Question(f"{text} x{n}", mode, 0), reader.types))
 
 
 def by_vectors(reader: Reader, ids: Sequence[UUID]) -> dict[str, Ask]:
@@ -121,7 +122,7 @@ async def measure(database: Database, types: Types) -> None:
     for share, level in LEVELS.items():
         session = Session(organization.organization_id, organization.lattice.encode(Label(level)))
         reader = await held.reader(session)
-        hits = (await held.search(reader, Asked("w1", reader.types, Mode.VECTOR))).hits
+        hits = (await held.search(reader, Asked(Question("w1", Mode.VECTOR, 0), reader.types))).hits
         await asyncio.sleep(5.0)  # until they are loaded
         for name, text in QUERIES.items():
             for mode in (Mode.TEXT, Mode.HYBRID):

@@ -38,7 +38,7 @@ values ($1, $2, $3, $4, $5, $6, $7, $8)"""
 
 _RECORD = """
 insert into fabric.audit_log (organization_id, label, actor, action, outcome, entity_id, reason, request_id, detail)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9)"""
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning audit_id"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +116,11 @@ async def record(
     outcome: str = "done",
     reason: str | None = None,
     request_id: str | None = None,
-) -> None:
-    """An audit record at the transaction's label, of what is no change of data and so no event."""
+) -> int:
+    """An audit record at the transaction's label, of what is no change of data and so no event; its number."""
     session = transaction.session
-    await transaction.fetch(
+    audit_id: int = await transaction.fetchval(
         _RECORD, session.organization_id, session.label, actor, action, outcome, entity_id, reason, request_id,
         dict(detail),
     )  # fmt: skip
+    return audit_id

@@ -15,8 +15,9 @@ from fabric.search.fusion import Ranking, fuse
 from fabric.search.held_vectors import Near
 from fabric.search.highlights import Highlight, highlights
 from fabric.search.query import Query, read_query
+from fabric.search.question import Mode, Question
 from fabric.search.reader import Reader
-from fabric.search.searching import DEPTH, Found, Mode, Search, word_values
+from fabric.search.searching import DEPTH, Found, Search, word_values
 from fabric.search.statements import COSINE, Scored, bound, by_words, of_model, read_scored
 from fabric.search.store import EVENTS, as_text
 
@@ -56,15 +57,15 @@ class EventSearch:
 
     search: Search
 
-    async def find(self, reader: Reader, text: str, mode: Mode, sought: Sought) -> Found:
+    async def find(self, reader: Reader, question: Question, sought: Sought) -> Found:
         """EmbeddingsUnavailable by vectors alone, where there are none; with words they are done without."""
-        query = await read_query(self.search.database, text, reader.language)
-        if not text.strip():
+        query = await read_query(self.search.database, question, reader.language)
+        if not question.text.strip():
             return Found([], query)
         corpus = await self.search.event_corpora.of(reader.session, reader.catalogue.fingerprint, reader.types)
         words, (meaning, warning) = await asyncio.gather(
-            self._by_words(reader, mode, sought, query, corpus),
-            self._by_meaning(reader, text, mode, sought, corpus),
+            self._by_words(reader, question.mode, sought, query, corpus),
+            self._by_meaning(reader, question, sought, corpus),
         )
         rankings = [ranking for ranking in (words, meaning) if ranking is not None]
         return Found(fuse(rankings, reader.damping), query, warning)
@@ -93,10 +94,10 @@ class EventSearch:
         return Ranking("text", reader.weight("text"), await self._scored(_TEXT, reader, sought, values))
 
     async def _by_meaning(
-        self, reader: Reader, text: str, mode: Mode, sought: Sought, corpus: Corpus
+        self, reader: Reader, question: Question, sought: Sought, corpus: Corpus
     ) -> tuple[Ranking | None, str]:
         """With a warning where there are no vectors."""
-        meant, warning = await self.search.meaning(reader, mode, text, corpus)
+        meant, warning = await self.search.meaning(reader, question, corpus)
         if meant is None:
             return None, warning
         values = {"model": meant.model, "vector": as_text(meant.vector), "most": DEPTH}

@@ -18,8 +18,9 @@ from fabric.search.fusion import Ranking, fuse
 from fabric.search.held_vectors import Near
 from fabric.search.link_statements import BY_COMPOSITES, BY_NAMED_COMPOSITES, ENDS, OF_INFERRED, READ, by_scores
 from fabric.search.query import Query, read_query
+from fabric.search.question import Question
 from fabric.search.reader import Reader
-from fabric.search.searching import DEPTH, Asked, Found, Mode, Search
+from fabric.search.searching import DEPTH, Asked, Found, Search
 from fabric.search.statements import Scored, bound, read_scored
 from fabric.search.store import LINKS, as_text
 
@@ -33,28 +34,28 @@ class LinkSearch:
 
     search: Search
 
-    async def find(self, reader: Reader, text: str, mode: Mode, sought: Sought) -> Found:
+    async def find(self, reader: Reader, question: Question, sought: Sought) -> Found:
         """Links by id. EmbeddingsUnavailable by vectors alone, where there are none."""
-        query = await read_query(self.search.database, text, reader.language)
-        if not text.strip():
+        query = await read_query(self.search.database, question, reader.language)
+        if not question.text.strip():
             return Found([], query)
         corpus = await self.search.corpora.of(reader.session, reader.catalogue.fingerprint, reader.types)
         by_words, (by_meaning, warning) = await asyncio.gather(
-            self._by_words(reader, text, mode, sought, query, corpus),
-            self._by_meaning(reader, text, mode, sought),
+            self._by_words(reader, question, sought, query, corpus),
+            self._by_meaning(reader, question, sought),
         )
         rankings = [ranking for ranking in (by_words, by_meaning) if ranking is not None]
         return Found(fuse(rankings, reader.damping), query, warning)
 
-    async def joined(self, reader: Reader, text: str, mode: Mode, relations: Collection[str] | None) -> Scored:
+    async def joined(self, reader: Reader, question: Question, relations: Collection[str] | None) -> Scored:
         """The objects at the ends of the links that are nearest in meaning, each by the best of its links.
 
         Of no links by words alone, or where there are no vectors.
         """
-        if not text.strip():
+        if not question.text.strip():
             return []
         try:
-            ranking, _ = await self._by_meaning(reader, text, mode, Sought(reader.types, relations), JOINING)
+            ranking, _ = await self._by_meaning(reader, question, Sought(reader.types, relations), JOINING)
         except EmbeddingsUnavailable:
             return []
         if ranking is None:
@@ -75,10 +76,10 @@ class LinkSearch:
         return {UUID(id): (label, version) for id, (label, version) in found.items()}
 
     async def _by_words(
-        self, reader: Reader, text: str, mode: Mode, sought: Sought, query: Query, corpus: Corpus
+        self, reader: Reader, question: Question, sought: Sought, query: Query, corpus: Corpus
     ) -> Ranking | None:
         """By the sum of what the ends score, of the best objects."""
-        ends = await self.search.by_words(reader, Asked(text, reader.types, mode), query, corpus)
+        ends = await self.search.by_words(reader, Asked(question, reader.types), query, corpus)
         if ends is None:
             return None
         scores = {"ids": [id for id, _ in ends.scored], "scores": [score for _, score in ends.scored], "most": DEPTH}
@@ -86,11 +87,11 @@ class LinkSearch:
         return Ranking("text", reader.weight("text"), scored)
 
     async def _by_meaning(
-        self, reader: Reader, text: str, mode: Mode, sought: Sought, most: int | None = None
+        self, reader: Reader, question: Question, sought: Sought, most: int | None = None
     ) -> tuple[Ranking | None, str]:
         """By the cosines of what links say with their ends; with a warning where there are no vectors."""
         corpus = await self.search.link_corpora.of(reader.session, reader.catalogue.fingerprint, reader.types)
-        meant, warning = await self.search.meaning(reader, mode, text, corpus)
+        meant, warning = await self.search.meaning(reader, question, corpus)
         if meant is None:
             return None, warning
         most = DEPTH if most is None else most

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from fabric.database.db import Database
 from fabric.errors import BadInput
+from fabric.search.question import Question
 
 MOST_CHARACTERS = 2_000
 MOST_WORDS = 64
@@ -50,8 +51,9 @@ class _Piece:
     excluded: bool
 
 
-async def read_query(database: Database, text: str, language: str) -> Query:
+async def read_query(database: Database, question: Question, language: str) -> Query:
     """BadInput for a text that is too long, or has too many words."""
+    text = question.text
     if len(text) > MOST_CHARACTERS:
         raise BadInput(f"a query has at most {MOST_CHARACTERS:,} characters", ("query",))
     pieces = _pieces(text)

@@ -13,6 +13,7 @@ from typing import TypeVar
 from fabric.embedding.provider import Model, Provider, Vectors
 from fabric.errors import EmbeddingsUnavailable
 from fabric.identity.subject import Session
+from fabric.search.question import Question
 
 T = TypeVar("T")
 
@@ -44,18 +45,18 @@ class QueryVectors:
         other = await self._other(most)
         return model if other is None else await self._asked(most, other.model)
 
-    async def vector(self, session: Session, model: Model, text: str) -> Vectors:
+    async def vector(self, session: Session, model: Model, question: Question) -> Vectors:
         """One vector. EmbeddingsUnavailable where it cannot be had in time.
 
         What is remembered is the session's own: else the time that it takes would tell what others look for.
         """
-        key = session, model.key, hashlib.sha256(text.encode()).digest()
+        key = session, model.key, hashlib.sha256(question.text.encode()).digest()
         known = self._known.get(key)
         if known is None:
             provider = self._provider if (await self._chosen()) == model else await self._other(model.key)
             if provider is None:
                 raise EmbeddingsUnavailable("there are no embeddings of this model any more")
-            made = await self._asked(model.key, lambda: provider.embed([text], patient=False))
+            made = await self._asked(model.key, lambda: provider.embed([question.text], patient=False))
             known = self._known[key] = made[0]
             if len(self._known) > CAPACITY:
                 self._known.popitem(last=False)

@@ -1,4 +1,7 @@
-"""That somebody searched, on the record before there is an answer. The text is not: a keyed digest stands for it."""
+"""That somebody searches, on the record before anything is looked for. The text is not: a keyed digest stands for it.
+
+There is no question without its record, so what searches cannot forget it.
+"""
 
 import hmac
 from hashlib import sha256
@@ -9,6 +12,7 @@ from fabric.database.db import Database
 from fabric.events import journal
 from fabric.identity.organizations import Organization
 from fabric.identity.subject import Subject
+from fabric.search.question import Mode, Question
 
 ASKED = "search.asked"
 """The action of those who search by a text."""
@@ -24,9 +28,10 @@ def digest_of(organization: Organization, actor: str, text: str) -> str:
 
 
 async def record(
-    database: Database, subject: Subject, organization: Organization, text: str, mode: str, request_id: str | None
-) -> None:
-    """Commits an audit record at the session label."""
-    detail = {"query": digest_of(organization, subject.subject, text), "mode": mode}
+    database: Database, subject: Subject, organization: Organization, text: str, mode: Mode, request_id: str | None
+) -> Question:
+    """Commits an audit record at the session label; what may be looked for then."""
+    detail = {"query": digest_of(organization, subject.subject, text), "mode": mode.value}
     async with database.transaction(subject.session) as transaction:
-        await journal.record(transaction, subject.subject, ASKED, None, detail, request_id=request_id)
+        audit_id = await journal.record(transaction, subject.subject, ASKED, None, detail, request_id=request_id)
+    return Question(text, mode, audit_id)

@@ -6,7 +6,6 @@ Each ranking is made at the reader's session, of what it sees and asks for; only
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +21,7 @@ from fabric.search.highlights import Highlight, highlights
 from fabric.search.nearest import Nearest, Wish
 from fabric.search.query import Query, read_query
 from fabric.search.query_vectors import QueryVectors
+from fabric.search.question import Mode, Question
 from fabric.search.reader import Reader
 from fabric.search.statements import (
     EVENT_CORPUS,
@@ -60,19 +60,12 @@ class Expansion:
     joined: Callable[[], Awaitable[Scored]]
 
 
-class Mode(StrEnum):
-    HYBRID = "HYBRID"
-    TEXT = "TEXT"
-    VECTOR = "VECTOR"
-
-
 @dataclass(frozen=True, slots=True)
 class Asked:
     """`types` are the names that objects are stored under, of those that are asked for."""
 
-    text: str
+    question: Question
     types: Sequence[str]
-    mode: Mode = Mode.HYBRID
     where: Where = anything
     expansion: Expansion | None = None
 
@@ -126,8 +119,8 @@ class Search:
 
     async def search(self, reader: Reader, asked: Asked) -> Found:
         """EmbeddingsUnavailable by vectors alone, where there are none; with words they are done without."""
-        query = await read_query(self.database, asked.text, reader.language)
-        if not asked.text.strip():
+        query = await read_query(self.database, asked.question, reader.language)
+        if not asked.question.text.strip():
             return Found([], query)
         corpus = await self.corpora.of(reader.session, reader.catalogue.fingerprint, reader.types)
         by_words, (by_vectors, warning) = await asyncio.gather(
@@ -179,7 +172,7 @@ class Search:
         return {UUID(version[0]): each for version, each in zip(versions, found, strict=True)}
 
     async def by_words(self, reader: Reader, asked: Asked, query: Query, corpus: Corpus) -> Ranking | None:
-        if asked.mode is Mode.VECTOR or query.is_empty:
+        if asked.question.mode is Mode.VECTOR or query.is_empty:
             return None
         values = {"seen": reader.types, "types": list(asked.types), "most": DEPTH}
         rows = await self.database.read(
@@ -187,16 +180,17 @@ class Search:
         )
         return Ranking("text", reader.weight("text"), read_scored(rows))
 
-    async def meaning(self, reader: Reader, mode: Mode, text: str, corpus: Corpus) -> tuple[Meaning | None, str]:
+    async def meaning(self, reader: Reader, question: Question, corpus: Corpus) -> tuple[Meaning | None, str]:
         """What the text means, unless words alone are asked for or count; with a warning where that cannot be had.
 
         EmbeddingsUnavailable where vectors alone are asked for.
         """
+        mode = question.mode
         if mode is Mode.TEXT or (mode is Mode.HYBRID and not reader.weight("vector")):
             return None, ""
         try:
             model = await self.vectors.model(corpus.models)
-            vector = await self.vectors.vector(reader.session, model, text)
+            vector = await self.vectors.vector(reader.session, model, question)
         except EmbeddingsUnavailable as error:
             if mode is Mode.VECTOR:
                 raise
@@ -206,7 +200,7 @@ class Search:
 
     async def _by_vectors(self, reader: Reader, asked: Asked, corpus: Corpus) -> tuple[Ranking | None, str]:
         """With a warning where there are none."""
-        meant, warning = await self.meaning(reader, asked.mode, asked.text, corpus)
+        meant, warning = await self.meaning(reader, asked.question, corpus)
         if meant is None:
             return None, warning
         wish = Wish(asked.types, asked.where, DEPTH)

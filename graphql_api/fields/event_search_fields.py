@@ -9,7 +9,7 @@ from graphql import GraphQLArgument, GraphQLField, GraphQLFieldMap, GraphQLInt, 
 from fabric.events.events import Event
 from fabric.search.event_searching import EventSearch
 from fabric.search.query import Query
-from fabric.search.searching import Mode
+from fabric.search.question import Mode
 from graphql_api.context import Info
 from graphql_api.fields.event_fields import EVENT_WHERE, sought
 from graphql_api.fields.searches import (
@@ -18,8 +18,8 @@ from graphql_api.fields.searches import (
     page_key,
     page_size,
     page_start,
+    question_of,
     reader_of,
-    record_search,
     told_highlights,
     warn_of,
 )
@@ -57,10 +57,10 @@ async def _search_events(_: Any, info: Info, **given: Any) -> Any:
     said = {"query": given["query"], "mode": mode.value, "where": where}
     key = page_key(context, "@searchEvents", said)
     start = page_start(key, given.get("after"))
-    asked = sought(where)
-    await record_search(context, given["query"], mode.value)
+    wanted = sought(where)
+    question = await question_of(context, given["query"], mode)
     search = EventSearch(context.services.search)
-    found = await search.find(reader, given["query"], mode, asked)
+    found = await search.find(reader, question, wanted)
     warn_of(context, found.warning)
     page = found.hits[start : start + first]
     read = await search.read(context.subject.session, [hit.id for hit in page])

@@ -11,7 +11,7 @@ from fabric.events.history import Version
 from fabric.search.fusion import Fused
 from fabric.search.link_searching import LinkSearch
 from fabric.search.query import Query
-from fabric.search.searching import Mode
+from fabric.search.question import Mode
 from graphql_api.context import Info
 from graphql_api.fields.batches import load_object
 from graphql_api.fields.link_fields import LINKS_WHERE, sought
@@ -22,8 +22,8 @@ from graphql_api.fields.searches import (
     page_key,
     page_size,
     page_start,
+    question_of,
     reader_of,
-    record_search,
     warn_of,
 )
 from graphql_api.fields.shaping import by_response_key
@@ -80,12 +80,12 @@ async def _search_links(_: Any, info: Info, **given: Any) -> Any:
     mode, where = Mode(given["mode"]), given.get("where") or {}
     first = page_size(info, given.get("first"), ROWS_OF_HIT)
     reader = await reader_of(context)
-    asked = sought(reader.catalogue, where)
+    wanted = sought(reader.catalogue, where)
     key = page_key(context, "@searchLinks", {"query": given["query"], "mode": mode.value, "where": where})
     start = page_start(key, given.get("after"))
-    await record_search(context, given["query"], mode.value)
+    question = await question_of(context, given["query"], mode)
     search = LinkSearch(context.services.search)
-    found = await search.find(reader, given["query"], mode, asked)
+    found = await search.find(reader, question, wanted)
     warn_of(context, found.warning)
     page = found.hits[start : start + first]
     read = await search.read(reader, [hit.id for hit in page])

@@ -28,8 +28,9 @@ from fabric.search.expansion import SEEDS, neighbours
 from fabric.search.fusion import Fused
 from fabric.search.link_searching import LinkSearch
 from fabric.search.query import Query
+from fabric.search.question import Mode, Question
 from fabric.search.reader import Reader
-from fabric.search.searching import Asked, Expansion, Mode
+from fabric.search.searching import Asked, Expansion
 from fabric.search.statements import Where, anything
 from fabric.types.catalogue import Catalogue
 from graphql_api.context import Context, Info
@@ -42,8 +43,8 @@ from graphql_api.fields.searches import (
     page_key,
     page_size,
     page_start,
+    question_of,
     reader_of,
-    record_search,
     warn_of,
 )
 from graphql_api.schema.common_types import SCALARS, SIMILAR, required
@@ -130,13 +131,14 @@ class SearchFields:
         first = page_size(info, given.get("first"))
         reader = await reader_of(context)
         types, where = self._types(reader, given), self._where(info, given)
-        expansion = self._expansion(context, reader, given["query"], mode) if given["expand"] else None
+        if given["expand"]:
+            context.subject.require("link:read")
         said = {name: given.get(name) for name in ("query", "types", "where", "mode", "expand")}
         key = page_key(context, "@search", said)
         start = page_start(key, given.get("after"))
-        asked = Asked(given["query"], types, mode, where, expansion)
-        await record_search(context, asked.text, asked.mode.value)
-        found = await context.services.search.search(reader, asked)
+        question = await question_of(context, given["query"], mode)
+        expansion = self._expansion(context, reader, question) if given["expand"] else None
+        found = await context.services.search.search(reader, Asked(question, types, where, expansion))
         warn_of(context, found.warning)
         page = found.hits[start : start + first]
         return connection(key, [_hit(hit, found.query) for hit in page], start, len(found.hits))
@@ -161,11 +163,13 @@ class SearchFields:
             raise BadInput(f"1 to {MOST_TOKENS:,} tokens", ("tokens",))
         context.spend([*info.path.as_list(), "hits"], COST + CONTEXT_HITS * (1 + CONTEXT_LINKS))
         reader = await reader_of(context)
-        asked = Asked(given["query"], self._types(reader, given), where=self._where(info, given))
+        types, where = self._types(reader, given), self._where(info, given)
         walks = "link:read" in context.subject.permissions
         relations = context.subject.links.walked(None) if walks else ()
-        await record_search(context, asked.text, asked.mode.value)
-        made = await compose(context.services.search, reader, asked, given["tokens"], relations)
+        question = await question_of(context, given["query"], Mode.HYBRID)
+        made = await compose(
+            context.services.search, reader, Asked(question, types, where), given["tokens"], relations
+        )
         warn_of(context, made.warning)
         lattice = context.organization.lattice
         sources = [
@@ -195,8 +199,7 @@ class SearchFields:
             context.subject.require(permission)
         return found.condition(context.subject, context.organization)
 
-    def _expansion(self, context: Context, reader: Reader, text: str, mode: Mode) -> Expansion:
-        context.subject.require("link:read")
+    def _expansion(self, context: Context, reader: Reader, question: Question) -> Expansion:
         services, relations = context.services, context.subject.links.walked(None)
 
         async def near(best: Sequence[tuple[UUID, float]]) -> list[tuple[UUID, float]]:
@@ -209,7 +212,7 @@ class SearchFields:
             return await asyncio.to_thread(neighbours, view, best[:SEEDS], context.budget)
 
         async def joined() -> list[tuple[UUID, float]]:
-            return await LinkSearch(services.search).joined(reader, text, mode, relations)
+            return await LinkSearch(services.search).joined(reader, question, relations)
 
         return Expansion(near, joined)
 

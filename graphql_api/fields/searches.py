@@ -12,6 +12,7 @@ from fabric.search import record
 from fabric.search.fusion import Fused
 from fabric.search.highlights import Highlight
 from fabric.search.query import Query
+from fabric.search.question import Mode, Question
 from fabric.search.reader import Reader
 from graphql_api.context import Context, Info
 from graphql_api.cursors import BadCursor, CursorKey, cursor_key
@@ -35,10 +36,10 @@ def page_size(info: Info, first: int | None, rows: int = 1) -> int:
     return asked
 
 
-async def record_search(context: Context, text: str, mode: str) -> None:
-    """Before anything is looked for: a search that cannot be recorded fails."""
+async def question_of(context: Context, text: str, mode: Mode) -> Question:
+    """What may be looked for, once it is on the record: a search that cannot be recorded fails."""
     subject, organization = context.subject, context.organization
-    await record.record(context.services.database, subject, organization, text, mode, context.request_id)
+    return await record.record(context.services.database, subject, organization, text, mode, context.request_id)
 
 
 def warn_of(context: Context, warning: str) -> None:

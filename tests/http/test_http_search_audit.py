@@ -54,3 +54,15 @@ def test_a_context_is_a_search_too(assets: Tenant) -> None:
     assets.data('{ search(query: "pump") { nodes { score } } context(query: "pump") { text } }')
     first, second = digests(assets)
     assert first == second
+
+
+FIELDS = "{ __type(name: \"Query\") { fields { name args { name } } } }"
+
+
+def test_every_field_that_takes_a_query_leaves_a_record(assets: Tenant) -> None:
+    fields = assets.data(FIELDS)["__type"]["fields"]
+    searching = [field["name"] for field in fields if "query" in {argument["name"] for argument in field["args"]}]
+    assert {"search", "searchLinks", "searchEvents", "context"} <= set(searching)
+    for number, name in enumerate(searching, 1):
+        assets.data(f'{{ {name}(query: "pump") {{ __typename }} }}')
+        assert len(records(assets)) == number, name

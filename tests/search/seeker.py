@@ -12,11 +12,17 @@ from fabric.identity.subject import Session
 from fabric.search.held_vectors import Near
 from fabric.search.query import read_query
 from fabric.search.query_vectors import QueryVectors
+from fabric.search.question import Mode, Question
 from fabric.search.reader import Reader
-from fabric.search.searching import Asked, Found, Mode, Search
+from fabric.search.searching import Asked, Found, Search
 from fabric.search.vector_memory import VectorMemory
 
 U, S = "UNCLASSIFIED", "SECRET"
+
+
+def question(text: str, mode: Mode = Mode.HYBRID) -> Question:
+    """As if it were on the record."""
+    return Question(text, mode, 0)
 
 
 class Patient(VectorMemory):
@@ -52,7 +58,7 @@ class Seeker:
 
     async def found(self, text: str, mode: Mode = Mode.TEXT, at: str = U, **given: Any) -> Found:
         reader = await self.reader(at)
-        return await self.search.search(reader, Asked(text, given.pop("types", reader.types), mode, **given))
+        return await self.search.search(reader, Asked(question(text, mode), given.pop("types", reader.types), **given))
 
     async def ids(self, text: str, mode: Mode = Mode.TEXT, at: str = U, **given: Any) -> list[UUID]:
         return [hit.id for hit in (await self.found(text, mode, at, **given)).hits]
@@ -62,6 +68,6 @@ class Seeker:
     ) -> list[tuple[str, str]]:  # fmt: skip
         """Matches stand in brackets."""
         reader = await self.reader(at)
-        query = await read_query(self.library.database, text, language)
+        query = await read_query(self.library.database, question(text), language)
         found = await self.search.highlights(reader, query, [id])
         return [(h.field, "".join(f"[{t}]" if m else t for t, m in h.pieces)) for h in found.get(id, [])]

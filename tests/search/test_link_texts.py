@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from library import Library, Provider
-from seeker import S, Seeker, U
+from seeker import S, Seeker, U, question
 from test_search_indexing import until
 from test_search_links import REPORT, report
 
@@ -19,7 +19,7 @@ from fabric.search import indexing, link_texts
 from fabric.search.composites import End, LinkVersion, composites, words_of
 from fabric.search.composition import HEAD, head
 from fabric.search.link_searching import LinkSearch
-from fabric.search.searching import Mode
+from fabric.search.question import Mode
 from fabric.search.sources import Changed
 from fabric.search.worker import Worker
 from fabric.writing.links import LinkChange, Links
@@ -118,7 +118,7 @@ async def test_a_text_is_made_of_the_link_and_both_ends(citing: Library) -> None
     seeker = Seeker(citing)
     for at, hits in ((U, 1), (S, 1)):
         reader = await seeker.reader(at)
-        found = await LinkSearch(seeker.search).find(reader, "spare parts", Mode.VECTOR, Sought(reader.types))
+        found = await LinkSearch(seeker.search).find(reader, question("spare parts", Mode.VECTOR), Sought(reader.types))
         assert [hit.id for hit in found.hits] == [id] * hits
         assert found.hits[0].parts["vector"].score > 0.2
 
@@ -253,6 +253,6 @@ async def test_the_memory_finds_the_links_that_the_database_finds(citing: Librar
             reader = await seeker.reader(at)
             search = LinkSearch(seeker.search)
             for sought in (Sought(reader.types), Sought(reader.types, ends=((sources[0], None),))):
-                answers.append((await search.find(reader, "pump part leaks", Mode.VECTOR, sought)).hits)
+                answers.append((await search.find(reader, question("pump part leaks", Mode.VECTOR), sought)).hits)
         assert answers[:2] == answers[2:]
         assert len(answers[0]) == len({hit.id for hit in answers[0]}) == (20 if at == S else 7)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from library import Library
-from seeker import Seeker
+from seeker import Seeker, question
 
 from fabric.search import contexts
 from fabric.search.contexts import Made, context
@@ -27,11 +27,11 @@ REPORT: dict[str, Any] = {
 async def made(library: Library, text: str, tokens: int = 200, at: str = U, relations: Any = None) -> Made:
     seeker = Seeker(library)
     reader = await seeker.reader(at)
-    found = await context(seeker.search, reader, Asked(text, reader.types), tokens, relations)
+    found = await context(seeker.search, reader, Asked(question(text), reader.types), tokens, relations)
     assert found.tokens == count_tokens(found.text) <= tokens
     for source in found.sources:
         assert found.text[source.start : source.end].strip()
-    again = await context(seeker.search, reader, Asked(text, reader.types), tokens, relations)
+    again = await context(seeker.search, reader, Asked(question(text), reader.types), tokens, relations)
     assert (again.text, again.sources) == (found.text, found.sources)
     return found
 

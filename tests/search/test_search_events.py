@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 from library import Library
-from seeker import S, Seeker, U
+from seeker import S, Seeker, U, question
 from test_search_indexing import until
 
 from fabric.errors import EmbeddingsUnavailable
@@ -13,7 +13,8 @@ from fabric.events.appending import OwnEvent, append
 from fabric.events.event_pages import Sought
 from fabric.search import event_texts
 from fabric.search.event_searching import EventSearch
-from fabric.search.searching import Found, Mode
+from fabric.search.question import Mode
+from fabric.search.searching import Found
 from fabric.search.worker import Worker
 
 pytestmark = pytest.mark.anyio
@@ -42,7 +43,7 @@ async def tell(
 
 async def found(library: Library, text: str, mode: Mode = Mode.TEXT, at: str = U, **sought: Any) -> Found:
     seeker = Seeker(library)
-    return await EventSearch(seeker.search).find(await seeker.reader(at), text, mode, Sought(**sought))
+    return await EventSearch(seeker.search).find(await seeker.reader(at), question(text, mode), Sought(**sought))
 
 
 async def ids(library: Library, text: str, mode: Mode = Mode.TEXT, at: str = U, **sought: Any) -> list[UUID]:
@@ -144,7 +145,7 @@ async def test_the_memory_finds_what_the_database_finds(alarmed: Library) -> Non
         for seeker in (Seeker(alarmed), Seeker.with_memory(alarmed)):
             reader, search = await seeker.reader(at), EventSearch(seeker.search)
             for sought in (Sought(), Sought(topics=["alarm.1"])):
-                answers.append((await search.find(reader, "leaks", Mode.VECTOR, sought)).hits)
+                answers.append((await search.find(reader, question("leaks", Mode.VECTOR), sought)).hits)
         assert answers[:2] == answers[2:]
         assert len(answers[0]) == (12 if at == S else 4)
 

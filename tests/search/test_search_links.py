@@ -6,14 +6,15 @@ from uuid import UUID
 
 import pytest
 from library import Library
-from seeker import Seeker
+from seeker import Seeker, question
 
 from fabric.configuration.configurations import Configurations
 from fabric.errors import EmbeddingsUnavailable
 from fabric.events.link_pages import Sought
 from fabric.search import link_searching
 from fabric.search.link_searching import LinkSearch
-from fabric.search.searching import Found, Mode
+from fabric.search.question import Mode
+from fabric.search.searching import Found
 from fabric.writing.links import LinkChange, Links
 from fabric.writing.objects import Change
 
@@ -54,7 +55,7 @@ async def link(library: Library, source: UUID, target: UUID, relation: str = "ci
 async def found(library: Library, text: str, mode: Mode = Mode.TEXT, at: str = U, **sought: Any) -> Found:
     seeker = Seeker(library)
     reader = await seeker.reader(at)
-    return await LinkSearch(seeker.search).find(reader, text, mode, Sought(reader.types, **sought))
+    return await LinkSearch(seeker.search).find(reader, question(text, mode), Sought(reader.types, **sought))
 
 
 async def ids(library: Library, text: str, mode: Mode = Mode.TEXT, at: str = U, **sought: Any) -> list[UUID]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from databases import MakeSubject, run_sql
 from library import Library, Provider
-from seeker import S, Seeker, U
+from seeker import S, Seeker, U, question
 
 from fabric.database.db import Database
 from fabric.embedding.provider import Model, Vectors, unit_vectors
@@ -19,7 +19,8 @@ from fabric.search.contexts import context
 from fabric.search.likeness import like_each
 from fabric.search.query import Query, read_query
 from fabric.search.query_vectors import QueryVectors
-from fabric.search.searching import Asked, Mode, Search
+from fabric.search.question import Mode
+from fabric.search.searching import Asked, Search
 from fabric.search.statements import anything
 from fabric.writing.objects import Change
 
@@ -36,7 +37,7 @@ def seeker(library: Library) -> Seeker:
 
 async def test_queries_are_read_as_people_write_them(database: Database) -> None:
     async def read(text: str) -> Query:
-        return await read_query(database, text, "english")
+        return await read_query(database, question(text), "english")
 
     assert await read("the Pumps leaked") == Query(("pump", "leak"))
     assert await read('"water of the pumps" -old val*') == Query(
@@ -148,7 +149,7 @@ async def outcome(seeker: Seeker, at: str = U) -> list[Any]:
     told.append({titles[id]: [(titles[hit.id], hit.score) for hit in near] for id, near in each.items()})
     for text in ("water pump", "spring river"):
         reader = await seeker.reader(at)
-        made = await context(seeker.search, reader, Asked(text, reader.types), 300, None)
+        made = await context(seeker.search, reader, Asked(question(text), reader.types), 300, None)
         told.append((made.text, made.tokens, [(titles[s.id], s.start, s.end, s.label) for s in made.sources]))
     return told
 

@@ -10,7 +10,8 @@ from library import Library
 from seeker import Seeker
 
 from fabric.search.fusion import Ranking, fuse
-from fabric.search.searching import Expansion, Mode
+from fabric.search.question import Mode
+from fabric.search.searching import Expansion
 from fabric.search.statements import Scored
 
 pytestmark = pytest.mark.anyio

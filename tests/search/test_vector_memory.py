@@ -18,7 +18,7 @@ from fabric.labels import dominates
 from fabric.search import vector_memory
 from fabric.search.held_vectors import HeldVectors
 from fabric.search.likeness import like_each
-from fabric.search.searching import Mode
+from fabric.search.question import Mode
 from fabric.search.statements import anything
 from fabric.search.vector_memory import VectorMemory
 
