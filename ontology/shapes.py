@@ -15,7 +15,7 @@ from ontology.vocabulary import OWL, RDF, RDFS, SHACL, SHACL_NS
 
 _WITHOUT_EFFECT = frozenset({
     SHACL.path, SHACL.name, SHACL.description, SHACL.order, SHACL.group, SHACL.message, SHACL.flags, SHACL.severity,
-    SHACL.deactivated,
+    SHACL.deactivated, SHACL.targetClass,
 })  # fmt: skip
 _NODE_SHAPE_TOLD_ELSEWHERE = frozenset({
     SHACL.property, SHACL.targetClass, SHACL.name, SHACL.description, SHACL.severity, SHACL.deactivated,
@@ -30,8 +30,8 @@ def read_shapes(graph: Graph, ontology: Ontology, datatypes: Datatypes, defined:
 
     Shapes of classes that have definitions of their own, `defined`, say nothing that those do not.
     """
-    shapes = {*graph.subjects(RDF.type, SHACL.NodeShape), *graph.subjects_with(SHACL.property)}
-    for shape in sorted(shapes, key=lambda n: n.value):
+    targeted = {*graph.subjects_with(SHACL.targetClass), *graph.subjects(RDF.type, SHACL.NodeShape)}
+    for shape in sorted(targeted | {*graph.subjects_with(SHACL.property)}, key=lambda n: n.value):
         named = targets_of(graph, shape)
         if named and defined >= set(named):
             continue
@@ -41,6 +41,9 @@ def read_shapes(graph: Graph, ontology: Ontology, datatypes: Datatypes, defined:
             continue
         if _is_off(graph, shape):
             ontology.notice(targets[0], "has a shape that is deactivated; it is left out")
+            continue
+        if graph.value(shape, SHACL.path) is not None:  # a property shape with a target of its own
+            _read_property(graph, ontology, datatypes, targets, shape)
             continue
         for predicate in graph.about(shape):
             if predicate.value.startswith(SHACL_NS) and predicate not in _NODE_SHAPE_TOLD_ELSEWHERE:

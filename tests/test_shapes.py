@@ -93,6 +93,18 @@ def test_what_fits_no_constraint_is_told_of_with_its_class(said: str, told: str)
     assert ("A", f"has a shape with {told}") in notices(shape(said))
 
 
+def test_a_property_shape_can_have_a_target_of_its_own() -> None:
+    target = "ex:A a owl:Class . ex:S a sh:PropertyShape ; sh:targetClass ex:A"
+    text = f"{target} ; sh:path ex:p ; {STRING} ; sh:minLength 2 ."
+    assert definitions(text)["A"]["fields"]["p"] == {"type": "string", "minLength": 2, "iri": EX + "p"}
+    assert notices(text) == set()
+
+
+def test_a_node_shape_is_known_by_its_target_too() -> None:
+    told = ("A", "has a shape with sh:closed; this is left out")
+    assert told in notices("ex:A a owl:Class . ex:S sh:targetClass ex:A ; sh:closed true .")
+
+
 def test_a_shape_that_is_deactivated_asks_nothing() -> None:
     text = shape(f"{STRING} ; sh:minCount 1 ; sh:minLength 2 ; sh:deactivated true") + "ex:p a owl:DatatypeProperty ."
     assert definitions(text)["Resource"]["fields"]["p"] == {"type": "text", "list": True, "iri": EX + "p"}
