@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from embedding_endpoint import DIMENSIONS, Double, endpoint
 from fabric.embedding.choice import provider
 from fabric.embedding.endpoint import CHARACTERS_PER_TOKEN, MOST_TEXTS, Endpoint
 from fabric.embedding.hashing import Hashing
-from fabric.embedding.minilm import WEIGHTS_SHA256, MiniLM, NoWeights, packaged_folder
+from fabric.embedding.minilm import WEIGHTS_SHA256, Encoder, MiniLM, NoWeights, packaged_folder
 from fabric.embedding.provider import BadVectors, unit_vectors
 from fabric.errors import EmbeddingsUnavailable
 from fabric.settings import Settings, SettingsError
@@ -190,6 +191,25 @@ async def test_the_event_loop_goes_on_while_the_model_works(minilm: MiniLM) -> N
         turns += 1
     assert turns > 10
     await working
+
+
+async def test_once_it_is_closed_nothing_works_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that forks while threads multiply waits for them for ever."""
+    made = MiniLM.load(packaged_folder(), WEIGHTS_SHA256)
+    encode, working, ended = Encoder.encode, threading.Event(), threading.Event()
+
+    def slow(encoder: Encoder, tokens: Any) -> Any:
+        working.set()
+        time.sleep(0.3)
+        ended.set()
+        return encode(encoder, tokens)
+
+    monkeypatch.setattr(Encoder, "encode", slow)
+    task = asyncio.create_task(made.embed(TEXTS))
+    await asyncio.to_thread(working.wait)
+    task.cancel()
+    await made.close()
+    assert ended.is_set()
 
 
 def test_weights_that_are_not_the_expected_ones_are_refused(tmp_path: Path) -> None:

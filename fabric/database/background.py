@@ -25,7 +25,7 @@ async def keep_claiming(database: Database, name: str, work: Callable[[Claims], 
             async with claiming(database, name) as claims:
                 await work(claims)
         except (FabricError, LostRace) as error:
-            log.warning("work.left_alone", work=name, outline=Outline.of(error.__cause__ or error))
+            log.warning("work.left_alone", worker=name, outline=Outline.of(error.__cause__ or error))
         except Exception as error:
-            log.error("work.left_alone", work=name, outline=Outline.of(error))
+            log.error("work.left_alone", worker=name, outline=Outline.of(error))
         await asyncio.sleep(_AFTER_FAULT)

@@ -95,7 +95,9 @@ class MiniLM:
         return unit_vectors(vectors, len(texts), self._model.dimensions)
 
     async def close(self) -> None:
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        # Waits for the pass that is in hand: a process that forks meanwhile, as it does to end its PostgreSQL, would
+        # wait for ever for the threads that multiply.
+        await asyncio.to_thread(self._thread.shutdown, cancel_futures=True)
 
 
 @dataclass(frozen=True, slots=True)
