@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pyoxigraph import BlankNode, NamedNode
+from pyoxigraph import BlankNode, Literal, NamedNode
 
 from fabric.errors import BadInput
-from ontology.facets import Facet, facets, shortened
-from ontology.graph import Graph, Node
+from ontology.facets import Facet, enum_values, facets, shortened
+from ontology.graph import Graph, Node, Term
 from ontology.patterns import Untranslatable
 from ontology.terms import Ontology
 from ontology.vocabulary import KINDS, OWL, RDF, RDFS, RDFS_NS, SCHEMA_ORG
@@ -19,6 +19,8 @@ class Derived:
 
     base: str
     facets: tuple[Facet, ...] = ()
+    values: tuple[str, ...] = ()
+    """All that there are, if they are listed and can be an enum's."""
 
 
 Datatypes = Mapping[str, Derived]
@@ -65,6 +67,8 @@ def _declared(graph: Graph, ontology: Ontology, node: NamedNode) -> Derived | No
 
 
 def _restriction(graph: Graph, ontology: Ontology, node: Node, about: str) -> Derived | None:
+    for head in graph.nodes(node, OWL.oneOf):
+        return _enumeration(ontology, graph.items(head), about)
     base = next(iter(graph.iris(node, OWL.onDatatype)), None)
     if base is None:
         return None
@@ -84,6 +88,16 @@ def _restriction(graph: Graph, ontology: Ontology, node: Node, about: str) -> De
 _LEFT_OUT = "this is left out"
 
 
+def _enumeration(ontology: Ontology, items: list[Term], about: str) -> Derived | None:
+    datatypes = {item.datatype.value for item in items if isinstance(item, Literal)}
+    if not datatypes or not all(isinstance(item, Literal) for item in items):
+        return None
+    values = enum_values(items)
+    if not values:
+        ontology.notice(about, "lists values that are no names; it becomes no enum")
+    return Derived(datatypes.pop() if len(datatypes) == 1 else RDFS_NS + "Literal", values=values)
+
+
 def _resolved(known: Datatypes, each: Derived) -> Derived:
     """With all that it comes from. BadInput for one that comes from itself."""
     seen: set[str] = set()
@@ -91,5 +105,5 @@ def _resolved(known: Datatypes, each: Derived) -> Derived:
         if each.base in seen:
             raise BadInput(f"{each.base[:200]}: a datatype that comes from itself")
         seen.add(each.base)
-        each = Derived(base.base, (*each.facets, *base.facets))
+        each = Derived(base.base, (*each.facets, *base.facets), each.values or base.values)
     return each

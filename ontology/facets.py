@@ -1,11 +1,12 @@
 """Facets: what shapes and datatypes ask of values, and the constraints of a field that ask the same."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pyoxigraph import Literal, NamedNode
 
+from fabric.names import GRAPHQL_NAME
 from fabric.types.constraints import check_place, ordered, read_constraints
 from fabric.types.definitions import Field
 from fabric.types.kinds import Kind, KindError
@@ -36,6 +37,7 @@ _KEYS = {
     SHACL_NS + "minCount": ("minItems",),
     SHACL_NS + "maxCount": ("maxItems",),
 }
+_RESERVED = frozenset({"true", "false", "null"})
 _COUNT = re.compile(r"[0-9]{1,9}")
 _OF_LISTS = ("minItems", "maxItems")
 _COUNTED = ("minLength", "maxLength", *_OF_LISTS)
@@ -66,6 +68,13 @@ def _text(value: Term) -> str:
 
 def shortened(iri: str) -> str:
     return "sh:" + iri.removeprefix(SHACL_NS) if iri.startswith(SHACL_NS) else "xsd:" + iri.removeprefix(XSD_NS)
+
+
+def enum_values(items: Sequence[Term]) -> tuple[str, ...]:
+    """The items as values of an enum, each once; none where one of them could not be."""
+    names = tuple(dict.fromkeys(item.value for item in items if isinstance(item, Literal)))
+    fits = all(GRAPHQL_NAME.match(name) and name not in _RESERVED for name in names)
+    return names if fits and len(names) == len(items) else ()
 
 
 def constraints(kind: Kind, many: bool, found: Iterable[Facet], tell: Callable[[str, str], None]) -> dict[str, Any]:

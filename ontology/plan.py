@@ -290,8 +290,9 @@ class Planner:
             said["list"] = True
         if owner in term.required_in:
             said["required"] = True
-        if owner in term.values_in:
-            said |= {"type": str(Kind.ENUM), "values": list(term.values_in[owner])}
+        of_all = term.values if len(term.datatypes) == 1 else ()
+        if values := term.values_in.get(owner, of_all):
+            said |= {"type": str(Kind.ENUM), "values": list(values)}
         return said | self._constraints(term, owner, {**member, **said})
 
     def _constraints(self, term: PropertyTerm, owner: str, field: Mapping[str, Any]) -> dict[str, Any]:

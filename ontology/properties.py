@@ -63,7 +63,9 @@ def _read(graph: Graph, ontology: Ontology, node: NamedNode, domains: set[str], 
         term.domains = {d for d in domains if d in ontology.classes}
         for other in sorted(domains - term.domains):
             ontology.notice(node.value, f"has the domain {other}, which no type stands for; this is left out")
-    term.facets += sort_ranges(term, set(members(graph, graph.objects(node, *_RANGES))), ontology, datatypes)
+    ranges = set(members(graph, graph.objects(node, *_RANGES)))
+    term.values = next((datatypes[iri].values for iri in sorted(ranges) if iri in datatypes), ())
+    term.facets += sort_ranges(term, ranges, ontology, datatypes)
     _read_anonymous_ranges(graph, ontology, term, node, datatypes)
     if not term.datatypes and not term.classes:
         _guess_range(graph, ontology, term, node)
@@ -136,6 +138,7 @@ def _read_anonymous_ranges(
         else:
             term.datatypes.add(made.base)
             term.facets += made.facets
+            term.values = term.values or made.values
 
 
 def add_range(graph: Graph, term: PropertyTerm, value: Term) -> None:

@@ -4,9 +4,8 @@ from collections.abc import Iterator, Sequence, Set
 
 from pyoxigraph import Literal, NamedNode
 
-from fabric.names import GRAPHQL_NAME
 from ontology.datatypes import Datatypes
-from ontology.facets import Facet, facets, shortened
+from ontology.facets import Facet, enum_values, facets, shortened
 from ontology.graph import Graph, Node, Term
 from ontology.patterns import Untranslatable
 from ontology.properties import sort_ranges
@@ -22,7 +21,6 @@ _NODE_SHAPE_TOLD_ELSEWHERE = frozenset({
 })  # fmt: skip
 _RANGES = frozenset({SHACL.datatype, SHACL.class_, SHACL.node, SHACL.nodeKind})
 _NOT_LITERAL = frozenset({"IRI", "BlankNode", "BlankNodeOrIRI"})
-_RESERVED = frozenset({"true", "false", "null"})
 
 
 def read_shapes(graph: Graph, ontology: Ontology, datatypes: Datatypes, defined: Set[str]) -> None:
@@ -128,8 +126,7 @@ def _constrain(
             pass
         case SHACL.in_:
             found = [item for head in values for item in graph.items(head)]
-            names = tuple(dict.fromkeys(item.value for item in found if isinstance(item, Literal)))
-            if len(names) == len(found) and all(GRAPHQL_NAME.match(n) and n not in _RESERVED for n in names) and names:
+            if names := enum_values(found):
                 term.values_in |= dict.fromkeys(targets, names)
                 if not term.datatypes:
                     term.datatypes.add(RDFS.Literal.value)

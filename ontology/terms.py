@@ -43,6 +43,8 @@ class PropertyTerm:
     single_in: set[str] = field(default_factory=set)
     required_in: set[str] = field(default_factory=set)
     values_in: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    values: tuple[str, ...] = ()
+    """Those that its datatype has, if they can be an enum's."""
     facets: list[Facet] = field(default_factory=list)
     """What its datatype asks of values, whatever they are of."""
     facets_in: dict[str, list[Facet]] = field(default_factory=dict)

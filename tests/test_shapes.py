@@ -212,6 +212,12 @@ class TestDatatypes:
         shaped = definitions(shape("sh:datatype ex:Adult ; sh:maxCount 1") + more)["A"]["fields"]["p"]
         assert shaped == expected | {"iri": EX + "p"}
 
+    def test_one_whose_values_are_listed_is_an_enum(self) -> None:
+        listed = "[ a rdfs:Datatype ; owl:oneOf ('ON' 'OFF') ]"
+        expected = {"type": "enum", "values": ["ON", "OFF"]}
+        assert self.made(listed) == (expected, set())
+        assert self.made("ex:State", f"ex:State a rdfs:Datatype ; owl:equivalentClass {listed} .") == (expected, set())
+
     def test_patterns_are_of_the_whole_text(self) -> None:
         range = "[ owl:onDatatype xsd:string ; owl:withRestrictions ([ xsd:pattern '[A-Z]+' ] [ xsd:length 3 ]) ]"
         expected = {"type": "string", "pattern": "^(?:[A-Z]+)$", "minLength": 3, "maxLength": 3}
@@ -227,7 +233,8 @@ class TestDatatypes:
              "this"),
             (AGE + ", xsd:double", "restricts its values by xsd:minInclusive; this is left out: it has values of "
              "several datatypes"),
-            ("[ a rdfs:Datatype ; owl:oneOf ('a' 'b') ]", "has a range without a name; this is left out"),
+            ("[ a rdfs:Datatype ; owl:oneOf ('1 a' 'b') ]", "lists values that are no names; it becomes no enum"),
+            ("[ owl:complementOf xsd:string ]", "has a range without a name; this is left out"),
         ],
     )  # fmt: skip
     def test_what_has_no_counterpart_is_told_of(self, range: str, told: str) -> None:
