@@ -181,8 +181,8 @@ def _of_webhooks(counts: WebhookCounts) -> Iterator[Metric]:
 
 def _of_search(counts: IndexCounts) -> Iterator[Metric]:
     for name, meaning, number in (
-        ("words", "Versions of objects whose words were stored.", counts.words),
-        ("vectors", "Versions of objects whose vectors were stored.", counts.vectors),
+        ("words", "Texts of objects and events whose words were stored.", counts.words),
+        ("vectors", "Texts of objects, links and events whose vectors were stored.", counts.vectors),
         ("failures", "Times that no vectors could be had.", counts.failures),
         ("refused", "Texts that the provider of vectors would not take.", counts.refused),
     ):

@@ -8,9 +8,9 @@ from uuid import UUID
 @dataclass(slots=True)
 class IndexCounts:
     words: int = 0
-    """Versions whose words were stored."""
+    """Texts whose words were stored."""
     vectors: int = 0
-    """Versions whose vectors were stored."""
+    """Texts whose vectors were stored."""
     failures: int = 0
     """Times that no vectors could be had."""
     refused: int = 0

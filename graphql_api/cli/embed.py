@@ -53,7 +53,7 @@ async def _embed(settings: Settings, place: Place, name: str, *, forget: bool) -
     finally:
         if made is not None:
             await made.close()
-    typer.echo(f"stored: words of {indexer.counts.words:,} versions, vectors of {indexer.counts.vectors:,}")
+    typer.echo(f"stored: words of {indexer.counts.words:,} texts, vectors of {indexer.counts.vectors:,}")
 
 
 async def _index(indexer: Indexer, organization_id: UUID) -> None:

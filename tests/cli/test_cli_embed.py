@@ -21,8 +21,8 @@ def test_what_search_needs_is_made_at_once_and_once(
     notes.write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert run("import", "jsonl", str(notes), "--organization", "acme").code == 0
     assert "3 versions and 0 events wait for their words" in run("doctor").out
-    assert run("embed", "--organization", "acme").out == "stored: words of 3 versions, vectors of 3\n"
-    assert run("embed", "--organization", "acme", "--forget").out == "stored: words of 0 versions, vectors of 0\n"
+    assert run("embed", "--organization", "acme").out == "stored: words of 3 texts, vectors of 3\n"
+    assert run("embed", "--organization", "acme", "--forget").out == "stored: words of 0 texts, vectors of 0\n"
     assert "✓ search" in run("doctor").out
 
 
@@ -39,9 +39,9 @@ def test_another_language_makes_words_anew_and_no_vectors(
     assert "one of simple" in run("config", "set", "search.language=klingon", "--organization", "acme").refusal
     run("config", "set", "search.language=german", "--organization", "acme")
     assert "1 versions and 0 events wait for their words" in run("doctor").out
-    assert run("embed", "--organization", "globex").out == "stored: words of 0 versions, vectors of 0\n"
-    assert run("embed", "--organization", "acme").out == "stored: words of 1 versions, vectors of 0\n"
+    assert run("embed", "--organization", "globex").out == "stored: words of 0 texts, vectors of 0\n"
+    assert run("embed", "--organization", "acme").out == "stored: words of 1 texts, vectors of 0\n"
     assert "✓ search" in run("doctor").out
     environment.setenv("FABRIC_SEARCH_LANGUAGE", "german")
     assert '"german"\tdefault' in run("config", "get", "search.language", "--organization", "globex").out
-    assert run("embed", "--organization", "globex").out == "stored: words of 1 versions, vectors of 0\n"
+    assert run("embed", "--organization", "globex").out == "stored: words of 1 texts, vectors of 0\n"
