@@ -177,7 +177,7 @@ class Rotator:
         unreadable: set[Place] = set()
         told_at = time.monotonic()
         while True:
-            await claims.processes()  # a sign of life
+            await claims.processes()  # raises where the claims are lost
             job = await self._job(session, rotation_id)
             if job is None:
                 return

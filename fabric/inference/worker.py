@@ -78,7 +78,7 @@ class Worker:
                     self._due[organization_id] = time.monotonic() + TAKEN
                 elif await self._round(organization_id):
                     self._due.setdefault(organization_id, time.monotonic() + HELD_BACK)
-            await claims.processes()  # a sign of life, which keeps the claims
+            await claims.processes()  # raises where the claims are lost
             pause = min([20.0, *(at - time.monotonic() for at in self._due.values())])
             await woken(self._woken, pause)
 

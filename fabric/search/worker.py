@@ -91,7 +91,7 @@ class Worker:
             now = time.monotonic()
             for organization_id in [id for id, at in self._due.items() if at <= now]:
                 await self._turn(claims, organization_id)
-            await claims.processes()  # a sign of life, which keeps the claims
+            await claims.processes()  # raises where the claims are lost
             pause = min([20.0, *(at - time.monotonic() for at in self._due.values())])
             await woken(self._woken, pause)
 
@@ -103,10 +103,10 @@ class Worker:
         due = self._due.pop(organization_id, 0.0)
         try:
             again = await self._round(organization_id)
+            await claims.give_back(organization_id)
         except BaseException:
             self._due[organization_id] = due
             raise
-        await claims.give_back(organization_id)
         if again is not None:
             self._look(organization_id, again)
         elif organization_id not in self._due:
