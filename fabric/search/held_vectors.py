@@ -18,8 +18,7 @@ from fabric.labels import dominates
 QUERIES_AT_ONCE = 32
 """Cosines of so many queries are held at a time."""
 
-_LEAST_ROWS = 64
-_MOST_LEFT_BEHIND = 0.25
+_MOST_LEFT_BEHIND, _LEFT_ANYWAY = 0.25, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class _Block:
     """The vectors at one label. Others may read while one adds: what is there stays where it is."""
 
     def __init__(self, dimensions: int) -> None:
-        self.matrix = np.empty((_LEAST_ROWS, dimensions), np.float32)
+        self.matrix = np.empty((0, dimensions), np.float32)  # labels are many where few vectors are at each
         self.ids: list[UUID] = []
         self.rows: dict[UUID, int] = {}
 
@@ -60,7 +59,7 @@ class _Block:
 
     @property
     def worth_compacting(self) -> bool:
-        return len(self.ids) - len(self.rows) > _MOST_LEFT_BEHIND * len(self.ids) + _LEAST_ROWS
+        return len(self.ids) - len(self.rows) > _MOST_LEFT_BEHIND * len(self.ids) + _LEFT_ANYWAY
 
     def best(self, queries: Vectors, number: int) -> list[tuple[list[tuple[float, UUID]], float]]:
         """For each query about so many of the highest cosines, and the one that no other is above: -inf for all."""

@@ -60,6 +60,15 @@ def test_none_but_those_that_are_named_is_above_the_floor(
         assert (near.floor == -np.inf) <= (len(named) == len(visible))
 
 
+def test_vectors_at_labels_of_their_own_take_no_more_than_others() -> None:
+    """Else whoever writes a little at many labels takes the memory from all other organizations."""
+    ids = [UUID(int=n) for n in range(1000)]
+    apart, together = HeldVectors(), HeldVectors()
+    apart.put(range(1000), ids, rows(1000, 0))
+    together.put([0] * 1000, ids, rows(1000, 0))
+    assert apart.nbytes <= together.nbytes
+
+
 @pytest.fixture
 def always_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vector_memory, "FRESH_SECONDS", 0.0)
