@@ -24,6 +24,7 @@ from fabric.search.counts import IndexCounts
 from fabric.search.event_texts import EventTexts
 from fabric.search.link_texts import LinkTexts
 from fabric.search.object_texts import ObjectTexts
+from fabric.search.orphans import forget_orphans
 from fabric.search.sources import Changed, Progress, Source
 from fabric.search.store import FIRST, Key, by_label
 from fabric.types.types import Types
@@ -79,8 +80,11 @@ class Indexer:
     async def put_words(
         self, organization_id: UUID, changed: Changed | None = None, progress: Progress = _ignore
     ) -> Wanting:
-        """Stores all texts that are missing or outdated, or those of what changed."""
+        """Stores all texts that are missing or outdated, or those of what changed, and takes away those of nothing."""
         language = await self._language(organization_id)
+        for source in self.sources:
+            ids = None if changed is None else changed.of(source.table)
+            await forget_orphans(self.database, organization_id, source.table, ids)
         return [
             (source, await source.put_texts(organization_id, language, changed, progress)) for source in self.sources
         ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from fabric.search.store import Key
+from fabric.search.store import EVENTS, LINKS, Key
 
 Progress = Callable[[int], None]
 """Is told how many more are done."""
@@ -21,6 +21,9 @@ class Changed:
 
     def __bool__(self) -> bool:
         return bool(self.objects or self.links or self.events)
+
+    def of(self, table: str) -> Sequence[UUID]:
+        return {LINKS: self.links, EVENTS: self.events}.get(table, self.objects)
 
 
 class Source(Protocol):

@@ -198,7 +198,8 @@ async def forget_texts(transaction: Transaction, table: str, ids: Sequence[UUID]
     if ids:
         await transaction.plan_by_values()
         session = transaction.session
-        await transaction.fetch(_FORGET_TEXTS, session.organization_id, table, session.label, list(ids))
+        for statement in (_FORGET_TEXTS, _FORGET_VECTORS):
+            await transaction.fetch(statement, session.organization_id, table, session.label, list(ids))
 
 
 async def put_vectors(

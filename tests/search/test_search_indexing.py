@@ -16,12 +16,14 @@ from fabric.errors import EmbeddingsUnavailable
 from fabric.identity.organizations import Directory, establish
 from fabric.identity.subject import Subject
 from fabric.search import indexing, object_texts, worker
+from fabric.search.sources import Changed
 from fabric.search.worker import Worker
 from fabric.writing.objects import Change
 
 pytestmark = pytest.mark.anyio
 
 U, S = "UNCLASSIFIED", "SECRET"
+SEARCHED = ("search_texts", "search_terms", "embeddings")
 
 
 async def vectors(library: Library, model: str = "test#256") -> int:
@@ -113,6 +115,34 @@ async def test_what_is_deleted_leaves_nothing_behind(library: Library) -> None:
     assert await library.words() == {(second, U): ["gate"]}
     assert [row["term"] for row in await library.rows("select term from fabric.search_terms")] == ["gate"]
     assert await vectors(library) == 1
+
+
+@pytest.mark.parametrize("storing", ["put_texts", "put_vectors"])
+async def test_what_is_deleted_while_it_is_being_stored_leaves_nothing_behind(
+    library: Library, monkeypatch: pytest.MonkeyPatch, storing: str
+) -> None:
+    """The deletion cannot see what another transaction is about to commit."""
+    id, kept = await library.paper("Weirs", at=S), await library.paper("Gates", at=S)
+    module, deleted = object_texts if storing == "put_texts" else indexing.store, False
+    plain = getattr(module, storing)
+
+    async def deleting(*args: Any) -> Any:
+        nonlocal deleted
+        result = await plain(*args)
+        if not deleted:
+            deleted = True
+            await library.delete(id, at=S)
+        return result
+
+    monkeypatch.setattr(module, storing, deleting)
+    await library.index()
+    assert deleted
+    left = [await library.rows(f"select from fabric.{t} where entity_id = $1", id) for t in SEARCHED]
+    assert any(left), "nothing was left by the race, so this proves nothing"
+    await library.indexer.put_words(library.id, Changed(objects=[id]))
+    for table in SEARCHED:
+        found = await library.rows(f"select distinct entity_id from fabric.{table}")
+        assert [row["entity_id"] for row in found] == [kept]
 
 
 async def test_a_version_that_changes_while_it_is_embedded_gets_the_vector_of_its_new_text(library: Library) -> None:
