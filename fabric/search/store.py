@@ -84,6 +84,11 @@ where (s.organization_id, s.entity_table, s.term, s.entity_id, s.label) = ($1, $
 _FORGET_VECTORS = """
 delete from fabric.embeddings where (organization_id, entity_table, label) = ($1, $2, $3) and entity_id = any($4)"""
 
+_FORGET_OTHER_VECTORS = """
+delete from fabric.embeddings e using unnest($4::uuid[], $5::bytea[]) as g(id, content_hash)
+where (e.organization_id, e.entity_table, e.label) = ($1, $2, $3) and e.entity_id = any($4)
+  and e.entity_id = g.id and e.content_hash is distinct from g.content_hash"""
+
 _FORGET_TEXTS = """
 delete from fabric.search_texts where (organization_id, entity_table, label) = ($1, $2, $3) and entity_id = any($4)"""
 
@@ -166,7 +171,8 @@ async def number_without_any_vector(transaction: Transaction) -> int:
 async def put_texts(transaction: Transaction, table: str, texts: Sequence[Text], language: str) -> int:
     """Stores what is found at the transaction's label, and by which words; how many have another text than before.
 
-    What has changed meanwhile is left alone.
+    What has changed meanwhile is left alone. A vector of another text goes at once, since it can be long until there
+    is a new one: it would rank by what may have been taken out of a reader's sight.
     """
     if not texts:
         return 0
@@ -176,11 +182,11 @@ async def put_texts(transaction: Transaction, table: str, texts: Sequence[Text],
     rows = await transaction.fetch(given, *_columns(texts), organization_id, label)
     known = {row["id"]: row["known"] for row in rows}
     new = [text for text in texts if text.id in known]
-    if old := [id for id, was in known.items() if was]:
+    if old := [text.id for text in new if known[text.id]]:
         await transaction.fetch(_FORGET_WORDS, organization_id, table, label, old)
+        hashes = [text.content_hash for text in new if known[text.id]]
+        await transaction.fetch(_FORGET_OTHER_VECTORS, organization_id, table, label, old, hashes)
     if new:
-        if gone := [text.id for text in new if text.content_hash is None]:
-            await transaction.fetch(_FORGET_VECTORS, organization_id, table, label, gone)
         heads = [text.head for text in new]
         await transaction.fetch(_ADD, organization_id, table, label, *_columns(new), heads, language)
     return len(new)

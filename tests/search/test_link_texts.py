@@ -23,6 +23,8 @@ from fabric.search.question import Mode
 from fabric.search.sources import Changed
 from fabric.search.worker import Worker
 from fabric.writing.links import LinkChange, Links
+from fabric.writing.objects import Change
+from fabric.writing.regrading import regrade
 
 anyio = pytest.mark.anyio
 
@@ -169,6 +171,18 @@ async def test_what_goes_takes_its_texts_along(citing: Library) -> None:
     await citing.indexer.put_words(citing.id, Changed(objects=[target]))
     assert await stored("embeddings") == 0
     assert await citing.indexer.missing(citing.id) == (0, 0)
+
+
+@anyio
+async def test_an_end_that_moves_up_leaves_no_vector_to_the_cover_story_in_its_place(citing: Library) -> None:
+    source, target = await report(citing, "the pump"), await citing.paper("a bomb")
+    id = await cite(citing, source, target)
+    await citing.index()
+    await regrade(citing.types, citing.subject(U, clearance=S), citing.organization, target, S, "a leak")
+    await citing.change(Change("create", "Paper", {"title": "a valve"}, target))
+    await citing.indexer.put_words(citing.id, Changed(objects=[target]))
+    rows = await citing.rows("select label from fabric.embeddings where entity_table = 'links' and entity_id = $1", id)
+    assert rows == []
 
 
 @anyio

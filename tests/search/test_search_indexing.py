@@ -205,6 +205,24 @@ async def test_another_model_is_embedded_beside_the_old_one(library: Library) ->
     assert (await vectors(library), await vectors(library, "other#256")) == (0, 1)
 
 
+async def test_no_vector_outlives_the_text_that_it_is_of(library: Library) -> None:
+    """However long the next one takes: it would rank by what has been taken out of sight."""
+    weirs = await library.paper("Weirs", body="an informer says so")
+    await library.paper("Gates")
+    await library.index()
+    assert await vectors(library) == 2
+    await library.update(weirs, body=None)
+    await library.indexer.put_words(library.id, Changed(objects=[weirs]))
+    assert await vectors(library) == 1
+    changed = {**PAPER, "fields": PAPER["fields"] | {"place": {"type": "string", "searchable": True}}}
+    await library.types.define(library.subject(), library.organization.lattice, [changed])
+    await library.indexer.put_words(library.id)  # which makes the same text
+    assert await vectors(library) == 1
+    await library.index()
+    assert library.provider.texts[2:] == ["Weirs"]
+    assert await vectors(library) == 2
+
+
 async def test_a_changed_definition_or_language_makes_words_anew(library: Library) -> None:
     id = await library.paper("Weirs", place="rivers")
     await library.index()
