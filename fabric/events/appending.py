@@ -23,7 +23,9 @@ from fabric.types.values import check_required, read_data
 
 _TOPIC = re.compile(r"[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)+\Z")
 _LONGEST_TOPIC = 200
-_OURS = ("object.", "link.", "type.")
+_OURS = tuple("object link type job rotation config token subject webhook field search audit".split())
+"""How topics and actions of the server's own begin. Nobody else can use them, or who follows events and reads the audit
+log, in which a topic is the action, would believe what has not happened."""
 
 _LINK = """
 select relation, source_id, target_id from fabric.links l
@@ -71,8 +73,8 @@ def _check_topic(event: OwnEvent) -> None:
         return
     if not _TOPIC.match(event.topic) or len(event.topic) > _LONGEST_TOPIC:
         raise BadInput("a topic is words in lower case with dots between, such as `alarm.raised`", ("topic",))
-    if event.topic.startswith(_OURS):
-        raise BadInput("topics that begin with object, link or type tell of changes", ("topic",))
+    if event.topic.partition(".")[0] in _OURS:
+        raise BadInput(f"topics that begin with {', '.join(_OURS)} are the server's own", ("topic",))
     if event.link_id is not None:
         raise BadInput(f"only {TRIGGERED} is about a link", ("linkId",))
     if event.type_name is None:

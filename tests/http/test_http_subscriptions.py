@@ -323,7 +323,10 @@ def test_an_event_of_ones_own_is_as_its_type_says(assets: Tenant) -> None:
         ({"topic": "a.b", "type": "Alarm", "data": {"level": "x"}}, "BAD_USER_INPUT", ["input", "data", "level"]),
         ({"topic": "alarm.raised", "type": "Asset", "data": {}}, "BAD_USER_INPUT", ["input", "type"]),
         ({"topic": "alarm.raised", "data": {}}, "BAD_USER_INPUT", ["input", "type"]),
-        ({"topic": "object.created", "type": "Alarm"}, "BAD_USER_INPUT", ["input", "topic"]),
+        *(
+            ({"topic": topic, "type": "Alarm"}, "BAD_USER_INPUT", ["input", "topic"])
+            for topic in ("object.created", "job.done", "config.changed", "field.unlock", "audit.read")
+        ),
         ({"topic": "Alarm!", "type": "Alarm"}, "BAD_USER_INPUT", ["input", "topic"]),
         ({"topic": "link.triggered"}, "BAD_USER_INPUT", ["input", "linkId"]),
         ({"topic": "alarm.raised", "type": "Alarm", "objectId": "x"}, "NOT_FOUND", ["input", "objectId"]),
