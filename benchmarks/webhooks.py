@@ -27,9 +27,9 @@ from fabric.identity.policy import Policy
 from fabric.identity.revocations import Revocations
 from fabric.identity.subject import Subject
 from fabric.labels import Label
+from fabric.outbound.addresses import Networks
 from fabric.settings import Settings
 from fabric.types.types import Types
-from fabric.webhooks.addresses import Networks
 from fabric.webhooks.client import Client
 from fabric.webhooks.counts import WebhookCounts
 from fabric.webhooks.courier import Office

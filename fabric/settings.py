@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from platformdirs import user_data_path
 
-from fabric.webhooks.addresses import Networks
+from fabric.outbound.addresses import Networks
 
 PREFIX = "FABRIC_"
 SHARED_SECRET_ALGORITHMS = frozenset({"HS256"})
@@ -241,6 +241,9 @@ class Settings:
     )
     schema_cache_size: int = _setting("GraphQL schemas kept in memory", 64, least=1)
     document_cache_size: int = _setting("parsed and planned documents kept in memory", 1_000, least=1)
+    rdf_fetch: bool = _setting(
+        "whether `import rdf` fetches what `owl:imports` and JSON-LD contexts name, from public https addresses", False
+    )
     webhooks: bool = _setting("whether this process delivers webhooks; they can be managed in any case", True)
     webhook_allowed_networks: tuple[str, ...] = _setting(
         "networks that webhooks may be sent to though they are not public, also over http, such as `10.1.0.0/16`",

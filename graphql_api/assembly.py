@@ -25,6 +25,7 @@ from fabric.jobs.jobs import Jobs
 from fabric.jobs.worker import Worker as JobWorker
 from fabric.live_graphs.graphs import Graphs
 from fabric.live_graphs.inferred import InferredLinks
+from fabric.outbound.addresses import Networks
 from fabric.seals.seal_keys import SealingKey, TrustedKeys, sealing_key, trusted_keys
 from fabric.seals.sealing import Sealer
 from fabric.search.indexing import Indexer
@@ -38,7 +39,6 @@ from fabric.unlocking.attempts import Limit
 from fabric.unlocking.requests import UnlockRequests
 from fabric.unlocking.unlocking import Unlocking
 from fabric.vaults.vaults import open_vault
-from fabric.webhooks.addresses import Networks
 from fabric.webhooks.client import Client
 from fabric.webhooks.courier import Office
 from fabric.webhooks.pace import Schedule, Slots

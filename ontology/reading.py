@@ -1,10 +1,11 @@
 """RDF files, plain or gzip, read into a graph in a folder of its own: memory does not grow with them.
 
-Nothing is ever fetched: a JSON-LD file that leaves its context to another address is refused, and what `owl:imports`
-names has to be given as a file.
+Nothing is fetched but where that is asked for: otherwise a JSON-LD file that leaves its context to another address is
+refused, and what `owl:imports` names has to be given as a file.
 """
 
 import gzip
+import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,8 @@ from functools import partial
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from shutil import rmtree
+from tempfile import NamedTemporaryFile, mkdtemp
 from typing import IO, cast
 
 from pyoxigraph import DefaultGraph, NamedNode, Quad, RdfFormat, Store, Triple, parse
@@ -21,9 +23,13 @@ from pyoxigraph import DefaultGraph, NamedNode, Quad, RdfFormat, Store, Triple, 
 from fabric.errors import BadInput
 from ontology.graph import LANGUAGES, Graph
 from ontology.guards import Source, Watched, check_json, check_xml
+from ontology.imports import missing_imports
+from ontology.remote import Remote
 
 MAX_BYTES = 8 * 2**30
 """Of one file, decompressed."""
+MAX_FETCHED = 256 * 2**20
+"""Of one that is fetched, decompressed."""
 MAX_BUFFERED = 128 * 2**20
 """Of JSON-LD, which has to be in memory as a whole: its context may come last."""
 BATCH = 50_000
@@ -51,6 +57,8 @@ _ENDINGS = {
     "jsonld": "jsonld",
     "json": "jsonld",
 }
+_PREFIX = "semantic-fabric-rdf-"
+_TRIES, _PAUSE = 100, 0.05
 _GZIP = b"\x1f\x8b"
 
 Progress = Callable[[int, int], None]
@@ -65,6 +73,8 @@ class Read:
     prefixes: dict[str, str] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
     """Of graphs other than the default one, the first MAX_GRAPHS."""
+    fetched: set[str] = field(default_factory=set)
+    """The IRIs of imported ontologies that are in the graph beside the files."""
 
 
 @contextmanager
@@ -76,8 +86,11 @@ def reading(
     progress: Progress | None = None,
     max_bytes: int = MAX_BYTES,
     languages: Sequence[str] = LANGUAGES,
+    remote: Remote | None = None,
 ) -> Iterator[Read]:
     """The graph of all files together, until the context ends.
+
+    With `remote` so are the ontologies that they import and do not hold, and contexts of JSON-LD are fetched.
 
     `format` is one of FORMATS, by default what the name's ending tells; `base` is what relative IRIs start from.
     `languages` are those that descriptions are taken from, the first that there is.
@@ -85,15 +98,49 @@ def reading(
     cannot be read.
     """
     formats = [_format_of(path, format) for path in paths]
-    with TemporaryDirectory(prefix="semantic-fabric-rdf-") as folder:
+    with _folder() as folder:
         store = Store(folder)
         read = Read(Graph(store, languages))
         total = sum(path.stat().st_size for path in paths)
         done = 0
         for path, each in zip(paths, formats, strict=True):
-            _File(path, each, base, max_bytes, partial(_advance, progress, done, total)).into(read)
+            told = partial(_advance, progress, done, total)
+            _File(path, path.name, each, base, max_bytes, told, remote).into(read)
             done += path.stat().st_size
+        if remote is not None:
+            _fetch_imports(read, remote)
         yield read
+
+
+@contextmanager
+def _folder() -> Iterator[str]:
+    """One that is there until the block ends. The store may write to it a moment longer, until its threads end."""
+    path = mkdtemp(prefix=_PREFIX)
+    try:
+        yield path
+    finally:
+        for _ in range(_TRIES):
+            rmtree(path, ignore_errors=True)
+            if not Path(path).exists():
+                break
+            time.sleep(_PAUSE)
+
+
+def _fetch_imports(read: Read, remote: Remote) -> None:
+    """Until none is left that is missing."""
+    while lacking := sorted(missing_imports(read.graph) - read.fetched):
+        for iri in lacking:
+            format, text = remote.ontology(iri)
+            named = format if format in FORMATS else _ENDINGS.get(format)
+            if named is None:
+                raise BadInput(f"{iri[:200]}: neither its media type nor its address tells the format")
+            # What it says without whole IRIs is said by the name that it was imported by, wherever that led to.
+            base = iri.partition("#")[0]
+            with NamedTemporaryFile(prefix=_PREFIX) as file:
+                file.write(text)
+                file.flush()
+                _File(Path(file.name), iri[:200], FORMATS[named], base, MAX_FETCHED, lambda _: None, remote).into(read)
+            read.fetched.add(iri)
 
 
 def _advance(progress: Progress | None, before: int, total: int, done: int) -> None:
@@ -113,24 +160,25 @@ def _format_of(path: Path, given: str | None) -> RdfFormat:
 
 class _File:
     def __init__(
-        self, path: Path, format: RdfFormat, base: str | None, max_bytes: int, progress: Callable[[int], None]
-    ) -> None:
-        self._path, self._format, self._base = path, format, base
-        self._max_bytes, self._progress = max_bytes, progress
+        self, path: Path, name: str, format: RdfFormat, base: str | None, max_bytes: int,
+        progress: Callable[[int], None], remote: Remote | None,
+    ) -> None:  # fmt: skip
+        self._path, self._name, self._format, self._base = path, name, format, base
+        self._max_bytes, self._progress, self._remote = max_bytes, progress, remote
 
     def into(self, read: Read) -> None:
         try:
             self._into(read)
         except (EOFError, zlib.error, gzip.BadGzipFile):
-            raise BadInput(f"{self._path.name}: the gzip file is truncated or damaged") from None
+            raise BadInput(f"{self._name}: the gzip file is truncated or damaged") from None
         except UnicodeDecodeError:
-            raise BadInput(f"{self._path.name}: is not UTF-8") from None
+            raise BadInput(f"{self._name}: is not UTF-8") from None
         except (SyntaxError, ValueError) as error:
-            raise BadInput(f"{self._path.name}: {self._told(error)}") from None
+            raise BadInput(f"{self._name}: {self._told(error)}") from None
         except MemoryError:  # the parser's own limit, of 16 MiB
-            raise BadInput(f"{self._path.name}: has a term or a statement that is too long to be read") from None
+            raise BadInput(f"{self._name}: has a term or a statement that is too long to be read") from None
         except BadInput as error:
-            raise BadInput(f"{self._path.name}: {error.message}") from None
+            raise BadInput(f"{self._name}: {error.message}") from None
 
     def _told(self, error: Exception) -> str:
         text = str(error)
@@ -148,6 +196,9 @@ class _File:
                 if len(text) > MAX_BUFFERED:
                     raise BadInput(f"JSON-LD of more than {MAX_BUFFERED:,} bytes; convert it to N-Quads")
                 check_json(text)
+                if self._remote is not None:
+                    text = self._remote.with_contexts(text)
+                    check_json(text)
                 source = BytesIO(text)
             watched = Watched(source)
             parser = parse(cast("IO[bytes]", watched), self._format, base_iri=self._base, rename_blank_nodes=True)

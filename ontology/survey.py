@@ -11,6 +11,7 @@ from ontology.annotations import read_annotations
 from ontology.classes import read_classes
 from ontology.datatypes import read_datatypes
 from ontology.graph import Graph
+from ontology.imports import missing_imports
 from ontology.iris import Iris
 from ontology.properties import read_properties
 from ontology.reading import Read
@@ -19,7 +20,7 @@ from ontology.terms import Ontology
 from ontology.unread import tell_of_axioms
 from ontology.usage import read_usage
 from ontology.values import text_of
-from ontology.vocabulary import DEFINITION, OWL, RDF
+from ontology.vocabulary import DEFINITION, RDF
 
 
 def definitions(graph: Graph) -> list[tuple[str, dict[str, Any]]]:
@@ -59,9 +60,9 @@ def _tell_of_the_rest(read: Read, ontology: Ontology) -> None:
     graph = read.graph
     for name in sorted(read.names):
         ontology.notice(name, "is a graph; its statements are read with all others, without its name")
-    for quad in graph.quads(None, OWL.imports):
-        ontology.notice(quad.object.value if isinstance(quad.object, NamedNode) else "owl:imports", _NOT_FETCHED)
+    for iri in sorted(missing_imports(graph) - read.fetched):
+        ontology.notice(iri, _NOT_FETCHED)
     tell_of_axioms(graph, ontology)
 
 
-_NOT_FETCHED = "is imported, which means nothing here: nothing is fetched; give it as another file"
+_NOT_FETCHED = "is imported, and was not fetched; give it as another file"

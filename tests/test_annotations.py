@@ -90,7 +90,7 @@ class TestOntologies:
             ("unused", "is asymmetric; what follows from that is not inferred"),
             ("unused", "has no domain, no range and no values; it is left out"),
             ("http://elsewhere.org/",
-             "is imported, which means nothing here: nothing is fetched; give it as another file"),
+             "is imported, and was not fetched; give it as another file"),
         }  # fmt: skip
 
     @pytest.mark.parametrize("value", ["[ rdfs:label 'x' ]", "'a\\u0000b'", f"'{'x' * (MAX_TEXT + 1)}'"])

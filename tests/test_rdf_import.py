@@ -208,7 +208,7 @@ class TestDefinitions:
             ("keeps", "says rdfs:subPropertyOf knows; this is kept, and nothing follows from it"),
             (
                 "http://elsewhere.org/",
-                "is imported, which means nothing here: nothing is fetched; give it as another file",
+                "is imported, and was not fetched; give it as another file",
             ),
         }
 

@@ -1,16 +1,11 @@
 """Sends messages to receivers that nobody vouches for: to public addresses only, within bounds of time and size.
 
-A name is resolved here, each address judged, and the connection made to the very address that was found fit; the name
-stays what the certificate is checked against, and the request's Host. So a name cannot be resolved once for the check
-and again for the connection. Redirects are not followed, proxies of the environment not used, and answers not read
-beyond a bound.
+Redirects are not followed, and answers not read beyond a bound. Addresses are judged by fabric/outbound/guard.py.
 """
 
 import asyncio
-import socket
-import ssl
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -19,27 +14,14 @@ from typing import Self
 
 import httpcore2 as httpcore
 
-from fabric.errors import BadInput
-from fabric.webhooks.addresses import Networks
+from fabric.outbound.addresses import Networks
+from fabric.outbound.guard import FAILURES, Guarded, reason
 
 LONGEST_ANSWER = 65_536
 """Bytes of an answer's body that are read, for the connection to be of use again; nothing is done with them."""
 
-_TRIED = 3
-"""Addresses of one name that are tried."""
-
 _KEPT_ALIVE = 30.0
 _DRAINING = 1.0
-
-
-class _NoAddress(Exception):
-    """The host has no address that may be connected to, or none at all."""
-
-
-_FAILURES = (
-    _NoAddress, BadInput, httpcore.TimeoutException, httpcore.ProtocolError, httpcore.NetworkError, OSError,
-)  # fmt: skip
-"""What an attempt can end with; `TimeoutError` and `ssl.SSLError` are of `OSError`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +68,7 @@ class Client:
                 ssl_context=context,
                 max_connections=connections,
                 keepalive_expiry=_KEPT_ALIVE,
-                network_backend=_Guarded(networks, plain=plain),
+                network_backend=Guarded(networks, plain=plain),
             )
             for plain in (False, True)
         }
@@ -108,8 +90,8 @@ class Client:
                 outcome = _outcome(response)
                 limit.reschedule(asyncio.get_running_loop().time() + _DRAINING)
                 await _drain(response)
-        except _FAILURES as error:
-            outcome = outcome or Outcome(_reason(error))
+        except FAILURES as error:
+            outcome = outcome or Outcome(reason(error))
         assert outcome is not None
         return outcome
 
@@ -119,24 +101,6 @@ class Client:
         target = self.networks.target(url)
         to = httpcore.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path)
         return self._pools[target.plain].stream("POST", to, headers=list(headers.items()), content=body)
-
-
-def _reason(error: Exception) -> str:
-    match error:
-        case _NoAddress() | BadInput():
-            return "ADDRESS"
-        case TimeoutError() | httpcore.TimeoutException():
-            return "TIMEOUT"
-        case httpcore.ProtocolError():
-            return "ANSWER"
-        case _:
-            return "TLS" if any(isinstance(each, ssl.SSLError) for each in _origins(error)) else "CONNECTION"
-
-
-def _origins(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 async def _drain(response: httpcore.Response) -> None:
@@ -162,32 +126,3 @@ def _seconds(retry_after: str) -> float | None:
         moment = parsedate_to_datetime(retry_after)
         return max(0.0, moment.timestamp() - time.time())
     return None
-
-
-class _Guarded(httpcore.AsyncNetworkBackend):
-    """Connects to addresses that the networks permit, and to no other."""
-
-    def __init__(self, networks: Networks, *, plain: bool) -> None:
-        self._networks = networks
-        self._plain = plain
-        self._inner = httpcore.AnyIOBackend()
-
-    async def connect_tcp(
-        self, host: str, port: int, timeout: float | None = None, local_address: str | None = None,  # noqa: ASYNC109
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:  # fmt: skip
-        failure: Exception = _NoAddress()
-        for address in await self._addresses(host, port):
-            try:
-                return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
-            except httpcore.NetworkError as error:
-                failure = error
-        raise failure
-
-    async def _addresses(self, host: str, port: int) -> list[str]:
-        try:
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError):
-            return []
-        addresses = dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found)
-        return [each for each in addresses if self._networks.permit(each, plain=self._plain)][:_TRIED]

@@ -14,8 +14,8 @@ from fabric.events.events import pruned_to, read_now
 from fabric.identity.organizations import Organization
 from fabric.identity.subject import Subject
 from fabric.ids import random_id
+from fabric.outbound.addresses import Networks
 from fabric.webhooks import queue
-from fabric.webhooks.addresses import Networks
 from fabric.webhooks.messages import Teller
 from fabric.webhooks.signing import secret, shown
 from fabric.webhooks.webhooks import PERMISSION, Listed, State, Webhook, read_listed, read_one, tell_deliverers

@@ -15,6 +15,7 @@ from rich.table import Table
 from fabric import log
 from fabric.identity.organizations import Directory, Organization
 from fabric.labels import Label, Lattice
+from fabric.outbound.fetching import Fetcher
 from fabric.settings import Settings
 from fabric.transfer.loader import Summary
 from fabric.transfer.records import Problem
@@ -34,6 +35,7 @@ from graphql_api.cli.readiness import analyze, prepare
 from graphql_api.cli.summaries import show
 from ontology.graph import LANGUAGES
 from ontology.reading import FORMATS, Read, reading
+from ontology.remote import Remote
 from ontology.source import RdfSource, compartments
 from ontology.terms import Notice
 
@@ -100,7 +102,8 @@ def rdf(
     settings = settings_of(context, data_dir=data_dir, database_url=database_url, admin_database_url=admin_database_url)
     log.configure(settings.log_format, "warning")
     wanted = _Wanted(label, single, strict, dry_run)
-    with refusing(OSError), _read(files, format, base, language or LANGUAGES) as read, place_of(settings) as place:
+    graph = _read(settings, files, format, base, language or LANGUAGES)
+    with refusing(OSError), graph as read, place_of(settings) as place:
         outcome = asyncio.run(_import(settings, place, organization, read, wanted))
     if report is not None:
         with refusing(OSError):
@@ -110,7 +113,10 @@ def rdf(
 
 
 @contextmanager
-def _read(files: Sequence[Path], format: str | None, base: str | None, languages: Sequence[str]) -> Iterator[Read]:
+def _read(
+    settings: Settings, files: Sequence[Path], format: str | None, base: str | None, languages: Sequence[str]
+) -> Iterator[Read]:
+    remote = Remote(Fetcher()) if settings.rdf_fetch else None
     with ExitStack() as stack:
         with progress_bars() as bars:
             task = bars.add_task("reading", total=None)
@@ -118,7 +124,8 @@ def _read(files: Sequence[Path], format: str | None, base: str | None, languages
             def progress(done: int, total: int) -> None:
                 bars.update(task, completed=done, total=total)
 
-            read = stack.enter_context(reading(files, format, base=base, progress=progress, languages=languages))
+            wanted = reading(files, format, base=base, progress=progress, languages=languages, remote=remote)
+            read = stack.enter_context(wanted)
         yield read
 
 

@@ -31,6 +31,7 @@ from fabric.jobs.jobs import Jobs
 from fabric.labels import Label, Lattice
 from fabric.live_graphs.graphs import Graphs
 from fabric.live_graphs.inferred import InferredLinks
+from fabric.outbound.addresses import Networks
 from fabric.search.query_vectors import QueryVectors
 from fabric.search.searching import Search
 from fabric.search.vector_memory import VectorMemory
@@ -40,7 +41,6 @@ from fabric.types.types import Types
 from fabric.unlocking.attempts import Limit
 from fabric.unlocking.requests import UnlockRequests
 from fabric.unlocking.unlocking import Unlocking
-from fabric.webhooks.addresses import Networks
 from fabric.webhooks.registry import Registry
 from fabric.writing.links import Links
 from fabric.writing.objects import Objects

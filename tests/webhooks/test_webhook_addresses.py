@@ -3,8 +3,8 @@
 import pytest
 
 from fabric.errors import BadInput
+from fabric.outbound.addresses import LONGEST, Networks, Target
 from fabric.settings import Settings, SettingsError
-from fabric.webhooks.addresses import LONGEST, Networks, Target
 
 NOBODYS = Networks()
 INSIDE = Networks.parse(["10.1.0.0/16", "fd00:1::/32", "127.0.0.0/8"])

@@ -15,8 +15,8 @@ import pytest
 import trustme
 from receiver import Receiver, Reply, receiving
 
+from fabric.outbound.addresses import Networks
 from fabric.settings import Settings
-from fabric.webhooks.addresses import Networks
 from fabric.webhooks.client import Client, Outcome
 from graphql_api.assembly import webhook_client
 

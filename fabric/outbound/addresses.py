@@ -1,8 +1,8 @@
-"""Where webhooks may be sent: which URLs can be registered, and which addresses may be connected to.
+"""What may be reached outside: which URLs can be meant, and which addresses may be connected to.
 
 What a name resolves to can change at any time, so addresses are judged when they are connected to (see
-fabric/webhooks/client.py). A URL that shows by itself that it cannot be meant is refused when it is registered. Nothing
-is looked up for that: its answer, or the time it takes, would tell of names inside.
+fabric/outbound/guard.py). A URL that shows by itself that it cannot be meant is refused before. Nothing is looked up
+for that: its answer, or the time it takes, would tell of names inside.
 """
 
 import re
@@ -77,7 +77,7 @@ class Networks:
         return not plain and _is_public(parsed)
 
     def target(self, url: str) -> Target:
-        """The parts of a URL that may be registered. BadInput, that names what is wrong with any other."""
+        """The parts of a URL that may be meant. BadInput, that names what is wrong with any other."""
         if len(url) > LONGEST or not _VISIBLE.match(url):
             raise BadInput(f"a URL has at most {LONGEST:,} characters, all of ASCII and none of them a space")
         try:
@@ -102,7 +102,7 @@ class Networks:
                 raise BadInput("the URL's host must be a name, or an IP address in its usual form") from None
             return
         if not self.permit(host, plain=plain):
-            raise BadInput("the URL's host is not an address that webhooks may be sent to")
+            raise BadInput("the URL's host is not an address that may be reached")
 
 
 def _is_number(host: str) -> bool:

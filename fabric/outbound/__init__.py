@@ -1,0 +1,1 @@
+"""Connections to servers that nobody vouches for."""
