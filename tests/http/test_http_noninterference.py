@@ -4,11 +4,12 @@ Both run on servers of their own, in organizations of the same id and secret, so
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 from databases import COMPARTMENTS
 from http_server import TYPES, Answer, Server, Tenant
@@ -182,11 +183,20 @@ def other_server(new_server: Callable[[], AbstractContextManager[Server]]) -> It
         yield server
 
 
+def clear(server: Server, table: str) -> None:
+    """Takes away all of the organization, and tries again where the server was about to store something of it."""
+    for _ in range(5):
+        with suppress(asyncpg.DeadlockDetectedError):
+            server.sql(f"delete from fabric.{table} where organization_id = $1", ORGANIZATION.organization_id)
+            return
+    raise AssertionError(f"{table} cannot be cleared")
+
+
 def begin(server: Server) -> Tenant:
     """`ORGANIZATION` without any history, whatever it had before."""
     tables = "objects links type_definitions events audit_log".split()
     for table in tables:
-        server.sql(f"delete from fabric.{table} where organization_id = $1", ORGANIZATION.organization_id)
+        clear(server, table)
     server.sql(
         """with made as (insert into fabric.organizations (organization_id, name, secret) values ($1, $2, $3)
                          on conflict do nothing)
