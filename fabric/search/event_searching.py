@@ -19,10 +19,13 @@ from fabric.search.question import Mode, Question
 from fabric.search.reader import Reader
 from fabric.search.searching import DEPTH, Found, Search, word_values
 from fabric.search.statements import COSINE, Scored, bound, by_words, of_model, read_scored
-from fabric.search.store import EVENTS, as_text
+from fabric.search.store import EVENTS, POSITION_OF_ID, as_text
 
-_SEEN = f"""fabric.events o on o.organization_id = s.org and o.entity_table = '{EVENTS}'
-    and o.position = ('x' || right({{text}}.entity_id::text, 12))::bit(48)::bigint and o.label = {{text}}.label"""
+
+def _seen(text: str) -> str:
+    return f"""fabric.events o on o.organization_id = s.org and o.entity_table = '{EVENTS}'
+    and o.position = {POSITION_OF_ID.format(f"{text}.entity_id")} and o.label = {text}.label"""
+
 
 _ASKED = """
 ({topics}::text[] is null or o.topic like any({topics}::text[]))
@@ -31,14 +34,14 @@ and ({about}::uuid is null or o.entity_id = {about}::uuid)
 and ({since}::timestamptz is null or o.occurred_at >= {since}::timestamptz)
 and ({until}::timestamptz is null or o.occurred_at < {until}::timestamptz)"""
 
-_TEXT = by_words(EVENTS, _SEEN.format(text="f"), _ASKED)
+_TEXT = by_words(EVENTS, _seen("f"), _ASKED)
 
 
 def _nearest(scored: str) -> str:
     return f"""
 with scored as materialized ({scored})
 select coalesce(jsonb_agg(jsonb_build_array(r.entity_id, r.score) order by r.score desc, r.entity_id), '[]') from (
-    select c.entity_id, c.score from scored c join {_SEEN.format(text="c")} where {_ASKED}
+    select c.entity_id, c.score from scored c join {_seen("c")} where {_ASKED}
     order by c.score desc, c.entity_id limit {{most}}::int) r"""
 
 
@@ -102,15 +105,15 @@ class EventSearch:
             return None, warning
         values = {"model": meant.model, "vector": as_text(meant.vector), "most": DEPTH}
 
-        async def decide(_: Sequence[int], nears: Sequence[Near]) -> list[Scored]:
-            named = {"ids": nears[0].ids, "labels": nears[0].labels}
-            return [await self._scored(_NEAREST_AMONG, reader, sought, {**values, **named})]
+        async def score(near: Near | None) -> Scored:
+            if near is None:
+                return await self._scored(_NEAREST, reader, sought, values)
+            among = {"ids": near.ids, "labels": near.labels}
+            return await self._scored(_NEAREST_AMONG, reader, sought, {**values, **among})
 
-        [scored] = await self.search.nearest.named(
-            reader.session, EVENTS, meant.model, [meant.vector], DEPTH, meant.number, decide
+        scored = await self.search.nearest.of_table(
+            reader.session, EVENTS, meant.model, meant.vector, DEPTH, meant.number, score
         )
-        if scored is None:
-            scored = await self._scored(_NEAREST, reader, sought, values)
         return Ranking("vector", meant.weight, scored), ""
 
     async def _scored(self, statement: str, reader: Reader, sought: Sought, values: Mapping[str, Any]) -> Scored:

@@ -42,7 +42,7 @@ class LinkSearch:
         corpus = await self.search.corpora.of(reader.session, reader.catalogue.fingerprint, reader.types)
         by_words, (by_meaning, warning) = await asyncio.gather(
             self._by_words(reader, question, sought, query, corpus),
-            self._by_meaning(reader, question, sought),
+            self._by_meaning(reader, question, sought, DEPTH),
         )
         rankings = [ranking for ranking in (by_words, by_meaning) if ranking is not None]
         return Found(fuse(rankings, reader.damping), query, warning)
@@ -87,25 +87,24 @@ class LinkSearch:
         return Ranking("text", reader.weight("text"), scored)
 
     async def _by_meaning(
-        self, reader: Reader, question: Question, sought: Sought, most: int | None = None
+        self, reader: Reader, question: Question, sought: Sought, most: int
     ) -> tuple[Ranking | None, str]:
         """By the cosines of what links say with their ends; with a warning where there are no vectors."""
         corpus = await self.search.link_corpora.of(reader.session, reader.catalogue.fingerprint, reader.types)
         meant, warning = await self.search.meaning(reader, question, corpus)
         if meant is None:
             return None, warning
-        most = DEPTH if most is None else most
         values = {"model": meant.model, "vector": as_text(meant.vector), "most": most}
 
-        async def decide(_: Sequence[int], nears: Sequence[Near]) -> list[Scored]:
-            named = {"ids": nears[0].ids, "labels": nears[0].labels}
-            return [await self._scored(BY_NAMED_COMPOSITES, reader, sought, {**values, **named})]
+        async def score(near: Near | None) -> Scored:
+            if near is None:
+                return await self._scored(BY_COMPOSITES, reader, sought, values)
+            among = {"ids": near.ids, "labels": near.labels}
+            return await self._scored(BY_NAMED_COMPOSITES, reader, sought, {**values, **among})
 
-        [scored] = await self.search.nearest.named(
-            reader.session, LINKS, meant.model, [meant.vector], most, meant.number, decide
+        scored = await self.search.nearest.of_table(
+            reader.session, LINKS, meant.model, meant.vector, most, meant.number, score
         )
-        if scored is None:
-            scored = await self._scored(BY_COMPOSITES, reader, sought, values)
         if sought.inferred:
             scored += await self._scored(OF_INFERRED, reader, sought, values)
             scored = sorted(scored, key=lambda each: (-each[1], each[0]))[:most]

@@ -10,13 +10,11 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequen
 from dataclasses import dataclass
 from uuid import UUID
 
-import asyncpg
-
 from fabric.database.db import Database, Transaction
 from fabric.identity.subject import Session
 from fabric.search.composites import End, LinkVersion, composites
-from fabric.search.composition import MOST_CHARACTERS, Composition, content_hash, relation_composition
-from fabric.search.sources import Changed, Progress
+from fabric.search.composition import Composition, content_hash, relation_composition
+from fabric.search.sources import Changed, Progress, composed
 from fabric.search.store import LINKS, Key, Text, by_label, forget_texts, put_texts
 from fabric.types.types import Types
 
@@ -59,7 +57,7 @@ where t.right is not true"""
 
 _VERSIONS = """
 select link_id, label, tombstone, relation, source_id, target_id, properties from fabric.links
-where link_id = any($1) order by link_id, label"""
+where link_id = any($1)"""
 
 _ENDS = """
 select o.object_id, o.label, o.tombstone, coalesce(t.head, '') as head from fabric.objects o
@@ -97,7 +95,8 @@ class LinkTexts:
             if ids == []:
                 return []
             relations = [(row["label"], row["relation"]) for row in await transaction.fetch(_RELATIONS, ids)]
-        digests = {k: _digest(k[1], c) for k, c in (await self._compositions(organization_id, relations)).items()}
+        made = await composed(self.types, organization_id, relations, relation_composition)
+        digests = {(label, relation): _digest(relation, each) for (label, relation), each in made.items()}
         done: list[UUID] = []
         async for page in self._pages(organization_id, ids):
             async with self.database.following(organization_id, snapshot=True) as transaction:
@@ -124,52 +123,46 @@ class LinkTexts:
             place = page[-1]
 
     async def texts(self, organization_id: UUID, keys: Collection[Key]) -> dict[Key, str]:
-        made = await self._composites(organization_id, {key.id for key in keys})
+        links, ends = await self._read(organization_id, {key.id for key in keys})
+        made = {id: composites(versions, ends) for id, versions in links.items()}
         return {key: made[key.id][key.label] for key in keys if key.label in made.get(key.id, {})}
 
     async def _put(self, organization_id: UUID, language: str, stamps: Mapping[UUID, int]) -> None:
         """A link of which nobody sees anything has a text without anything in it, which says that it was looked at."""
-        made = await self._composites(organization_id, stamps)
-        texts = {Key(id, label): text for id, each in made.items() for label, text in each.items()}
+        links, ends = await self._read(organization_id, stamps)
+        texts: dict[Key, str] = {}
+        for id, versions in links.items():
+            made = composites(versions, ends) or {min(version.label for version in versions): ""}
+            texts |= {Key(id, label): text for label, text in made.items()}
         async with self.database.following(organization_id, snapshot=True) as transaction:
             kept = {Key(row["entity_id"], row["label"]) for row in await transaction.fetch(_KEPT, list(stamps))}
-            lowest = {row["link_id"]: row["label"] for row in reversed(await _versions(transaction, stamps))}
-        texts |= {Key(id, lowest[id]): "" for id, each in made.items() if not each and id in lowest}
         for label, keys in by_label((key.label, key) for key in {*texts, *kept}):
             new = [_text(key, stamps[key.id], texts[key]) for key in keys if key in texts]
             async with self.database.transaction(Session(organization_id, label)) as transaction:
                 await forget_texts(transaction, LINKS, [key.id for key in keys if key not in texts])
                 await put_texts(transaction, LINKS, new, language)
 
-    async def _composites(self, organization_id: UUID, ids: Iterable[UUID]) -> dict[UUID, dict[int, str]]:
-        """The texts of links by their labels."""
+    async def _read(
+        self, organization_id: UUID, ids: Iterable[UUID]
+    ) -> tuple[dict[UUID, list[LinkVersion]], dict[UUID, list[End]]]:
+        """The versions of links that there are, by their ids, and those of the objects at their ends."""
         async with self.database.following(organization_id, snapshot=True) as transaction:
-            rows = await _versions(transaction, ids)
-            objects = {row[name] for row in rows for name in ("source_id", "target_id")}
-            found = await transaction.fetch(_ENDS, list(objects))
-        made = await self._compositions(organization_id, [(row["label"], row["relation"]) for row in rows])
+            await transaction.plan_by_values()
+            rows = await transaction.fetch(_VERSIONS, list(ids))
+            found = await transaction.fetch(_ENDS, [row[name] for row in rows for name in ("source_id", "target_id")])
+        names = [(row["label"], row["relation"]) for row in rows]
+        made = await composed(self.types, organization_id, names, relation_composition)
         ends: dict[UUID, list[End]] = defaultdict(list)
         for row in found:
             ends[row["object_id"]].append(End(row["label"], row["tombstone"], row["head"]))
         links: dict[UUID, list[LinkVersion]] = defaultdict(list)
         for row in rows:
-            text = made[row["label"], row["relation"]].text(row["properties"])[:MOST_CHARACTERS]
+            label, relation = row["label"], row["relation"]
+            said = made[label, relation].text(row["properties"])
             links[row["link_id"]].append(
-                LinkVersion(
-                    row["label"], row["tombstone"], row["relation"], row["source_id"], row["target_id"], text
-                )
+                LinkVersion(label, row["tombstone"], relation, row["source_id"], row["target_id"], said)
             )
-        return {id: composites(links[id], ends) for id in ids}
-
-    async def _compositions(
-        self, organization_id: UUID, relations: Iterable[tuple[int, str]]
-    ) -> dict[tuple[int, str], Composition]:
-        """By label and relation, each as its label sees it."""
-        made: dict[tuple[int, str], Composition] = {}
-        for label, names in by_label(set(relations)):
-            catalogue = await self.types.catalogue(Session(organization_id, label))
-            made |= {(label, name): relation_composition(catalogue, name) for name in names}
-        return made
+        return links, ends
 
 
 async def _touched(transaction: Transaction, changed: Changed) -> list[UUID]:
@@ -186,11 +179,6 @@ async def _outdated(
     relations, labels = [name for _, name in digests], [label for label, _ in digests]
     rows = await transaction.fetch(_OUTDATED, list(ids), relations, labels, [*digests.values()])
     return {row["link_id"]: row["stamp"] for row in rows}
-
-
-async def _versions(transaction: Transaction, ids: Iterable[UUID]) -> list[asyncpg.Record]:
-    await transaction.plan_by_values()
-    return await transaction.fetch(_VERSIONS, list(ids))
 
 
 def _digest(relation: str, made: Composition) -> str:

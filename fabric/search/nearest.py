@@ -51,6 +51,9 @@ class Wish:
 Decide: TypeAlias = Callable[[Sequence[int], Sequence[Near]], Awaitable[list[Scored]]]
 """Of which vectors, and what may be near to each of them: what is, as the reader sees it."""
 
+Score: TypeAlias = Callable[[Near | None], Awaitable[Scored]]
+"""From what may be near, None for all there is, to what is, as the reader sees it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Nearest:
@@ -92,7 +95,7 @@ class Nearest:
             missing, pool = [UUID(id) for id in rows if id not in enough], pool * FURTHER
         return found
 
-    async def named(
+    async def _named(
         self, session: Session, table: str, model: str, vectors: Sequence[Vectors], most: int, number: int,
         decide: Decide,
     ) -> list[Scored | None]:  # fmt: skip
@@ -114,6 +117,17 @@ class Nearest:
             left, pool = [n for n in left if n not in sure], pool * FURTHER
         return found
 
+    async def of_table(
+        self, session: Session, table: str, model: str, vector: Vectors, most: int, number: int, score: Score
+    ) -> Scored:
+        """[id, cosine] of the `most` nearest of a table, best first."""
+
+        async def decide(_: Sequence[int], nears: Sequence[Near]) -> list[Scored]:
+            return [await score(nears[0])]
+
+        [found] = await self._named(session, table, model, [vector], most, number, decide)
+        return await score(None) if found is None else found
+
     async def _among(
         self, reader: Reader, model: str, vectors: Sequence[Vectors], withouts: Sequence[UUID | None], wish: Wish,
         number: int,
@@ -130,7 +144,7 @@ class Nearest:
             rows = await self.database.read(reader.session, *bound(NEAREST_AMONG, values, wish.where))
             return [read_scored(hits) for hits in rows]
 
-        return await self.named(reader.session, OBJECTS, model, vectors, wish.most, number, decide)
+        return await self._named(reader.session, OBJECTS, model, vectors, wish.most, number, decide)
 
 
 def _is_sure(near: Near, hits: Scored, most: int) -> bool:

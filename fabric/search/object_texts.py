@@ -1,8 +1,7 @@
 """Texts of objects: of each version what its own label sees of it."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +9,7 @@ from fabric.database.db import Database, Transaction
 from fabric.identity.subject import Session
 from fabric.search.composition import Composition, composition, content_hash, head
 from fabric.search.counts import IndexCounts
-from fabric.search.sources import Changed, Progress
+from fabric.search.sources import Changed, Progress, composed
 from fabric.search.store import FIRST, OBJECTS, Key, Text, by_label, put_texts
 from fabric.types.types import Types
 
@@ -91,7 +90,7 @@ class ObjectTexts:
             await transaction.plan_by_values()
             rows = await transaction.fetch(_NAMED, [key.id for key in keys], [key.label for key in keys])
         versions = [_Version(*row) for row in rows]
-        made = await self._compositions(organization_id, {(v.label, v.type_name) for v in versions})
+        made = await composed(self.types, organization_id, {(v.label, v.type_name) for v in versions}, composition)
         return {Key(v.object_id, v.label): made[v.label, v.type_name].text(v.data) for v in versions}
 
     async def _digests(
@@ -101,18 +100,8 @@ class ObjectTexts:
         async with self.database.following(organization_id, snapshot=True) as transaction:
             await transaction.plan_by_values()
             types = [(row["label"], row["type_name"]) for row in await transaction.fetch(_TYPES, ids)]
-        made = await self._compositions(organization_id, types)
+        made = await composed(self.types, organization_id, types, composition)
         return {key: each.digest(language) for key, each in made.items()}, made
-
-    async def _compositions(
-        self, organization_id: UUID, types: Iterable[tuple[int, str]]
-    ) -> dict[tuple[int, str], Composition]:
-        """By label and type, each as its label sees it."""
-        made: dict[tuple[int, str], Composition] = {}
-        for label, names in groupby(sorted(set(types)), key=lambda each: each[0]):
-            catalogue = await self.types.catalogue(Session(organization_id, label))
-            made |= {(label, name): composition(catalogue, name) for _, name in names}
-        return made
 
 
 async def _outdated(

@@ -9,13 +9,13 @@ from uuid import UUID
 
 from fabric.database.db import Database
 from fabric.identity.subject import Session
-from fabric.search.store import EVENTS, LINKS, OBJECTS, by_label, forget_texts
+from fabric.search.store import EVENTS, LINKS, OBJECTS, POSITION_OF_ID, by_label, forget_texts
 
 # Texts of a link stand above it too: of which versions they are made is asked of their stamps.
 _STANDS = {
     OBJECTS: "o.object_id = t.entity_id and o.label = t.label",
     LINKS: "o.link_id = t.entity_id",
-    EVENTS: "o.position = ('x' || right(t.entity_id::text, 12))::bit(48)::bigint and o.label = t.label",
+    EVENTS: f"o.position = {POSITION_OF_ID.format('t.entity_id')} and o.label = t.label",
 }
 
 _ORPHANS = """

@@ -1,11 +1,15 @@
 """Of what texts are made: each table that is searched has its own way."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from fabric.search.store import EVENTS, LINKS, Key
+from fabric.identity.subject import Session
+from fabric.search.composition import Composition
+from fabric.search.store import EVENTS, LINKS, OBJECTS, Key, by_label
+from fabric.types.catalogue import Catalogue
+from fabric.types.types import Types
 
 Progress = Callable[[int], None]
 """Is told how many more are done."""
@@ -23,7 +27,7 @@ class Changed:
         return bool(self.objects or self.links or self.events)
 
     def of(self, table: str) -> Sequence[UUID]:
-        return {LINKS: self.links, EVENTS: self.events}.get(table, self.objects)
+        return {OBJECTS: self.objects, LINKS: self.links, EVENTS: self.events}[table]
 
 
 class Source(Protocol):
@@ -44,3 +48,15 @@ class Source(Protocol):
 
     async def texts(self, organization_id: UUID, keys: Collection[Key]) -> dict[Key, str]:
         """As they are now, of those that are still there."""
+
+
+async def composed(
+    types: Types, organization_id: UUID, named: Iterable[tuple[int, str]],
+    compose: Callable[[Catalogue, str], Composition],
+) -> dict[tuple[int, str], Composition]:  # fmt: skip
+    """What texts are of, by label and the name of a type or relation: each as its label sees it."""
+    made: dict[tuple[int, str], Composition] = {}
+    for label, names in by_label(set(named)):
+        catalogue = await types.catalogue(Session(organization_id, label))
+        made |= {(label, name): compose(catalogue, name) for name in names}
+    return made

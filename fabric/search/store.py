@@ -17,7 +17,11 @@ from fabric.database.db import Transaction
 from fabric.embedding.provider import Vectors
 
 OBJECTS, LINKS, EVENTS = "objects", "links", "events"
-TABLES = (OBJECTS, LINKS, EVENTS)
+
+# An event is known by its position; here that is a UUID like any other id, of the same number.
+ID_OF_POSITION = "lpad(to_hex({}), 32, '0')::uuid"
+POSITION_OF_ID = "('x' || right({}::text, 12))::bit(48)::bigint"
+"""For SQL, to be formatted with a column."""
 
 T = TypeVar("T")
 
@@ -52,7 +56,7 @@ class Text:
 _STANDS = {
     OBJECTS: "o.object_id = g.id and o.label = $7 and o.revision = g.revision",
     LINKS: "o.link_id = g.id",
-    EVENTS: "o.position = ('x' || right(g.id::text, 12))::bit(48)::bigint and o.label = $7",
+    EVENTS: f"o.position = {POSITION_OF_ID.format('g.id')} and o.label = $7",
 }
 
 # `= any` beside the joins: by it rows are found by their keys even where PostgreSQL takes a table for small, as it does

@@ -19,7 +19,6 @@ import structlog
 
 from fabric.database.db import Database, Transaction
 from fabric.embedding.provider import Vectors
-from fabric.errors import FabricError
 from fabric.identity.subject import Session
 from fabric.log import Outline
 from fabric.search.held_vectors import HeldVectors, Near
@@ -136,8 +135,8 @@ class VectorMemory:
                 if kept.seen is not None and time.monotonic() > kept.counted + COUNTED_SECONDS:
                     await self._count(transaction, key, kept)
                 await self._read(transaction, key, kept)
-        except FabricError as error:
-            log.warning("vectors.not_current", outline=Outline.of(error.__cause__ or error))
+        except Exception as error:  # whatever it is, the database finds them meanwhile
+            log.warning("vectors.not_current", organization=str(key[0]), outline=Outline.of(error.__cause__ or error))
             kept.unfit_until = time.monotonic() + AFTER_FAILURE
 
     async def _count(self, transaction: Transaction, key: Key, kept: _Kept) -> None:

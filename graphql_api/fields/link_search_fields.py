@@ -110,6 +110,6 @@ LINK_SEARCH_FIELDS: GraphQLFieldMap = {
             "first": GraphQLArgument(GraphQLInt),
             "after": GraphQLArgument(GraphQLString),
         },
-        _search_links, description="Links by what stands at their ends, best first, of what you see.",
+        _search_links, description="Links by what they say and join, best first, of what you see.",
     ),
 }  # fmt: skip

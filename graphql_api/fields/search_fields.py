@@ -100,7 +100,7 @@ class SearchFields:
                     "mode": GraphQLArgument(required(SEARCH_MODE), default_value=Mode.HYBRID.value),
                     "expand": GraphQLArgument(
                         required(GraphQLBoolean), default_value=False,
-                        description="Whether objects linked to the best hits are added.",
+                        description="Whether links add to it: neighbours of the best, ends of links that say it.",
                     ),
                     "after": GraphQLArgument(GraphQLString),
                     **some,

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from library import Library
 from seeker import Patient, S, Seeker, U
+from structlog.testing import capture_logs
 
 from fabric.embedding.provider import Vectors
 from fabric.labels import dominates
@@ -245,15 +246,22 @@ async def test_few_vectors_are_left_to_the_database(library: Library) -> None:
     assert not memory.figures().loading
 
 
+def fails(_: object) -> Vectors:
+    raise ValueError("not vectors")
+
+
 @anyio
-async def test_a_database_that_fails_leaves_it_to_the_database(
-    library: Library, always_fresh: None, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("name", "value"), [("_LOAD", "select 1/0 where $1 = $1 and $2 = $2"), ("_vectors", fails)])
+async def test_what_fails_is_told_once_and_left_to_the_database(
+    library: Library, always_fresh: None, monkeypatch: pytest.MonkeyPatch, name: str, value: object
 ) -> None:
     id = await library.paper("water pump")
     await library.index()
     seeker = Seeker(library, memory=VectorMemory(library.database, 2**30, least=0))
-    monkeypatch.setattr(vector_memory, "_LOAD", "select 1/0 where $1 = $1 and $2 = $2")
-    assert await seeker.ids("water", Mode.VECTOR) == [id]
-    await loaded(seeker.memory)
-    assert await seeker.ids("water", Mode.VECTOR) == [id]
+    monkeypatch.setattr(vector_memory, name, value)
+    with capture_logs() as told:
+        for _ in range(3):
+            assert await seeker.ids("water", Mode.VECTOR) == [id]
+            await loaded(seeker.memory)
+    assert [each["event"] for each in told if each.get("organization") == str(library.id)] == ["vectors.not_current"]
     await seeker.memory.close()
