@@ -11,7 +11,7 @@ from vault.software import SoftwareVault
 
 async def main(url: str, keyring: str) -> None:
     database = await Database.connect(url, size=2)
-    async with Rotator(database, SoftwareVault(Path(keyring), b"m" * 32), Pace(1_000), look=0.05).running():
+    async with Rotator(database, SoftwareVault(Path(keyring), b"m" * 32), Pace(300), look=0.05).running():
         print("ready", flush=True)
         await asyncio.Event().wait()
 

@@ -426,10 +426,10 @@ async def test_under_concurrent_writes_everything_stays_readable(
 async def test_killed_at_random_it_loses_nothing(
     world: World, rotations: KeyRotations, subject: MakeSubject, server_url: str, tmp_path: Path
 ) -> None:
-    places = [await world.write(random.choice([LOW, SECRET, ASIDE])) for _ in range(1_500)]
+    places = [await world.write(random.choice([LOW, SECRET, ASIDE])) for _ in range(1_000)]
     id = await rotations.start(subject(), "pii")
     kills = 0
-    async with busy(world, places):
+    async with busy(world, places[:100]):  # most values are the rotator's alone, and more than it comes to in two lives
         while (await rotations.seen(subject(), 1, id))[0].state is State.RUNNING:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, str(PROGRAM), server_url, str(tmp_path / "keyring"), stdout=asyncio.subprocess.PIPE
