@@ -6,6 +6,7 @@ from itertools import product
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain_closure import interpreted
 
 from fabric.inference.closure import Closure, Fact, Runaway
 from fabric.inference.rules import Axioms, Premise, Rule, of_relation
@@ -89,27 +90,6 @@ def test_the_parts_that_a_clearance_finds_do_not_depend_on_what_is_above_it(
 
     visible = tuple(x for x in below(a) if x.holds(clearance))
     assert seen(a, besides) == seen(_union((x,) for x in visible), below(besides))
-
-
-def interpreted(rules: Iterable[Rule], known: Iterable[Fact]) -> set[Fact]:
-    """The plain closure, over and over until nothing is new."""
-    found = set(known)
-    while True:
-        new = set()
-        for rule in rules:
-            steps = [
-                {
-                    (f.target, f.source) if p.reversed else (f.source, f.target)
-                    for f in found
-                    if f.relation == p.relation
-                }
-                for p in rule.premises
-            ]
-            led = steps[0] if len(steps) == 1 else {(a, d) for a, b in steps[0] for c, d in steps[1] if b == c}
-            new |= {Fact(rule.conclusion, a, b) for a, b in led if a != b}
-        if new <= found:
-            return found
-        found |= new
 
 
 @settings(max_examples=150)

@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 
 import pytest
 from databases import MakeSubject
+from places import LABELS, World
 from pyoxigraph import BlankNode, Literal, NamedNode, QueryResultsFormat, parse, parse_query_results
-from test_inferred_links import LABELS, World
 
 from fabric.database.db import Database
 from fabric.identity.organizations import Directory, Organization, establish
@@ -39,10 +39,7 @@ EVERY = f"(select * from {ALL_LINKS} a where not tombstone)"
 
 @pytest.fixture
 async def world(database: Database, types: Types, organization: Organization, subject: MakeSubject) -> World:
-    made = World(database, types, organization, subject, seed=5)
-    await made.define()
-    for id in made.ids:
-        await made.place(id)
+    made = await World(database, types, organization, subject, seed=5).begin()
     for _ in range(50):
         await made.step()
     chain = [uuid4() for _ in range(3)]

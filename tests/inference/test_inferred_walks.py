@@ -6,7 +6,7 @@ from uuid import UUID
 import networkx as nx
 import pytest
 from databases import MakeSubject
-from test_inferred_links import LABELS, REACHED, World
+from places import LABELS, REACHED, World
 
 from fabric.database.db import Database
 from fabric.graph import Direction, GraphView, LinkGraph, convert_to_nx
@@ -23,11 +23,7 @@ MUCH = 2**30
 
 @pytest.fixture
 async def world(database: Database, types: Types, organization: Organization, subject: MakeSubject) -> World:
-    made = World(database, types, organization, subject, seed=11)
-    await made.define()
-    for id in made.ids:
-        await made.place(id)
-    return made
+    return await World(database, types, organization, subject, seed=11).begin()
 
 
 async def graph_of(world: World) -> LinkGraph:
