@@ -17,6 +17,9 @@ FORMATS: Mapping[str, RdfFormat] = {
     "jsonld": RdfFormat.JSON_LD,
 }
 
+_TURTLE_PREFIXES = re.compile(rb"(?:@prefix .*\n)+")
+"""In whatever order the library writes them."""
+
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -46,6 +49,9 @@ class Writer:
             inner = text.removeprefix(b"[").removesuffix(b"]")
             separator, self._separator = (self._separator, b",\n") if inner else (b"", self._separator)
             return separator + inner
+        if self._format == RdfFormat.TURTLE:
+            prefixes = _TURTLE_PREFIXES.match(text)
+            return text[prefixes.end() :] if prefixes else text
         return text.removeprefix(self._head).removesuffix(self._tail)
 
     def tail(self) -> bytes:

@@ -190,3 +190,5 @@ def test_blocks_of_any_size_make_one_document() -> None:
         blocks = [writer.block(triples[:1]), writer.block([]), writer.block(triples[1:4]), writer.block(triples[4:])]
         written = b"".join([writer.head(), *blocks, writer.tail()])
         assert [q.triple for q in parse(written, FORMATS[format])] == triples
+        for once in (b"@prefix xsd:", b"<rdf:RDF", b"<?xml"):
+            assert written.count(once) == writer.head().count(once)
