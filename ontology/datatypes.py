@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pyoxigraph import BlankNode, Literal, NamedNode
 
 from fabric.errors import BadInput
-from ontology.facets import Facet, enum_values, facets, shortened
+from ontology.facets import Facet, facets, listed, shortened
 from ontology.graph import Graph, Node, Term
 from ontology.patterns import Untranslatable
 from ontology.terms import Ontology
@@ -20,7 +20,7 @@ class Derived:
     base: str
     facets: tuple[Facet, ...] = ()
     values: tuple[str, ...] = ()
-    """All that there are, if they are listed and can be an enum's."""
+    """All that there are, if they are listed."""
 
 
 Datatypes = Mapping[str, Derived]
@@ -68,7 +68,7 @@ def _declared(graph: Graph, ontology: Ontology, node: NamedNode) -> Derived | No
 
 def _restriction(graph: Graph, ontology: Ontology, node: Node, about: str) -> Derived | None:
     for head in graph.nodes(node, OWL.oneOf):
-        return _enumeration(ontology, graph.items(head), about)
+        return _enumeration(graph.items(head))
     base = next(iter(graph.iris(node, OWL.onDatatype)), None)
     if base is None:
         return None
@@ -88,14 +88,11 @@ def _restriction(graph: Graph, ontology: Ontology, node: Node, about: str) -> De
 _LEFT_OUT = "this is left out"
 
 
-def _enumeration(ontology: Ontology, items: list[Term], about: str) -> Derived | None:
+def _enumeration(items: list[Term]) -> Derived | None:
     datatypes = {item.datatype.value for item in items if isinstance(item, Literal)}
     if not datatypes or not all(isinstance(item, Literal) for item in items):
         return None
-    values = enum_values(items)
-    if not values:
-        ontology.notice(about, "lists values that are no names; it becomes no enum")
-    return Derived(datatypes.pop() if len(datatypes) == 1 else RDFS_NS + "Literal", values=values)
+    return Derived(datatypes.pop() if len(datatypes) == 1 else RDFS_NS + "Literal", values=listed(items))
 
 
 def _resolved(known: Datatypes, each: Derived) -> Derived:

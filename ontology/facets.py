@@ -4,10 +4,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from pyoxigraph import Literal, NamedNode
+from pyoxigraph import BlankNode, Literal, NamedNode
 
-from fabric.names import GRAPHQL_NAME
-from fabric.types.constraints import check_place, ordered, read_constraints
+from fabric.types.constraints import MAX_PATTERNS, check_place, ordered, read_constraints
 from fabric.types.definitions import Field
 from fabric.types.kinds import Kind, KindError
 from ontology.graph import Term
@@ -37,7 +36,6 @@ _KEYS = {
     SHACL_NS + "minCount": ("minItems",),
     SHACL_NS + "maxCount": ("maxItems",),
 }
-_RESERVED = frozenset({"true", "false", "null"})
 _COUNT = re.compile(r"[0-9]{1,9}")
 _OF_LISTS = ("minItems", "maxItems")
 _COUNTED = ("minLength", "maxLength", *_OF_LISTS)
@@ -70,11 +68,11 @@ def shortened(iri: str) -> str:
     return "sh:" + iri.removeprefix(SHACL_NS) if iri.startswith(SHACL_NS) else "xsd:" + iri.removeprefix(XSD_NS)
 
 
-def enum_values(items: Sequence[Term]) -> tuple[str, ...]:
-    """The items as values of an enum, each once; none where one of them could not be."""
-    names = tuple(dict.fromkeys(item.value for item in items if isinstance(item, Literal)))
-    fits = all(GRAPHQL_NAME.match(name) and name not in _RESERVED for name in names)
-    return names if fits and len(names) == len(items) else ()
+def listed(items: Sequence[Term]) -> tuple[str, ...]:
+    """The items as texts of values, each once; none where one of them is no value."""
+    if any(isinstance(item, BlankNode) for item in items):
+        return ()
+    return tuple(dict.fromkeys(item.value for item in items))
 
 
 def constraints(kind: Kind, many: bool, found: Iterable[Facet], tell: Callable[[str, str], None]) -> dict[str, Any]:
@@ -94,9 +92,9 @@ def constraints(kind: Kind, many: bool, found: Iterable[Facet], tell: Callable[[
             said[facet.key] = facet.said
             given.setdefault(facet.key, []).append(value)
     document = {key: _closest(kind, key, values) for key, values in given.items()}
-    for key in [key for key, value in document.items() if value is None]:
-        del document[key]
-        tell(said[key], "a field has one pattern")
+    if isinstance(document.get("pattern"), list) and len(document["pattern"]) > MAX_PATTERNS:
+        del document["pattern"]
+        tell(said["pattern"], f"a field has at most {MAX_PATTERNS} patterns")
     while faults := _faults(document, kind, many):
         for key, message in faults.items():
             del document[key]
@@ -115,9 +113,10 @@ def _value(kind: Kind, many: bool, facet: Facet) -> Any:
 
 
 def _closest(kind: Kind, key: str, values: list[Any]) -> Any:
-    """Of several that all have to hold the one from which the others follow; None if that is not known."""
+    """Of several that all have to hold the one from which the others follow; of patterns all of them."""
     if key == "pattern":
-        return values[0] if len(set(values)) == 1 else None
+        patterns = sorted(set(values))
+        return patterns if len(patterns) > 1 else patterns[0]
     choose = min if key in _LOWEST_HOLDS else max
     return choose(values, key=lambda value: value if key in _COUNTED else ordered(kind, value))
 

@@ -12,10 +12,11 @@ from fabric.types.definitions import MAX_CHAINS, MAX_FIELDS, MAX_PARENTS
 from fabric.types.kinds import Kind
 from fabric.types.type_documents import as_document
 from ontology.annotations import WITHOUT_EFFECT, annotate
-from ontology.facets import constraints
+from ontology.asked import Asked
 from ontology.hierarchy import Hierarchy
 from ontology.iris import Iris
 from ontology.naming import Names
+from ontology.narrowing import Narrowings
 from ontology.terms import ROOTS, Ontology, PropertyTerm
 from ontology.vocabulary import ITSELF, RDFS_NS, ROOT, kind_of
 
@@ -56,7 +57,8 @@ class Planner:
         *, single: bool = False,
     ) -> None:  # fmt: skip
         """`decode` makes labels of codes. With `single` a field is no list where the ontology says nothing of it."""
-        self._ontology, self._catalogue, self._decode, self._single = ontology, catalogue, decode, single
+        self._ontology, self._catalogue, self._decode = ontology, catalogue, decode
+        self._asked = Asked(ontology, single=single)
         self._there = {iri: t.name for iri, t in Iris(catalogue).types.items() if t.iri == iri}
         self._hierarchy = Hierarchy(ontology, self._there, catalogue)
         self._names = Names(prefixes, [*ontology.classes, *ontology.properties])
@@ -79,11 +81,16 @@ class Planner:
             return []
         self._name_types()
         documents = {iri: self._document(iri) for iri in {ROOT, *self._ontology.classes}}
+        narrowings = Narrowings(
+            self._ontology, self._hierarchy, self._catalogue, self._types, self._decode, self._asked
+        )  # fmt: skip
         ordered = self._names.in_order(self._ontology.properties)
         for iri in sorted(ordered, key=lambda iri: self._ontology.properties[iri].inverse is not None):
             for member in self._members(self._ontology.properties[iri]):
                 for owner in member.owners:
                     self._add(documents, owner, member, iri)
+                narrowings.add(documents, self._ontology.properties[iri], member.group, member.name, member.owners)
+        narrowings.without_contradictions(documents)
         self._say_what_follows()
         annotate(documents, self._ontology)
         return sorted(documents.items(), key=lambda planned: str(planned[1]["typeName"]))
@@ -132,9 +139,8 @@ class Planner:
             found.append(self._field(term, owners))
         if classes:
             found.append(self._link(term, owners, classes))
-        for owner in sorted(term.required_in):
-            if not term.datatypes or owner not in owners:
-                self._ontology.notice(owner, f"requires {term.iri}; this is left out, since it is no field of its own")
+        for owner in sorted(term.required_in if not term.datatypes else ()):
+            self._ontology.notice(owner, f"requires {term.iri}; this is left out: it is a link")
         for owner, facets in sorted(term.facets_in.items() if not term.datatypes else ()):
             for said in sorted({facet.said for facet in facets} - {"sh:minCount"}):
                 self._ontology.notice(owner, f"has a shape with {said} for {term.iri}; this is left out: it is a link")
@@ -161,7 +167,7 @@ class Planner:
     def _link(self, term: PropertyTerm, owners: list[str], classes: set[str]) -> _Member:
         member = _Member("links", self._name(term, owners, "links"), owners)
         target = ROOT if classes & ROOTS else self._hierarchy.common(classes)
-        if target not in classes | ROOTS:
+        if target not in classes | ROOTS and not term.classes_in.keys() >= set(owners):
             leads = ", ".join(sorted(classes)[:5]) + (", …" if len(classes) > 5 else "")
             self._ontology.notice(term.iri, f"leads to {leads}; {member.name} leads to {self._types[target]}")
         if term.inverse_functional and not any(p.inverse == term.iri for p in self._ontology.properties.values()):
@@ -175,6 +181,13 @@ class Planner:
             "iri": term.iri,
         }
         return member
+
+    def _of_link(self, term: PropertyTerm, owner: str) -> dict[str, Any]:
+        """What the class that declares a link asks of it itself."""
+        said: dict[str, Any] = {"cardinality": "one"} if term.functional or owner in term.single_in else {}
+        if owner in term.classes_in and term.inverse is None:
+            said["target"] = self._types[self._hierarchy.common(term.classes_in[owner])]
+        return said
 
     def _say_what_follows(self) -> None:
         """What follows from the links, said by the link fields that are new; the rest is told of."""
@@ -274,46 +287,18 @@ class Planner:
         term = self._ontology.properties[iri]
         said = {name: value for name, value in member.document.items() if value}
         if member.group == "fields":
-            said |= self._of_field(term, owner, said)
-        elif term.functional or owner in term.single_in:
-            said["cardinality"] = "one"
+            said |= self._asked.of_field(term, owner, Kind(said["type"]))
+        else:
+            said |= self._of_link(term, owner)
         group[member.name] = said
         if member.group == "links":
             self._new_links.append((iri, said))
-        narrowed = {c for c, facets in term.facets_in.items() if any(f.key != "minItems" for f in facets)}
-        for told in sorted((term.single_in | term.values_in.keys() | narrowed) - {owner, *member.owners}):
-            self._ontology.notice(told, f"restricts {iri}, which {document['typeName']} declares; this is left out")
-
-    def _of_field(self, term: PropertyTerm, owner: str, member: Mapping[str, Any]) -> dict[str, Any]:
-        said: dict[str, Any] = {}
-        if not (term.functional or owner in term.single_in or self._single):
-            said["list"] = True
-        if owner in term.required_in:
-            said["required"] = True
-        of_all = term.values if len(term.datatypes) == 1 else ()
-        if values := term.values_in.get(owner, of_all):
-            said |= {"type": str(Kind.ENUM), "values": list(values)}
-        return said | self._constraints(term, owner, {**member, **said})
-
-    def _constraints(self, term: PropertyTerm, owner: str, field: Mapping[str, Any]) -> dict[str, Any]:
-        """What shapes ask of the values of a field, as a definition says it."""
-
-        def tell(facet: str, why: str) -> None:
-            of_datatype = facet.startswith("xsd:")
-            where = "restricts its values by" if of_datatype else "has a shape with"
-            what = facet if of_datatype else f"{facet} for {term.iri}"
-            self._ontology.notice(term.iri if of_datatype else owner, f"{where} {what}; this is left out: {why}")
-
-        for facet in term.facets if len(term.datatypes) > 1 else ():
-            tell(facet.said, "it has values of several datatypes")
-        of_all = term.facets if len(term.datatypes) == 1 else ()
-        return constraints(Kind(field["type"]), "list" in field, [*of_all, *term.facets_in.get(owner, ())], tell)
 
     def _compare_constraints(self, iri: str, owner: str, member: _Member, there: Mapping[str, Any] | None) -> None:
         """Tells of what shapes ask of a field that is there, and that it does not ask itself."""
         if member.group != "fields" or there is None:
             return
-        asked = self._constraints(self._ontology.properties[iri], owner, there)
+        asked = self._asked.constraints(self._ontology.properties[iri], owner, there)
         if others := sorted(name for name, value in asked.items() if there.get(name) != value):
             self._ontology.notice(owner, f"has {member.name} already, with another {', '.join(others)}; it stays so")
 

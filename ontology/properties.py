@@ -9,15 +9,11 @@ from fabric.inference.rules import MAX_PREMISES
 from ontology.classes import describe, members
 from ontology.datatypes import Datatypes, restricted
 from ontology.facets import Facet
-from ontology.graph import Graph, Node, Term
+from ontology.graph import Graph, Term
 from ontology.terms import ROOTS, Ontology, PropertyTerm, is_built_in
-from ontology.vocabulary import KINDS, OWL, OWL_NS, RDF, RDFS, SCHEMA_ORG, XSD, XSD_NS
+from ontology.vocabulary import KINDS, OWL, RDF, RDFS, SCHEMA_ORG, XSD, XSD_NS
 
 MAX_PROPERTIES = 50_000
-_COUNTS = (
-    OWL.maxCardinality, OWL.cardinality, OWL.maxQualifiedCardinality, OWL.qualifiedCardinality,
-)  # fmt: skip
-
 PROPERTY_CLASSES = (
     RDF.Property, OWL.DatatypeProperty, OWL.ObjectProperty, OWL.FunctionalProperty, OWL.InverseFunctionalProperty,
     OWL.SymmetricProperty, OWL.TransitiveProperty, OWL.AsymmetricProperty, OWL.ReflexiveProperty,
@@ -52,7 +48,6 @@ def read_properties(graph: Graph, ontology: Ontology, datatypes: Datatypes, defi
         if len(ontology.properties) > MAX_PROPERTIES:
             raise BadInput(f"more than {MAX_PROPERTIES:,} properties")
     _pair_inverses(graph, ontology)
-    _read_restrictions(graph, ontology)
 
 
 def _read(graph: Graph, ontology: Ontology, node: NamedNode, domains: set[str], datatypes: Datatypes) -> PropertyTerm:
@@ -188,26 +183,3 @@ def _pair_inverses(graph: Graph, ontology: Ontology) -> None:
                 inverse.functional |= term.inverse_functional
             elif inverse.inverse != iri and term.inverse != other:
                 ontology.notice(iri, f"is the inverse of {other} besides another; this is left out")
-
-
-def _read_restrictions(graph: Graph, ontology: Ontology) -> None:
-    """Restrictions to at most one value; others are told of."""
-    for quad in graph.quads(None, RDFS.subClassOf):
-        node = quad.object
-        if isinstance(node, BlankNode) and isinstance(quad.subject, NamedNode) and graph.is_a(node, OWL.Restriction):
-            _read_restriction(graph, ontology, quad.subject.value, node)
-
-
-def _read_restriction(graph: Graph, ontology: Ontology, iri: str, node: Node) -> None:
-    on = next(iter(graph.iris(node, OWL.onProperty)), "an anonymous property")
-    for predicate, values in graph.about(node).items():
-        if predicate in (RDF.type, OWL.onProperty, OWL.onClass, OWL.onDataRange):
-            continue
-        term = ontology.properties.get(on)
-        qualified = predicate in (OWL.maxQualifiedCardinality, OWL.qualifiedCardinality)
-        whole = not qualified or set(graph.iris(node, OWL.onClass)) >= (term.classes if term else set())
-        if term and predicate in _COUNTS and whole and any(isinstance(v, Literal) and v.value == "1" for v in values):
-            term.single_in.add(iri)
-        else:
-            name = predicate.value.removeprefix(OWL_NS)
-            ontology.notice(iri, f"restricts {on} by {name}; this is left out")

@@ -4,13 +4,15 @@ A shape says nothing that data could be as its definition wants and the shape no
 differ, what is encrypted has no triples, and a pattern without a counterpart in XPath is left out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from pyoxigraph import BlankNode, Literal, NamedNode, Triple
 
 from fabric.types.catalogue import ObjectType
 from fabric.types.definitions import Field
 from fabric.types.kinds import Kind
+from fabric.types.narrowing import narrowed_fields, narrowed_links
 from ontology.iris import Iris, as_element
 from ontology.patterns import Untranslatable, xpath_pattern
 from ontology.terms import NOT_OURS
@@ -19,10 +21,10 @@ from ontology.vocabulary import BASE, DATATYPES, ITSELF, RDF, SHACL, XSD
 
 
 def shape_triples(iris: Iris, object_type: ObjectType) -> Iterator[Triple]:
-    """Of what the type itself declares."""
+    """Of what the type itself declares, and of what it asks beside of what it inherits."""
     owner, said = NamedNode(iris.classes[object_type.name]), False
-    for field in object_type.own_fields.values():
-        path = iris.fields[object_type.name, field.name]
+    for field in (*object_type.own_fields.values(), *_narrowed(object_type)):
+        path = iris.field(object_type, field)
         if field.protection is None and field.iri != ITSELF and not path.startswith(NOT_OURS):
             shape = shape_iri(object_type.name, field.name)
             yield from _property(owner, shape, path)
@@ -34,8 +36,23 @@ def shape_triples(iris: Iris, object_type: ObjectType) -> Iterator[Triple]:
             yield from _property(owner, shape, iris.relations[link.relation])
             yield Triple(shape, SHACL.maxCount, _number(1))
             said = True
+    for link in narrowed_links(object_type):
+        if link.outgoing:
+            shape, declared = shape_iri(object_type.name, link.name), object_type.links[link.name]
+            yield from _property(owner, shape, iris.relations[link.relation])
+            if link.target != declared.target:
+                yield Triple(shape, SHACL.class_, NamedNode(iris.classes[link.target]))
+            if declared.many and not link.many:
+                yield Triple(shape, SHACL.maxCount, _number(1))
+            said = True
     if said:
         yield Triple(owner, RDF.type, SHACL.NodeShape)
+
+
+def _narrowed(object_type: ObjectType) -> Iterator[Field]:
+    for field in narrowed_fields(object_type):
+        inherited = object_type.fields[field.name]
+        yield replace(field, required=inherited.required, protection=inherited.protection, iri=inherited.iri)
 
 
 def shape_iri(type_name: str, member: str) -> NamedNode:
@@ -52,10 +69,12 @@ def _asked(shape: NamedNode, field: Field) -> Iterator[Triple]:
     yield Triple(shape, SHACL.datatype, DATATYPES[field.kind])
     yield from _counts(shape, field)
     if field.kind is Kind.ENUM:
-        yield from _values(shape, field.values)
+        yield from _values(shape, [Literal(value) for value in field.values])
     asked = field.constraints
-    if asked.pattern is not None:
-        yield from _pattern(shape, asked.pattern)
+    if asked.values is not None:
+        yield from _values(shape, [literal(field.kind, value) for value in asked.values])
+    for pattern in asked.pattern or ():
+        yield from _pattern(shape, pattern)
     for predicate, length in ((SHACL.minLength, asked.min_length), (SHACL.maxLength, asked.max_length)):
         if length is not None:
             yield Triple(shape, predicate, _number(length))
@@ -79,12 +98,12 @@ def _counts(shape: NamedNode, field: Field) -> Iterator[Triple]:
         yield Triple(shape, SHACL.maxCount, _number(most))
 
 
-def _values(shape: NamedNode, values: tuple[str, ...]) -> Iterator[Triple]:
+def _values(shape: NamedNode, values: Sequence[Literal]) -> Iterator[Triple]:
     name = shape.value.removeprefix(BASE).encode().hex()
     nodes = [BlankNode(f"values{name}x{number}") for number in range(len(values))]
     yield Triple(shape, SHACL.in_, nodes[0])
     for number, value in enumerate(values):
-        yield Triple(nodes[number], RDF.first, Literal(value))
+        yield Triple(nodes[number], RDF.first, value)
         yield Triple(nodes[number], RDF.rest, nodes[number + 1] if number + 1 < len(nodes) else RDF.nil)
 
 

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence, Set
 from pyoxigraph import Literal, NamedNode
 
 from ontology.datatypes import Datatypes
-from ontology.facets import Facet, enum_values, facets, shortened
+from ontology.facets import Facet, facets, listed, shortened
 from ontology.graph import Graph, Node, Term
 from ontology.patterns import Untranslatable
 from ontology.properties import sort_ranges
 from ontology.terms import ROOTS, Ontology, PropertyTerm, is_built_in
-from ontology.vocabulary import OWL, RDF, RDFS, SHACL, SHACL_NS
+from ontology.vocabulary import OWL, RDF, RDFS, SHACL, SHACL_NS, XSD
 
 _WITHOUT_EFFECT = frozenset({
     SHACL.path, SHACL.name, SHACL.description, SHACL.order, SHACL.group, SHACL.message, SHACL.flags, SHACL.severity,
@@ -109,9 +109,12 @@ def _constrain(
         case SHACL.datatype | SHACL.class_:
             ranges = {v.value for v in values if isinstance(v, NamedNode)}
             _ask(term, targets, sort_ranges(term, ranges, ontology, datatypes))
+            _lead(term, targets, ranges & ontology.classes.keys())
         case SHACL.node:
             shapes = [v for v in values if not isinstance(v, Literal)]
-            sort_ranges(term, {t for shape in shapes for t in targets_of(graph, shape)}, ontology, datatypes)
+            ranges = {t for shape in shapes for t in targets_of(graph, shape)}
+            sort_ranges(term, ranges, ontology, datatypes)
+            _lead(term, targets, ranges & ontology.classes.keys())
         case SHACL.nodeKind:
             if any(v.value.removeprefix(SHACL_NS) in _NOT_LITERAL for v in values):
                 if not term.classes:
@@ -126,12 +129,17 @@ def _constrain(
             pass
         case SHACL.in_:
             found = [item for head in values for item in graph.items(head)]
-            if names := enum_values(found):
-                term.values_in |= dict.fromkeys(targets, names)
-                if not term.datatypes:
-                    term.datatypes.add(RDFS.Literal.value)
-            else:
-                yield "its values are no names; it becomes no enum"
+            texts = listed(found)
+            if not texts or (term.classes and not term.datatypes):
+                yield f"it lists what is no value; {_LEFT_OUT}"
+                return
+            _list(term, targets, texts)
+            if not term.datatypes:
+                iris = all(isinstance(item, NamedNode) for item in found)
+                term.datatypes.add(XSD.anyURI.value if iris else RDFS.Literal.value)
+        case SHACL.hasValue if not term.classes and len(values) == 1 and _is_single(graph, term, node):
+            _list(term, targets, listed(values))
+            term.required_in |= set(targets)
         case _:
             flags = "".join(v.value for v in graph.objects(node, SHACL.flags))
             yield from _constrain_values(term, targets, predicate, values, flags)
@@ -148,6 +156,21 @@ def _constrain_values(
     if predicate == SHACL.minCount:
         term.required_in |= set(targets)
     _ask(term, targets, found)
+
+
+def _is_single(graph: Graph, term: PropertyTerm, node: Node) -> bool:
+    return term.functional or any(v.value == "1" for v in graph.objects(node, SHACL.maxCount))
+
+
+def _list(term: PropertyTerm, targets: list[str], values: tuple[str, ...]) -> None:
+    for target in targets:
+        known = term.values_in.get(target, values)
+        term.values_in[target] = tuple(value for value in values if value in known) or values
+
+
+def _lead(term: PropertyTerm, targets: list[str], classes: set[str]) -> None:
+    for target in targets if classes else ():
+        term.classes_in.setdefault(target, set()).update(classes)
 
 
 def _ask(term: PropertyTerm, targets: list[str], found: Sequence[Facet]) -> None:

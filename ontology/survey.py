@@ -15,6 +15,7 @@ from ontology.imports import missing_imports
 from ontology.iris import Iris
 from ontology.properties import read_properties
 from ontology.reading import Read
+from ontology.restrictions import read_restrictions
 from ontology.shapes import read_shapes
 from ontology.terms import Ontology
 from ontology.unread import tell_of_axioms
@@ -49,6 +50,7 @@ def survey(read: Read, iris: Iris) -> Ontology:
     read_classes(graph, ontology, derived.keys() | defined, iris.types.keys())
     read_properties(graph, ontology, derived, defined)
     read_shapes(graph, ontology, derived, defined)
+    read_restrictions(graph, ontology, derived)
     known = {*iris.fields.values(), *iris.links}
     read_usage(graph, ontology, iris.types.keys(), known)
     read_annotations(graph, ontology, derived, known)

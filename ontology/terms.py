@@ -43,8 +43,11 @@ class PropertyTerm:
     single_in: set[str] = field(default_factory=set)
     required_in: set[str] = field(default_factory=set)
     values_in: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """All that there are, as texts."""
     values: tuple[str, ...] = ()
-    """Those that its datatype has, if they can be an enum's."""
+    """Those that its datatype has."""
+    classes_in: dict[str, set[str]] = field(default_factory=dict)
+    """The classes that it leads to from one, each of them for all that is led to."""
     facets: list[Facet] = field(default_factory=list)
     """What its datatype asks of values, whatever they are of."""
     facets_in: dict[str, list[Facet]] = field(default_factory=dict)

@@ -208,6 +208,16 @@ async def test_an_encrypted_value_is_checked_before_the_vault_is_asked(ground: G
 
 
 @pytest.mark.anyio
+async def test_an_encrypted_value_is_held_against_what_the_objects_own_type_asks(ground: Ground) -> None:
+    serial = {"type": "string", "maxLength": 1}
+    await ground.define({"typeName": "Agent", "extends": "Person", "fields": {"serial": serial}})
+    (agent,) = await ground.write(Change("create", "Agent", {"name": "x", "serial": "1"}))
+    assert await refused_write(ground, Change("update", "Person", {"serial": "12"}, agent.object_id)) == {("serial",)}
+    await ground.update(agent.object_id, serial="2")
+    await ground.create(serial="12")
+
+
+@pytest.mark.anyio
 async def test_what_is_stored_stays_when_a_constraint_comes_and_other_fields_can_be_written(ground: Ground) -> None:
     id = await ground.create(name="Ann")
     fields = PERSON["fields"]

@@ -117,7 +117,7 @@ def test_every_fault_is_told_with_its_path() -> None:
                 "a": "string",
                 "b": {"type": "money"},
                 "c": {"type": "enum"},
-                "d": {"type": "string", "values": ["x"]},
+                "d": {"type": "boolean", "values": ["x"]},
                 "e": {"type": "enum", "values": ["true", "x"]},
                 "f": {"type": "enum", "values": ["x", "x"]},
                 "g": {"type": "json", "indexed": True},
@@ -337,8 +337,9 @@ def test_a_child_and_its_ancestors_share_no_member_name(world: World, mine: str,
     def with_x(name: str, group: str, **given: Any) -> dict[str, Any]:
         return thing(name, **given, **{group: {"x": STRING if group == "fields" else {"relation": "r", "target": "A"}}})
 
-    world.define(with_x("A", theirs), thing("B", extends="A"))
-    assert list(refused_in(world, with_x("C", mine, extends="B"))) == [(0, mine, "x")]
+    if mine != theirs:  # it would narrow what it inherits, see test_narrowing.py
+        world.define(with_x("A", theirs), thing("B", extends="A"))
+        assert list(refused_in(world, with_x("C", mine, extends="B"))) == [(0, mine, "x")]
 
     world = World()
     world.define(thing("A"), thing("B", extends="A"), with_x("C", mine, extends="B"))

@@ -53,6 +53,10 @@ STRING = "sh:datatype xsd:string ; sh:maxCount 1"
          {"type": "bigint", "list": True, "required": True, "minItems": 2, "uniqueItems": True}),
         (f"{INTEGER} ; sh:minCount 1", {"type": "bigint", "required": True}),
         (f"{INTEGER} ; sh:minCount 0", {"type": "bigint"}),
+        (f"{STRING} ; sh:pattern 'b', 'a'", {"type": "string", "pattern": ["a", "b"]}),
+        (f"{STRING} ; sh:hasValue 'x y'", {"type": "string", "required": True, "values": ["x y"]}),
+        (f"{INTEGER} ; sh:in (1 2)", {"type": "bigint", "values": [1, 2]}),
+        ("sh:maxCount 1 ; sh:in (ex:a ex:b)", {"type": "uri", "values": [EX + "a", EX + "b"]}),
     ],
 )  # fmt: skip
 def test_what_a_shape_asks_of_values_is_a_constraint(said: str, made: dict[str, Any]) -> None:
@@ -73,7 +77,8 @@ def test_of_several_bounds_the_closest_holds() -> None:
          "sh:pattern for p; the subtraction of one class from another is not understood; this is left out"),
         (f"{STRING} ; sh:pattern 'a(?=b)'", "sh:pattern for p; this is left out: expected a regular expression of RE2, "
          "without look-around and back references"),
-        (f"{STRING} ; sh:pattern 'a', 'b'", "sh:pattern for p; this is left out: a field has one pattern"),
+        (f"{STRING} ; sh:pattern 'a', 'b', 'c', 'd', 'e', 'f'",
+         "sh:pattern for p; this is left out: a field has at most 5 patterns"),
         (f"{STRING} ; sh:minInclusive 1",
          "sh:minInclusive for p; this is left out: only fields of numbers, dates and times have this"),
         (f"{INTEGER} ; sh:minInclusive 0.5",
@@ -85,7 +90,7 @@ def test_of_several_bounds_the_closest_holds() -> None:
         (f"{STRING} ; sh:minCount 2", "sh:minCount for p; this is left out: there is one value at most"),
         (f"{STRING} ; sh:minLength 2 ; sh:severity sh:Warning",
          "sh:minLength for p; this is left out, since it only warns"),
-        (f"{STRING} ; sh:hasValue 'x'", "sh:hasValue for p; this is left out"),
+        ("sh:datatype xsd:string ; sh:hasValue 'x'", "sh:hasValue for p; this is left out"),
         ("sh:class ex:A ; sh:maxCount 3", "sh:maxCount for p; this is left out: it is a link"),
     ],
 )  # fmt: skip
@@ -111,10 +116,83 @@ def test_a_shape_that_is_deactivated_asks_nothing() -> None:
     assert ("A", "has a deactivated shape for p; it is left out") in notices(text)
 
 
-def test_a_class_cannot_narrow_what_it_inherits_and_that_is_told() -> None:
-    lower = """ex:B rdfs:subClassOf ex:A ; a rdfs:Class, sh:NodeShape ;
-        sh:property [ sh:path ex:p ; sh:maxInclusive 5 ] ."""
-    assert ("B", "restricts p, which A declares; this is left out") in notices(shape(INTEGER) + lower)
+BASE = shape(f"{STRING} ; sh:minLength 1") + """
+    ex:A sh:property [ sh:path ex:n ; sh:datatype xsd:integer ; sh:minInclusive 0 ], [ sh:path ex:to ; sh:class ex:A ] .
+    ex:B rdfs:subClassOf ex:A ; a rdfs:Class, sh:NodeShape . """
+
+
+@pytest.mark.parametrize(
+    ("said", "made"),
+    [
+        ("sh:path ex:p ; sh:minCount 1 ; sh:maxLength 9", {"p": {"type": "string", "required": True, "maxLength": 9}}),
+        ("sh:path ex:p ; sh:in ('a' 'b')", {"p": {"type": "string", "values": ["a", "b"]}}),
+        ("sh:path ex:n ; sh:maxInclusive 5 ; sh:maxCount 1",
+         {"n": {"type": "bigint", "list": True, "maximum": 5, "maxItems": 1}}),
+        ("sh:path ex:to ; sh:class ex:B ; sh:maxCount 1",
+         {"to": {"relation": "to", "target": "B", "direction": "out", "cardinality": "one"}}),
+        ("sh:path ex:p ; sh:minLength 1 ; sh:maxCount 1", {}),
+    ],
+)  # fmt: skip
+def test_a_class_narrows_what_it_inherits(said: str, made: dict[str, Any]) -> None:
+    text = BASE + f"ex:B sh:property [ {said} ] ."
+    document = definitions(text)["B"]
+    assert {**document.get("fields", {}), **document.get("links", {})} == made
+    assert notices(text) == set()
+
+
+@pytest.mark.parametrize(
+    ("said", "made"),
+    [
+        ("ex:n ; owl:maxCardinality 3", {"n": {"type": "bigint", "list": True, "maxItems": 3}}),
+        ("ex:n ; owl:allValuesFrom [ a rdfs:Datatype ; owl:onDatatype xsd:integer ;"
+         " owl:withRestrictions ([ xsd:maxInclusive 7 ]) ]", {"n": {"type": "bigint", "list": True, "maximum": 7}}),
+        ("ex:p ; owl:hasValue 'x y'", {"p": {"type": "string", "values": ["x y"]}}),
+        ("ex:p ; owl:someValuesFrom [ a rdfs:Datatype ; owl:oneOf ('a' 'b') ]",
+         {"p": {"type": "string", "values": ["a", "b"]}}),
+        ("ex:to ; owl:allValuesFrom ex:B", {"to": {"relation": "to", "target": "B", "direction": "out"}}),
+        ("ex:to ; owl:cardinality 1",
+         {"to": {"relation": "to", "target": "A", "direction": "out", "cardinality": "one"}}),
+    ],
+)  # fmt: skip
+def test_a_restriction_narrows_what_a_class_inherits(said: str, made: dict[str, Any]) -> None:
+    names = "ex:p a owl:FunctionalProperty ; rdfs:range xsd:string ; rdfs:domain ex:A . "
+    text = names + BASE + f"ex:B rdfs:subClassOf [ a owl:Restriction ; owl:onProperty {said} ] ."
+    document = definitions(text)["B"]
+    assert {**document.get("fields", {}), **document.get("links", {})} == made
+    assert notices(text) == set()
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("sh:path ex:n ; sh:maxInclusive -1", "asks of n what its superclasses rule out; this is left out"),
+        ("sh:path ex:to ; sh:class ex:Other", "leads by to to what does not descend from A; this is left out"),
+        ("sh:path ex:to ; sh:minCount 1", "requires to; this is left out: it is a link"),
+    ],
+)
+def test_what_is_no_narrower_is_told_of(said: str, told: str) -> None:
+    text = BASE + f"ex:Other a rdfs:Class . ex:B sh:property [ {said} ] ."
+    assert definitions(text)["A"]["links"]["to"]["target"] == "A"
+    assert notices(text) == {("B", told)}
+
+
+def test_what_two_superclasses_rule_out_together_is_told_of_once() -> None:
+    text = BASE + """ex:B sh:property [ sh:path ex:n ; sh:maxInclusive 3 ] .
+        ex:C a rdfs:Class, sh:NodeShape ; rdfs:subClassOf ex:A ; sh:property [ sh:path ex:n ; sh:minInclusive 4 ] .
+        ex:D rdfs:subClassOf ex:B, ex:C ."""
+    assert notices(text) == {("C", "asks of n what its superclasses rule out; this is left out")}
+
+
+def test_an_exported_narrowing_is_a_shape_of_the_heir_and_the_same_definition_again() -> None:
+    text = BASE + """ex:B sh:property [ sh:path ex:p ; sh:in ('a' 'b') ], [ sh:path ex:to ; sh:class ex:B ] ."""
+    with imported(text) as source:
+        catalogue = source.catalogue
+        documents = {record.body["define"]["typeName"]: record.body["define"] for record in source.definitions()}
+    told = set(Triples(Iris(catalogue)).definition(documents["B"]))
+    shown = {(t.predicate.value.rpartition("#")[2], t.object.value) for t in told if "shape:B" in t.subject.value}
+    assert {("path", EX + "p"), ("path", EX + "to"), ("class", EX + "B")} <= shown
+    again = plan(EMPTY, [read_document(document) for document in documents.values()], Definer(0, Lattice(())))
+    assert again.types["B"] == catalogue.types["B"]
 
 
 def test_a_field_that_is_there_keeps_its_constraints_and_that_is_told() -> None:
@@ -233,7 +311,6 @@ class TestDatatypes:
              "this"),
             (AGE + ", xsd:double", "restricts its values by xsd:minInclusive; this is left out: it has values of "
              "several datatypes"),
-            ("[ a rdfs:Datatype ; owl:oneOf ('1 a' 'b') ]", "lists values that are no names; it becomes no enum"),
             ("[ owl:complementOf xsd:string ]", "has a range without a name; this is left out"),
         ],
     )  # fmt: skip

@@ -21,7 +21,7 @@ from fabric.mapping.mappers import Mapper, lacking, mapped, read_mappers
 from fabric.types.catalogue import Catalogue, ObjectType
 from fabric.types.type_documents import field_document
 from fabric.types.types import Types
-from fabric.types.values import Stored
+from fabric.types.values import Stored, unfit
 from fabric.writing.objects import TABLE, revise
 from fabric.writing.versions import MOST_IN_LINE, Version
 
@@ -158,9 +158,17 @@ class _Batch:
             failures += [{"objectId": str(id), "mapper": i, "reason": reason} for i, reason in result.failures]
             if result.data == old:
                 continue
-            if missing := lacking(self._catalogue.types[version.content["type_name"]], result.data):
-                reason = f"not written: it lacks {', '.join(missing)}, which is required"
-                failures.append({"objectId": str(id), "mapper": None, "reason": reason})
+            if reason := _refused(self._catalogue.types[version.content["type_name"]], old, result.data):
+                failures.append({"objectId": str(id), "mapper": None, "reason": f"not written: {reason}"})
             else:
                 changed[id] = result.data
         return changed, failures
+
+
+def _refused(object_type: ObjectType, old: Stored, data: Stored) -> str | None:
+    """Why nobody could write the object like this."""
+    if missing := lacking(object_type, data):
+        return f"it lacks {', '.join(missing)}, which is required"
+    if others := unfit(object_type.fields, data, [key for key in data if key not in old]):
+        return f"{', '.join(others)} would not be as the definition asks"
+    return None

@@ -127,7 +127,17 @@ class View:
         links = {
             name: replace(k, label=self._link_field_label(object_type, k)) for name, k in object_type.own_links.items()
         }
-        raised = replace(object_type, label=label, own_fields=fields, own_links=links)
+        raised = replace(
+            object_type, label=label, own_fields=fields, own_links=links,
+            narrowed_fields={
+                name: tuple(replace(f, label=f.label | label) for f in said)
+                for name, said in object_type.narrowed_fields.items()
+            },
+            narrowed_links={
+                name: tuple(replace(k, label=self._link_field_label(object_type, k)) for k in said)
+                for name, said in object_type.narrowed_links.items()
+            },
+        )  # fmt: skip
         return as_document(raised, self._organization.lattice.decode)
 
     def object(self, object_type: ObjectType, row: Row) -> dict[str, Any]:

@@ -310,7 +310,10 @@ def explicitly_labelled(document: Mapping[str, Any], known: ObjectType | None) -
     """
     label = document.get("label") if document.get("label") is not None else str(Label())
     explicit = {**document, "label": label}
-    for group, stored in (("fields", known.own_fields), ("links", known.own_links)) if known else ():
+    there = {
+        "fields": {*known.own_fields, *known.narrowed_fields}, "links": {*known.own_links, *known.narrowed_links}
+    } if known else {}
+    for group, stored in there.items():
         members = document.get(group)
         if isinstance(members, Mapping):
             explicit[group] = {

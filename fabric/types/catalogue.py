@@ -40,6 +40,11 @@ class Fragment:
         """Whether it makes the type, rather than adding to one that a lower label makes."""
         return bool(self.schema.get("base")) and not self.schema.get("retired")
 
+    def members(self) -> "list[Field | LinkField]":
+        """Those that it declares."""
+        fields = [read_field(stored, self.label) for stored in self.schema.get("fields", ())]
+        return [*fields, *(read_link(stored, self.label) for stored in self.schema.get("links", ()))]
+
     def retired(self) -> "Fragment":
         """What stays of it: which keys its fields had, so that their values never turn up again, and its parent."""
         generations = {f["name"]: 1 for f in self.schema.get("fields", ())} | self.schema.get("generations", {})
@@ -77,6 +82,20 @@ class ObjectType:
     iri: str | None = None
     annotations: Annotations = field(default_factory=dict)
     about: Mapping[str, Annotations] = field(default_factory=dict)
+    narrowed_fields: Mapping[str, tuple[Field, ...]] = field(default_factory=dict)
+    """What the type itself asks of fields that it inherits, by name: what each label says."""
+    narrowed_links: Mapping[str, tuple[LinkField, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NarrowedEnds:
+    """Links that one declaration allows lead from objects of a narrower type to narrower ones only."""
+
+    declared: tuple[str, str]
+    """(source, target) types."""
+    narrow: tuple[str, str]
+    outgoing: bool
+    """Whether it is the source that is told of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +108,7 @@ class Relation:
     one_target: frozenset[tuple[str, str]] = frozenset()
     """(source, target) types of which a source has one target."""
     one_source: frozenset[tuple[str, str]] = frozenset()
+    narrowed: frozenset[NarrowedEnds] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +147,59 @@ class Catalogue:
     @cached_property
     def relations(self) -> Mapping[str, Relation]:
         found: dict[str, list[tuple[str, LinkField]]] = {}
+        narrowed: dict[str, list[tuple[str, LinkField, LinkField]]] = {}
         for object_type in self.types.values():
             for link in object_type.own_links.values():
                 found.setdefault(link.relation, []).append((object_type.name, link))
-        return {name: _relation(name, declared) for name, declared in sorted(found.items())}
+            for name, each in object_type.narrowed_links.items():
+                inherited = object_type.links.get(name)
+                if inherited is not None and name not in object_type.own_links:
+                    said = [(object_type.name, inherited, n) for n in each if self._narrows(inherited, n)]
+                    narrowed.setdefault(inherited.relation, []).extend(said)
+        return {name: self._relation(name, found[name], narrowed.get(name, ())) for name in sorted(found)}
+
+    def _narrows(self, link: LinkField, by: LinkField) -> bool:
+        """Whether it still does: what it was to narrow may have become another link since."""
+        same = (link.relation, link.outgoing) == (by.relation, by.outgoing)
+        return same and self.is_a(by.target, link.target)
+
+    def _relation(
+        self, name: str, declared: list[tuple[str, LinkField]], narrowed: Iterable[tuple[str, LinkField, LinkField]]
+    ) -> Relation:
+        properties: dict[str, Field] = {}
+        for _, link in sorted(declared, key=lambda d: rank(d[1].label)):
+            properties.update(link.properties)
+        one = [(t, link) for t, link in declared if not link.many]
+        one += [(t, link) for t, link, by in narrowed if not by.many]
+        return Relation(
+            name,
+            frozenset(_joined(t, link) for t, link in declared),
+            properties,
+            frozenset(_joined(t, link) for t, link in one if link.outgoing),
+            frozenset(_joined(t, link) for t, link in one if not link.outgoing),
+            frozenset(
+                NarrowedEnds(_joined(self._owner(t, link), link), _joined(t, by), link.outgoing)
+                for t, link, by in narrowed
+                if by.target != link.target
+            ),
+        )
+
+    def _owner(self, name: str, link: LinkField) -> str:
+        lineage = (name, *self.types[name].ancestors)
+        return next(n for n in reversed(lineage) if link.name in self.types[n].own_links)
+
+    def may_join(self, relation: Relation, source: str, target: str) -> bool:
+        """Whether links of the relation lead from objects of the one type to objects of the other."""
+        return any(
+            self.is_a(source, ends[0])
+            and self.is_a(target, ends[1])
+            and all(self._allows(n, source, target) for n in relation.narrowed if n.declared == ends)
+            for ends in relation.ends
+        )
+
+    def _allows(self, narrowed: NarrowedEnds, source: str, target: str) -> bool:
+        is_source, is_target = self.is_a(source, narrowed.narrow[0]), self.is_a(target, narrowed.narrow[1])
+        return is_target or not is_source if narrowed.outgoing else is_source or not is_target
 
     @cached_property
     def rules(self) -> frozenset[Rule]:
@@ -163,18 +232,9 @@ class Catalogue:
         return ancestor in self.types and name in self.types[ancestor].family
 
 
-def _relation(name: str, declared: list[tuple[str, LinkField]]) -> Relation:
-    properties: dict[str, Field] = {}
-    for _, link in sorted(declared, key=lambda d: rank(d[1].label)):
-        properties.update(link.properties)
-    ends = {(t, link.target) if link.outgoing else (link.target, t) for t, link in declared}
-    return Relation(
-        name,
-        frozenset(ends),
-        properties,
-        frozenset((t, link.target) for t, link in declared if link.outgoing and not link.many),
-        frozenset((link.target, t) for t, link in declared if not link.outgoing and not link.many),
-    )
+def _joined(name: str, link: LinkField) -> tuple[str, str]:
+    """(source, target) types of a link field of the type."""
+    return (name, link.target) if link.outgoing else (link.target, name)
 
 
 def read_field(stored: Mapping[str, Any], label: int) -> Field:
@@ -183,7 +243,7 @@ def read_field(stored: Mapping[str, Any], label: int) -> Field:
         kind=Kind(stored["type"]),
         many=stored.get("list", False),
         required=stored.get("required", False),
-        values=tuple(stored.get("values", ())),
+        values=tuple(stored.get("values", ())) if stored["type"] == Kind.ENUM else (),
         retired_values=tuple(stored.get("retiredValues", ())),
         indexed=stored.get("indexed", False),
         searchable=stored.get("searchable", False),

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from fabric.database.db import Transaction
 from fabric.types.catalogue import Catalogue, ObjectType
+from fabric.types.constraints import joined
 from fabric.types.definitions import Field
 from fabric.types.evolution import keeps_values
 from fabric.types.kinds import Kind
@@ -97,11 +98,31 @@ def _changes(old: ObjectType, new: ObjectType) -> Iterator[tuple[Planned, str, s
             yield Planned(new.name, now.name, change, 0), _HOLDING, field.key
         if now.required and not (field.required and field.key == now.key):
             yield Planned(new.name, now.name, Change.REQUIRED, 0), _LACKING, now.key
+    yield from _narrowings(old, new)
     for name, now in sorted(new.own_fields.items()):
         if name not in seen:
             yield Planned(new.name, name, Change.ADDED, 0), _HOLDING, now.key
             if now.required:
                 yield Planned(new.name, name, Change.REQUIRED, 0), _LACKING, now.key
+
+
+def _narrowings(old: ObjectType, new: ObjectType) -> Iterator[tuple[Planned, str, str]]:
+    """Of what the type itself asks of fields that it inherits, before or now."""
+    for name in sorted(old.narrowed_fields.keys() | new.narrowed_fields.keys()):
+        field, now = old.fields.get(name), new.fields.get(name)
+        if field is None or now is None or old.narrowed_fields.get(name) == new.narrowed_fields.get(name):
+            continue
+        if (field.values, field.constraints) != (now.values, now.constraints):
+            change = Change.WIDENED if _is_within(field, now) else Change.NARROWED
+            yield Planned(new.name, name, change, 0), _HOLDING, now.key
+        if now.required and not field.required:
+            yield Planned(new.name, name, Change.REQUIRED, 0), _LACKING, now.key
+
+
+def _is_within(field: Field, other: Field) -> bool:
+    """Whether all that the field may hold the other may hold too, as far as that can be seen."""
+    together = joined(field.kind, other.constraints, field.constraints)
+    return set(field.values) <= set(other.values) and together == field.constraints
 
 
 def _of_kind(old: Field, new: Field) -> Change | None:

@@ -7,16 +7,29 @@ message repeats a value, which may be secret.
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import orjson
 import re2
 
 from fabric.encryption.protection import AddFault
-from fabric.types.kinds import LIST_LENGTH, TEXT_LENGTH, JSONValue, Kind, KindError, canonical
+from fabric.types.kinds import (
+    ENUM_VALUES_NAMED,
+    LIST_LENGTH,
+    TEXT_LENGTH,
+    JSONValue,
+    Kind,
+    KindError,
+    canonical,
+)
 
 PATTERN_LENGTH = 1_000
+MAX_PATTERNS = 5
+"""Of one field as written; it can have more that it inherits."""
+MAX_VALUES = 500
+_VALUES_LENGTH = 50_000
+"""Characters of all the values that a definition lists."""
 _PATTERN_MEMORY = 1 << 20
 """Bytes that RE2 may take for one pattern, compiled and run."""
 _PATTERN_SIZE = 2_500
@@ -31,9 +44,13 @@ _BOUNDED = _NUMBERS | {Kind.DATE, Kind.DATETIME}
 
 @dataclass(frozen=True, slots=True)
 class Constraints:
-    """What holds of each value, or of a list as a whole (`min_items` and on). Bounds are canonical values."""
+    """What holds of each value, or of a list as a whole (`min_items` and on). Bounds and `values` are canonical.
 
-    pattern: str | None = None
+    A text matches each pattern. `values` are all that there may be, and of no enum, whose values make its kind.
+    """
+
+    pattern: tuple[str, ...] | None = None
+    values: tuple[JSONValue, ...] | None = None
     min_length: int | None = None
     max_length: int | None = None
     minimum: JSONValue = None
@@ -53,12 +70,14 @@ def _written(name: str) -> str:
     return first + "".join(other.capitalize() for other in others)
 
 
-_NAMES = {_written(each.name): each.name for each in fields(Constraints)}
+_FIELDS = fields(Constraints)
+_NAMES = {_written(each.name): each.name for each in _FIELDS}
 KEYS = frozenset(_NAMES)
 """Members of a field that are constraints, as they are written."""
 
 _LENGTHS = {"minLength": TEXT_LENGTH, "maxLength": TEXT_LENGTH, "minItems": LIST_LENGTH, "maxItems": LIST_LENGTH}
 _BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+_OF_KIND = frozenset({"minimum", "maximum", "exclusive_minimum", "exclusive_maximum"})
 _OF_TEXT = ("pattern", "minLength", "maxLength")
 _OF_LISTS = ("minItems", "maxItems", "uniqueItems")
 
@@ -68,7 +87,7 @@ def read_constraints(value: Mapping[str, Any], kind: Kind, many: bool, fault: Ad
     read: dict[str, Any] = {}
     for key, name in _NAMES.items():
         given = value.get(key)
-        if given is None:
+        if given is None or (key == "values" and kind is Kind.ENUM):
             continue
         try:
             check_place(key, kind, many)
@@ -76,6 +95,12 @@ def read_constraints(value: Mapping[str, Any], kind: Kind, many: bool, fault: Ad
         except KindError as error:
             fault(str(error), key)
     made = Constraints(**read)
+    contradictions(made, kind, fault)
+    return made
+
+
+def contradictions(made: Constraints, kind: Kind, fault: AddFault) -> None:
+    """Tells of constraints that no value meets together, as far as that can be seen of them."""
     for key, low, high in (
         ("minLength", made.min_length, made.max_length),
         ("minItems", made.min_items, made.max_items),
@@ -83,7 +108,8 @@ def read_constraints(value: Mapping[str, Any], kind: Kind, many: bool, fault: Ad
         if low is not None and high is not None and low > high:
             fault("more than the most there may be", key)
     _check_bounds(made, kind, fault)
-    return made
+    if made.values is not None and not any(fits(made, kind, value) for value in made.values):
+        fault("none of these values is as the other constraints say", "values")
 
 
 def check_place(key: str, kind: Kind, many: bool) -> None:
@@ -94,11 +120,15 @@ def check_place(key: str, kind: Kind, many: bool) -> None:
         raise KindError("only fields of numbers, dates and times have this")
     if key in _OF_LISTS and not many:
         raise KindError("only a list has this")
+    if key == "values" and kind in (Kind.BOOLEAN, Kind.JSON):
+        raise KindError("a boolean or json field does not list its values")
 
 
 def _read_one(key: str, kind: Kind, given: object) -> object:
     if key == "pattern":
-        return _read_pattern(given)
+        return _read_patterns(given)
+    if key == "values":
+        return _read_values(kind, given)
     if key == "uniqueItems":
         return canonical(Kind.BOOLEAN, given) or None
     if key in _BOUNDS:
@@ -107,6 +137,24 @@ def _read_one(key: str, kind: Kind, given: object) -> object:
     if type(given) is not int or not 0 <= given <= most:
         raise KindError(f"expected an integer from 0 to {most:,}")
     return given
+
+
+def _read_patterns(given: object) -> tuple[str, ...]:
+    patterns = given if isinstance(given, list) else [given]
+    if not 1 <= len(patterns) <= MAX_PATTERNS:
+        raise KindError(f"expected a pattern, or a list of 1 to {MAX_PATTERNS}")
+    return tuple(dict.fromkeys(map(_read_pattern, patterns)))
+
+
+def _read_values(kind: Kind, given: object) -> tuple[JSONValue, ...]:
+    if not isinstance(given, list) or not 1 <= len(given) <= MAX_VALUES:
+        raise KindError(f"expected a list of 1 to {MAX_VALUES} values")
+    values = [canonical(kind, value) for value in given]
+    if len(set(values)) < len(values):
+        raise KindError("expected different values, got one for the second time")
+    if sum(len(str(value)) for value in values) > _VALUES_LENGTH:
+        raise KindError(f"expected values of at most {_VALUES_LENGTH:,} characters together")
+    return tuple(values)
 
 
 def _read_pattern(given: object) -> str:
@@ -187,7 +235,20 @@ def _check_new(item: JSONValue, seen: set[bytes]) -> None:
     seen.add(form)
 
 
+def fits(constraints: Constraints, kind: Kind, value: JSONValue) -> bool:
+    """Whether one canonical value, no list, is as the constraints say."""
+    try:
+        _check_item(constraints, kind, value)
+    except KindError:
+        return False
+    return True
+
+
 def _check_item(constraints: Constraints, kind: Kind, value: JSONValue) -> None:
+    if constraints.values is not None and value not in constraints.values:
+        named = ", ".join(map(str, constraints.values))
+        few = len(constraints.values) <= ENUM_VALUES_NAMED and len(named) <= PATTERN_LENGTH
+        raise KindError(f"expected one of {named}" if few else f"expected one of {len(constraints.values)} values")
     if isinstance(value, str) and kind in _TEXTS:
         _check_text(constraints, value)
     elif kind in _BOUNDED:
@@ -202,8 +263,9 @@ def _check_text(constraints: Constraints, text: str) -> None:
     if constraints.pattern is not None:
         if len(text) > MATCHED_LENGTH:
             raise KindError(f"expected at most {MATCHED_LENGTH:,} characters, to be held against a pattern")
-        if not _compiled(constraints.pattern).search(text):
-            raise KindError(f"expected text that matches {constraints.pattern}")
+        for pattern in constraints.pattern:
+            if not _compiled(pattern).search(text):
+                raise KindError(f"expected text that matches {pattern}")
 
 
 def _check_size(constraints: Constraints, kind: Kind, value: JSONValue) -> None:
@@ -223,13 +285,49 @@ def ordered(kind: Kind, value: JSONValue) -> Any:
     return Decimal(str(value)) if kind is Kind.DECIMAL else value
 
 
+_LOWEST_HOLDS = frozenset({"maximum", "exclusive_maximum", "max_length", "max_items"})
+"""Of two of these both hold where the lower one does; of the other numbers where the higher does."""
+
+
+def joined(kind: Kind, one: Constraints, other: Constraints) -> Constraints:
+    """What holds of the values that are as both say."""
+    if NO_CONSTRAINTS in (one, other):
+        return other if one == NO_CONSTRAINTS else one
+    both = {each.name: _both(kind, each.name, getattr(one, each.name), getattr(other, each.name)) for each in _FIELDS}
+    return Constraints(**both)
+
+
+def _both(kind: Kind, name: str, one: Any, other: Any) -> Any:
+    if one is None or other is None:
+        return other if one is None else one
+    if name == "unique_items":
+        return True
+    if name == "pattern":
+        return tuple(dict.fromkeys((*one, *other)))
+    if name == "values":
+        return tuple(value for value in one if value in other)
+    choose = min if name in _LOWEST_HOLDS else max
+    return choose(one, other, key=partial(ordered, kind if name in _OF_KIND else Kind.INTEGER))
+
+
 def constraints_json(constraints: Constraints) -> dict[str, JSONValue]:
     """As written, without what is not said."""
     said = {key: getattr(constraints, name) for key, name in _NAMES.items()}
-    return {key: value for key, value in said.items() if value is not None}
+    return {key: _written_value(key, value) for key, value in said.items() if value is not None}
+
+
+def _written_value(key: str, value: Any) -> Any:
+    if not isinstance(value, tuple):
+        return value
+    return value[0] if key == "pattern" and len(value) == 1 else list(value)
 
 
 def constraints_of(stored: Mapping[str, Any]) -> Constraints:
     """From a stored field."""
     said = {name: stored[key] for key, name in _NAMES.items() if key in stored}
+    if "values" in said:
+        said["values"] = None if stored["type"] == Kind.ENUM else tuple(said["values"])
+    if "pattern" in said:
+        patterns = said["pattern"]
+        said["pattern"] = (patterns,) if isinstance(patterns, str) else tuple(patterns)
     return Constraints(**said) if said else NO_CONSTRAINTS

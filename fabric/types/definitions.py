@@ -221,9 +221,7 @@ def _read_protection(
 
 
 def _read_values(value: Mapping[str, Any], kind: Kind, faults: Faults, path: tuple[str, ...]) -> tuple[str, ...]:
-    if kind is not Kind.ENUM:
-        if "values" in value:
-            faults.add("only an enum has values", *path, "values")
+    if kind is not Kind.ENUM:  # they are a constraint
         return ()
     values = _names(value, "values", faults, *path)
     if not values:

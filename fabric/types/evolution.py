@@ -150,8 +150,13 @@ async def _of_undeclared(transaction: Transaction, relation: str, lost: Pairs) -
 
 def _lost(before: Catalogue, relation: Relation, after: Catalogue, now: Relation | None) -> Pairs:
     """The pairs of types that the relation could join and cannot any more, though both are still there."""
-    left = _concrete(after, now.ends) if now else set()
-    return {(s, t) for s, t in _concrete(before, relation.ends) - left if s in after.types and t in after.types}
+    left = _joined(after, now) if now else set()
+    return {(s, t) for s, t in _joined(before, relation) - left if s in after.types and t in after.types}
+
+
+def _joined(catalogue: Catalogue, relation: Relation) -> Pairs:
+    pairs = _concrete(catalogue, relation.ends)
+    return {(s, t) for s, t in pairs if catalogue.may_join(relation, s, t)} if relation.narrowed else pairs
 
 
 async def _of_cardinality(

@@ -15,6 +15,7 @@ from fabric.names import generated_names, names_generated_twice, plural
 from fabric.types.catalogue import Catalogue, Fragment, ObjectType, Steps, read_field, read_link, read_parents
 from fabric.types.definitions import Field, LinkField
 from fabric.types.kinds import Kind
+from fabric.types.narrowing import narrowed
 
 EMPTY = Catalogue({})
 
@@ -57,14 +58,25 @@ def _merge(name: str, group: Collection[Fragment]) -> ObjectType | None:
         return None
     fields: dict[str, Field] = {}
     links: dict[str, LinkField] = {}
+    narrowed_fields: dict[str, tuple[Field, ...]] = {}
+    narrowed_links: dict[str, tuple[LinkField, ...]] = {}
     for fragment in sorted(group, key=lambda f: rank(f.label)):
         for stored in fragment.schema.get("fields", ()):
             fields[stored["name"]] = read_field(stored, fragment.label)
         for stored in fragment.schema.get("links", ()):
             links[stored["name"]] = read_link(stored, fragment.label)
+        for stored in fragment.schema.get("narrowedFields", ()):
+            said = *narrowed_fields.get(stored["name"], ()), read_field(stored, fragment.label)
+            narrowed_fields[stored["name"]] = said
+        for stored in fragment.schema.get("narrowedLinks", ()):
+            also = *narrowed_links.get(stored["name"], ()), read_link(stored, fragment.label)
+            narrowed_links[stored["name"]] = also
     if sum(bool(f.schema.get("base")) for f in group) > 1:
         # Objects made under one base, even one that is retired, lack the other's fields, whatever it requires.
         fields = {n: replace(f, non_null=False) for n, f in fields.items()}
+        narrowed_fields = {
+            n: tuple(replace(f, non_null=False) for f in each) for n, each in narrowed_fields.items()
+        }  # fmt: skip
     top = bases[-1].schema
     plural_name = top.get("plural") or plural(name)
     _drop_clashing(name, plural_name, fields, links)
@@ -87,6 +99,8 @@ def _merge(name: str, group: Collection[Fragment]) -> ObjectType | None:
         own_links={n: link for n, link in links.items() if n not in fields},
         fields={},
         links={},
+        narrowed_fields=narrowed_fields,
+        narrowed_links=narrowed_links,
     )
 
 
@@ -233,6 +247,9 @@ def _resolve(name: str, ancestors: tuple[str, ...], present: Mapping[str, Object
         known = fields.keys() | links.keys()
         fields.update({n: f for n, f in present[each].own_fields.items() if n not in known})
         links.update({n: k for n, k in _leading(present[each], present).items() if n not in known})
+        for n, said in present[each].narrowed_fields.items():
+            if n in fields and n not in present[each].own_fields:
+                fields[n] = narrowed(fields[n], said)
     key_type = next((a for a in reversed([name, *ancestors]) if present[a].natural_key), name)
     return replace(
         own,

@@ -34,14 +34,16 @@ def difference(old: Fragment | None, new: Fragment, catalogues: Iterable[Catalog
 def _said(fragment: Fragment, seen: set[str]) -> dict[str, Any]:
     """The fragment as part of a document; nothing of how values are stored."""
     schema = fragment.schema
+    fields = [*schema.get("fields", ()), *schema.get("narrowedFields", ())]
+    links = [*schema.get("links", ()), *schema.get("narrowedLinks", ())]
     said: Mapping[str, Any] = {
         **{word: schema.get(word) for word in _WORDS if not schema.get("retired")},
         "naturalKey": _known(schema.get("naturalKey", ()), seen),
         "indexes": [names for names in schema.get("indexes", ()) if seen.issuperset(names)],
         "embedding": _known(schema.get("embedding", ()), seen),
         "uiSchema": fragment.ui_schema,
-        "fields": {f["name"]: field_document(read_field(f, fragment.label)) for f in schema.get("fields", ())},
-        "links": {k["name"]: link_document(read_link(k, fragment.label)) for k in schema.get("links", ())},
+        "fields": {f["name"]: field_document(read_field(f, fragment.label)) for f in fields},
+        "links": {k["name"]: link_document(read_link(k, fragment.label)) for k in links},
     }
     return {name: value for name, value in said.items() if value}
 

@@ -7,6 +7,7 @@ from fabric.labels import Label
 from fabric.names import plural
 from fabric.types.catalogue import ObjectType, field_json, link_json, parents_json
 from fabric.types.definitions import Field, LinkField
+from fabric.types.narrowing import narrowed_fields, narrowed_links
 
 
 def as_document(object_type: ObjectType, decode: Callable[[int], Label]) -> dict[str, Any]:
@@ -15,8 +16,10 @@ def as_document(object_type: ObjectType, decode: Callable[[int], Label]) -> dict
     def labelled(member: Field | LinkField, document: dict[str, Any]) -> dict[str, Any]:
         return document if member.label == object_type.label else document | {"label": str(decode(member.label))}
 
-    fields = {f.name: labelled(f, field_document(f)) for f in object_type.own_fields.values()}
-    links = {k.name: labelled(k, link_document(k)) for k in object_type.own_links.values()}
+    members = [*object_type.own_fields.values(), *narrowed_fields(object_type)]
+    fields = {f.name: labelled(f, field_document(f)) for f in members}
+    ends = [*object_type.own_links.values(), *narrowed_links(object_type)]
+    links = {k.name: labelled(k, link_document(k)) for k in ends}
     document = {
         "typeName": object_type.name,
         "domain": object_type.domain if object_type.domain != "object" else None,

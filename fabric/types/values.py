@@ -40,6 +40,30 @@ def read_data(
     return stored
 
 
+def check_narrower(
+    members: Mapping[str, Field], heirs: Mapping[str, Field], data: Mapping[str, Any], faults: Faults
+) -> None:  # fmt: skip
+    """Holds values that were read by a type's `members` against what an heir asks of them beside."""
+    for name, value in data.items():
+        member = heirs.get(name)
+        if member is not None and value is not None and member is not members.get(name):
+            read_data({name: member}, {name: value}, faults)
+
+
+def unfit(members: Mapping[str, Field], stored: Stored, changed: Collection[str]) -> list[str]:
+    """Which of the changed values, by storage key, nobody could write as they are: the names of their fields."""
+    fields = [f for f in members.values() if f.key in changed and f.key in stored and f.protection is None]
+    return [f.name for f in fields if not _fits(f, stored[f.key])]
+
+
+def _fits(field: Field, value: JSONValue) -> bool:
+    try:
+        check_constraints(field.constraints, field.kind, read_value(field, value))
+    except KindError:
+        return False
+    return True
+
+
 def read_value(field: Field, value: object) -> JSONValue:
     """One field's value in canonical form. KindError for what is not of its kind."""
     if value == MARKER:

@@ -273,7 +273,7 @@ def _check_ends(change: LinkChange, relation: Relation, catalogue: Catalogue, en
             raise NotFound("not found", (name,))
     _check_named(change, end_types)
     source, target = (end_types[end] for _, end in _ends(change))
-    if not any(catalogue.is_a(source, s) and catalogue.is_a(target, t) for s, t in relation.ends):
+    if not catalogue.may_join(relation, source, target):
         raise BadInput(f"{relation.name} does not lead from {source} to {target}", ("relation",))
 
 

@@ -25,7 +25,7 @@ from fabric.identity.subject import Subject
 from fabric.types.catalogue import Catalogue, ObjectType
 from fabric.types.definitions import Faults
 from fabric.types.types import Types
-from fabric.types.values import Stored, check_required, difference, merged, read_data
+from fabric.types.values import Stored, check_narrower, check_required, difference, merged, read_data
 from fabric.writing import links, versions
 from fabric.writing.links import LinkChange
 from fabric.writing.nested_links import NestedLink, resolved
@@ -321,6 +321,8 @@ def _update(each: _Prepared, winner: Version, label: int, catalogue: Catalogue) 
     object_type = catalogue.types[type_name]
     data = merged(winner.content["data"], each.data)
     faults = Faults()
+    given = {name: value for name, value in each.change.data.items() if name not in object_type.natural_key}
+    check_narrower(each.object_type.fields, object_type.fields, given, faults)
     check_required(object_type.fields, data, faults)
     for name in object_type.natural_key:
         key = object_type.fields[name].key

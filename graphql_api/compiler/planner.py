@@ -381,9 +381,14 @@ def _alike(types: Sequence[ObjectType], names: Sequence[str]) -> list[list[Objec
     """The types in groups for which the selected names mean the same."""
     groups: dict[str, list[ObjectType]] = {}
     for t in types:
-        meaning = repr([(t.fields.get(n), t.links.get(n), t.links.get(aggregated_link(n))) for n in names])
+        meaning = repr([(_read(t.fields.get(n)), t.links.get(n), t.links.get(aggregated_link(n))) for n in names])
         groups.setdefault(meaning, []).append(t)
     return list(groups.values())
+
+
+def _read(field: Field | None) -> object:
+    """How its values are read; what an heir asks of them beside makes no difference."""
+    return field and (field.key, field.kind, field.many, field.label, field.protection)
 
 
 def _id(tree: Tree) -> p.Binder:

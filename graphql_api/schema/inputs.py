@@ -114,9 +114,10 @@ class Inputs:
     def enum(self, field: Field, owner: str) -> GraphQLEnumType:
         name = owner + pascal(field.name)
         if name not in self._enums:
-            values = {v: GraphQLEnumValue(v) for v in field.values}
-            retired = {v: GraphQLEnumValue(v, deprecation_reason="retired") for v in field.retired_values}
-            self._enums[name] = GraphQLEnumType(name, values | retired, description=field.description)
+            declared = self._catalogue.types[owner].fields[field.name]  # heirs may have fewer of its values
+            values = {v: GraphQLEnumValue(v) for v in declared.values}
+            retired = {v: GraphQLEnumValue(v, deprecation_reason="retired") for v in declared.retired_values}
+            self._enums[name] = GraphQLEnumType(name, values | retired, description=declared.description)
         return self._enums[name]
 
     def owner(self, object_type: ObjectType, name: str) -> str:

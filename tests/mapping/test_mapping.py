@@ -332,3 +332,20 @@ async def test_what_does_not_fit_the_type_is_refused(
         await ground.ask("UNCLASSIFIED", [mapper])
     errors = refused.value.errors if isinstance(refused.value, Several) else [refused.value]
     assert [error.path for error in errors] == [("mappers", 0, *path)]
+
+
+async def test_what_the_definition_of_the_object_does_not_ask_for_is_not_written(ground: Ground) -> None:
+    document = {**TYPES[0], "fields": {**TYPES[0]["fields"], "number": {"type": "integer", "maximum": 9}}}
+    narrower = {"typeName": "Pilot", "extends": "Person", "fields": {"number": {"type": "integer", "maximum": 5}}}
+    await ground.types.define(ground.subject(), ground.organization.lattice, [document, narrower])
+    written = {number: UUID(int=number, version=4) for number in range(1, 6)}
+    for id, type_name, code in zip(
+        written.values(), ("Person", "Person", "Pilot", "Pilot"), ("9", "10", "5", "6"), strict=False
+    ):  # fmt: skip
+        await ground.write("UNCLASSIFIED", "create", id, {"code": code}, type_name)
+    job = await ground.run("UNCLASSIFIED", [{"convert": {"from": "code", "to": "number"}}])
+    assert job.result is not None
+    assert {(f["objectId"], f["reason"]) for f in job.result["failures"]} == {
+        (str(written[n]), "not written: number would not be as the definition asks") for n in (2, 4)
+    }
+    assert {data.get("number") for _, data in (await ground.rows()).values()} == {9, 5, None}
