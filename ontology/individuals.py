@@ -1,12 +1,12 @@
 """Individuals as objects and links: import records for what a graph says of members of classes that types stand for."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from pyoxigraph import BlankNode, Literal, NamedNode
+from pyoxigraph import BlankNode, Literal, NamedNode, Quad
 
 from fabric.errors import BadInput
 from fabric.transfer.records import Problem, Record
@@ -14,7 +14,7 @@ from fabric.types.catalogue import ObjectType
 from fabric.types.definitions import Field
 from fabric.types.kinds import JSONValue, Kind, KindError
 from ontology.blank import Genids
-from ontology.graph import Graph, Node, Term
+from ontology.graph import Graph, Node, Said, Term, classes_among, said
 from ontology.iris import IDS, Iris
 from ontology.statements import Described
 from ontology.terms import is_built_in
@@ -24,6 +24,9 @@ from ontology.vocabulary import BASE, FABRIC, INFERRED, LABEL, LINK_VALUES, ORDE
 _UUIDS = "urn:uuid:"
 _NAMES_KEPT = 100_000
 """Objects whose names as ends of links are kept."""
+
+_SETS_KEPT = 10_000
+"""Of classes that a node is of."""
 
 
 class Individuals:
@@ -35,16 +38,17 @@ class Individuals:
         self._described = Described(graph)
         self._members: dict[str, dict[str, Field]] = {}
         self.end = lru_cache(maxsize=_NAMES_KEPT)(self._end)
+        self._types = lru_cache(maxsize=_SETS_KEPT)(self._types_among)
 
     def objects(self) -> Iterator[Record | Problem]:
         """Each individual once, with the values of its fields, and what of them cannot be taken."""
-        for node, object_type in self._individuals():
-            yield from self._telling(node, partial(self._object, node, object_type))
+        for node, types, quads in self._individuals():
+            yield from self._telling(node, partial(self._object, node, types, quads))
 
     def links(self) -> Iterator[Record | Problem]:
         """What leads from an individual to another, then what is said of links themselves."""
-        for node, object_type in self._individuals():
-            yield from self._telling(node, partial(self._links_of, node, object_type))
+        for node, types, quads in self._individuals():
+            yield from self._telling(node, partial(self._links_of, node, types[0], quads))
         for statement in self._graph.subjects(RDF.type, RDF.Statement):
             yield from self._telling(statement, partial(self._statement, statement))
 
@@ -55,8 +59,8 @@ class Individuals:
         except (BadInput, KindError) as error:
             yield Problem(self.iri(node), str(error))
 
-    def _links_of(self, node: Node, object_type: ObjectType) -> Iterator[Record | Problem]:
-        for predicate, terms in self._said(node).items():
+    def _links_of(self, node: Node, object_type: ObjectType, quads: Iterable[Quad]) -> Iterator[Record | Problem]:
+        for predicate, terms in self._of_itself(node, said(quads)).items():
             known = self._iris.links.get(predicate.value)
             if known is None:
                 continue
@@ -69,31 +73,28 @@ class Individuals:
         """The node's IRI; one that is made of what is said of it, if it has none."""
         return node.value if isinstance(node, NamedNode) else self._genids.iri(node)
 
-    def _individuals(self) -> Iterator[tuple[Node, ObjectType]]:
-        for quad in self._graph.quads(None, RDF.type):
-            if isinstance(quad.subject, NamedNode | BlankNode) and isinstance(quad.object, NamedNode):
-                object_type = self._type_of(quad.subject)
-                # One that is of several classes comes with the statement of the one that it becomes an object of.
-                if object_type is not None and self._class_of(quad.subject, object_type) == quad.object.value:
-                    yield quad.subject, object_type
+    def _individuals(self) -> Iterator[tuple[Node, Sequence[ObjectType], list[Quad]]]:
+        """Each with the types of its classes and all that is said of it."""
+        for node, quads in self._graph.by_subject():
+            if types := self._types(*sorted(classes_among(quads))):
+                yield node, types, quads
 
-    def _types_of(self, node: Node) -> dict[str, ObjectType]:
-        """The types of the node's classes, by class, each that no other one descends from."""
-        found = {iri: self._iris.types[iri] for iri in self._graph.iris(node, RDF.type) if iri in self._iris.types}
-        names = {t.name for t in found.values()}
-        return {iri: t for iri, t in found.items() if names.isdisjoint(set(t.family) - {t.name})}
+    def _types_among(self, *classes: str) -> Sequence[ObjectType]:
+        """The types of these classes that no other one of them descends from."""
+        found = {t.name: t for iri in classes if (t := self._iris.types.get(iri)) is not None}
+        return [t for t in found.values() if found.keys().isdisjoint(set(t.family) - {t.name})]
 
     def _type_of(self, node: Node) -> ObjectType | None:
-        return next(iter(self._types_of(node).values()), None)
+        return next(iter(self._types(*self._graph.iris(node, RDF.type))), None)
 
-    def _class_of(self, node: Node, object_type: ObjectType) -> str:
-        return next(iri for iri, t in self._types_of(node).items() if t is object_type)
-
-    def _object(self, node: Node, object_type: ObjectType) -> Iterator[Record | Problem]:
-        where = self.iri(node)
-        for other in list(self._types_of(node))[1:]:
-            yield Problem(where, f"is of the class {other} too; an object has one type, {object_type.name}")
-        about = self._said(node)
+    def _object(
+        self, node: Node, types: Sequence[ObjectType], quads: Iterable[Quad]
+    ) -> Iterator[Record | Problem]:
+        where, object_type = self.iri(node), types[0]
+        for other in types[1:]:
+            too = f"is of the class {self._iris.classes[other.name]} too"
+            yield Problem(where, f"{too}; an object has one type, {object_type.name}")
+        about = self._of_itself(node, said(quads))
         members, faults = self._of(object_type), list[str]()
         data = self._data(about, members, faults)
         for predicate in about:
@@ -104,14 +105,15 @@ class Individuals:
         body: dict[str, Any] = {"type": object_type.name, **named, "data": data}
         yield Record(where, body | self._labelled(about.get(LABEL)))
 
-    def _said(self, node: Node) -> dict[NamedNode, list[Term]]:
+    def _of_itself(self, node: Node, about: Said) -> Said:
         """What is said of the node, but for links that have a statement: their predicate can be any."""
-        about = self._graph.about(node)
-        said = {
+        if not self._described:
+            return about
+        left = {
             p: [t for t in terms if isinstance(t, Literal) or (node, p, t) not in self._described]
             for p, terms in about.items()
         }
-        return {p: terms for p, terms in said.items() if terms}
+        return {p: terms for p, terms in left.items() if terms}
 
     def _is_known(self, predicate: NamedNode) -> bool:
         return predicate.value in self._iris.links or is_built_in(predicate.value)
@@ -123,7 +125,7 @@ class Individuals:
         return found
 
     def _data(
-        self, about: Mapping[NamedNode, list[Term]], members: Mapping[str, Field], faults: list[str]
+        self, about: Said, members: Mapping[str, Field], faults: list[str]
     ) -> dict[str, JSONValue]:
         """Values by field; those that a field cannot hold are faults."""
         data: dict[str, JSONValue] = {}
@@ -172,7 +174,7 @@ class Individuals:
             else:
                 yield term
 
-    def _ordered(self, about: Mapping[NamedNode, list[Term]], members: Mapping[str, Field]) -> dict[str, JSONValue]:
+    def _ordered(self, about: Said, members: Mapping[str, Field]) -> dict[str, JSONValue]:
         """The lists that the fabric wrote beside their values, since these alone have no order."""
         found: dict[str, JSONValue] = {}
         lists = {f.name for f in members.values() if f.many}
@@ -266,7 +268,10 @@ class Individuals:
             return self._by_iri(self._iris.itself, iri)
         if object_type.key_type == self._iris.itself and not iri.startswith(BASE):
             return self._by_iri(object_type.name, iri)
-        named = self._named(iri, object_type, self._data(self._said(node), self._of(object_type), []))
+        if not object_type.natural_key:
+            return {"id": id_of(iri)}
+        about = self._of_itself(node, self._graph.about(node))
+        named = self._named(iri, object_type, self._data(about, self._of(object_type), []))
         return {"type": object_type.name, **named} if "key" in named else named
 
     def _by_iri(self, name: str, iri: str) -> dict[str, Any]:

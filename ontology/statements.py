@@ -21,6 +21,9 @@ class Described:
         # Triples come subject by subject; without this, one with many statements would be looked through for each.
         self._of = lru_cache(maxsize=_KEPT)(self._about)
 
+    def __bool__(self) -> bool:
+        return self._any
+
     def __contains__(self, triple: Stated) -> bool:
         subject, predicate, object = triple
         return self._any and (predicate, object) in self._of(subject)

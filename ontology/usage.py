@@ -1,13 +1,12 @@
 """Properties that data has and no ontology declares: they are read off the values."""
 
 from collections import Counter
-from collections.abc import Iterator, Set
-from itertools import groupby
+from collections.abc import Set
 
 from pyoxigraph import BlankNode, Literal, NamedNode
 
 from fabric.errors import BadInput
-from ontology.graph import Graph, Node, Term
+from ontology.graph import Graph, classes_among
 from ontology.properties import MAX_PROPERTIES, add_range
 from ontology.statements import Described
 from ontology.terms import Ontology, PropertyTerm, is_built_in
@@ -23,15 +22,17 @@ def read_usage(graph: Graph, ontology: Ontology, known_classes: Set[str], known_
     types = ontology.classes.keys() | known_classes
     described = Described(graph)
     without, tagged = 0, Counter[str]()
-    for subject, said in _described_nodes(graph):
-        named = set(graph.iris(subject, RDF.type))
+    for subject, quads in graph.by_subject():
+        named = classes_among(quads)
         classes = named & types
         if not classes and isinstance(subject, NamedNode) and not _is_schema(subject, named, ontology):
             without += 1
             if without <= MAX_NOTICES:
                 ontology.notice(subject.value, "is of no class; it is left out")
-        for predicate, object in said if classes else ():
-            iri = predicate.value
+        for quad in quads if classes else ():
+            predicate, object, iri = quad.predicate, quad.object, quad.predicate.value
+            if iri.startswith(RDF_NS) or not isinstance(object, NamedNode | BlankNode | Literal):
+                continue
             tagged[iri] += isinstance(object, Literal) and object.language is not None
             if is_built_in(iri) or iri in ontology.properties or iri in known_properties:
                 continue
@@ -66,17 +67,3 @@ def _is_schema(node: NamedNode, classes: Set[str], ontology: Ontology) -> bool:
         or any(is_built_in(each) and each != OWL.NamedIndividual.value for each in classes)
         or any(each.endswith("/DataType") for each in classes)
     )
-
-
-def _described_nodes(graph: Graph) -> Iterator[tuple[Node, list[tuple[NamedNode, Term]]]]:
-    for subject, quads in groupby(graph.quads(), key=lambda quad: quad.subject):
-        if isinstance(subject, NamedNode | BlankNode):
-            yield (
-                subject,
-                [
-                    (q.predicate, q.object)
-                    for q in quads
-                    if isinstance(q.object, NamedNode | BlankNode | Literal)
-                    and not q.predicate.value.startswith(RDF_NS)
-                ],
-            )

@@ -17,7 +17,7 @@ from fabric.identity.organizations import Directory, Organization
 from fabric.labels import Label, Lattice
 from fabric.outbound.fetching import Fetcher
 from fabric.settings import Settings
-from fabric.transfer.loader import Summary
+from fabric.transfer.loader import PROBLEMS_KEPT, Summary
 from fabric.transfer.records import Problem
 from fabric.types.catalogue import Catalogue
 from fabric.types.changes_planned import Change, Plan, Planned
@@ -40,6 +40,8 @@ from ontology.source import RdfSource, compartments
 from ontology.terms import Notice
 
 NOTICES_SHOWN = 20
+_TOLD_EACH = 1_000
+"""Records, of their progress."""
 
 _Report = Annotated[
     Path | None,
@@ -157,7 +159,9 @@ async def _catalogue(types: Types, organization: Organization) -> Catalogue:
 
 
 def _source(read: Read, before: Catalogue, lattice: Lattice, wanted: _Wanted) -> RdfSource:
-    return RdfSource(read, before, lattice, label=wanted.label, single=wanted.single)
+    with progress_bars() as bars:
+        bars.add_task("looking at what it holds", total=None)
+        return RdfSource(read, before, lattice, label=wanted.label, single=wanted.single)
 
 
 def _done(source: RdfSource, summary: Summary, news: str) -> _Outcome:
@@ -186,18 +190,32 @@ def _planned(source: RdfSource, before: Catalogue, plan: Plan, refused: Sequence
     if of_fields:
         show_plan(replace(plan, changes=of_fields))
     problems = [*refused, *(Problem("type definitions", obstacle) for obstacle in plan.obstacles)]
-    counts = {"objects": 0, "links": 0}
-    for phase, records in (("objects", source.objects()), ("links", source.links())):
-        for record in records:
-            if isinstance(record, Problem):
-                problems.append(record)
-            else:
-                counts[phase] += 1
+    counts, problem_count = _counted(source, problems)
     console.print(f"{len(changed):,} types new or changed, {counts['objects']:,} objects, {counts['links']:,} links")
+    if problem_count:
+        console.print(f"problems  {problem_count:,}")
     for problem in problems[:NOTICES_SHOWN]:
         console.print(printable(f"{problem.where}: {problem.message}"))
     _show_notices(source.notices)
-    return _Outcome(source.notices, problems, len(problems), plan.changes)
+    return _Outcome(source.notices, problems, problem_count, plan.changes)
+
+
+def _counted(source: RdfSource, problems: list[Problem]) -> tuple[dict[str, int], int]:
+    """How many objects and links there are, and problems with those before; the first PROBLEMS_KEPT are kept."""
+    counts, problem_count = {"objects": 0, "links": 0}, len(problems)
+    with progress_bars() as bars:
+        for phase, records in (("objects", source.objects()), ("links", source.links())):
+            task = bars.add_task(phase, total=None)
+            for number, record in enumerate(records, 1):
+                if not isinstance(record, Problem):
+                    counts[phase] += 1
+                else:
+                    problem_count += 1
+                    if len(problems) < PROBLEMS_KEPT:
+                        problems.append(record)
+                if number % _TOLD_EACH == 0:
+                    bars.update(task, completed=number)
+    return counts, problem_count
 
 
 def _row(document: dict[str, Any]) -> list[str]:

@@ -1,13 +1,25 @@
 """One question to one graph, from its text to the bytes of its answer. Runs in a process apart (see `holder`)."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import orjson
-from pyoxigraph import DefaultGraph, NamedNode, QueryBoolean, QuerySolutions, QueryTriples, Store, Triple
+from pyoxigraph import (
+    BlankNode,
+    DefaultGraph,
+    Literal,
+    NamedNode,
+    QueryBoolean,
+    QuerySolutions,
+    QueryTriples,
+    Store,
+    Triple,
+)
 
-from ontology.sparql.lexing import UPDATES, begins_with, words
+from ontology.sparql.dialect import Translation, translated, unknown_function, with_plain_iris
+from ontology.sparql.lexing import KEYWORDS, UPDATES, Token, begins_with, tokens
 from ontology.sparql.results import MEDIA_TYPES, Unwritable, solutions, truth
 from ontology.vocabulary import INFERRED_GRAPH
 from ontology.writing import Writer
@@ -15,6 +27,12 @@ from ontology.writing import Writer
 BLOCK_TRIPLES = 1_000
 MOST_WORDS = 500
 """Letters of what a parser says of a text, which can be long."""
+MOST_FUNCTIONS = 100
+"""That the engine does not know, and a query may have: each costs another reading of its text."""
+
+Functions: TypeAlias = dict[NamedNode, Callable[..., NamedNode | BlankNode | Literal | Triple | None]]
+
+_PLACE = re.compile(r"error at (\d+):(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,37 +85,79 @@ def answer(store: Store, question: Question) -> tuple[Verdict, bytes]:
         return refused.verdict, b""
     except Unwritable:
         return Verdict("unacceptable", "the format that you accept has no form for this answer; ask for JSON"), b""
-    except SyntaxError as error:
-        # What else the engine would have expected there is its grammar, and helps nobody.
-        what = str(error).partition(": expected ")[0].replace("error at ", "see line and column ", 1)
-        return Verdict("malformed", f"this is not SPARQL: {_short(what)}"), b""
     except (ValueError, OSError, RuntimeError) as error:
         return Verdict("malformed", f"this cannot be answered: {_short(str(error))}"), b""
 
 
 def _asked(store: Store, question: Question) -> Any:
-    found = list(words(question.text))
-    if begins_with(found) in UPDATES:
+    terminals = list(tokens(question.text))
+    dataset = _dataset(store, question, [token.text.upper() for token in terminals if token.kind == "word"])
+    translation = translated(question.text, terminals)
+    functions: Functions = {}
+    try:
+        found = _found(store, translation.text, dataset, functions)
+    except SyntaxError as error:
+        raise _Refused("malformed", f"this is not SPARQL: {_short(_told(error, translation))}") from None
+    _require_plain_iris(question.text, terminals, functions)
+    return found
+
+
+def _dataset(store: Store, question: Question, words: Sequence[str]) -> Mapping[str, Any]:
+    """The graphs that are asked, for the engine. Refused for what a query may not do, told by its words."""
+    if begins_with(words) in UPDATES:
         raise _Refused("malformed", "this endpoint only reads: it takes queries, and no updates")
-    if "SERVICE" in found:
+    if strange := next((word for word in words if word not in KEYWORDS), None):
+        raise _Refused("malformed", f"this is not SPARQL, which has no word {_short(strange)}")
+    if "SERVICE" in words:
         raise _Refused("malformed", "SERVICE is not allowed: nothing is fetched from elsewhere")
     known = {graph.value for graph in store.named_graphs() if isinstance(graph, NamedNode)}
     if question.inferred:
         known.add(INFERRED_GRAPH.value)
     asked = [*question.default_graphs, *question.named_graphs]
-    if not known.issuperset(asked) or (not known and "FROM" in found):
+    if not known.issuperset(asked) or (not known and "FROM" in words):
         raise _Refused("malformed", "there is no such graph: ask without a dataset, for nothing is fetched")
-    if not asked and question.inferred and "FROM" not in found:
-        return store.query(
-            question.text, default_graph=[DefaultGraph(), INFERRED_GRAPH], named_graphs=[INFERRED_GRAPH]
-        )
-    if not asked:
-        return store.query(question.text)
-    return store.query(
-        question.text,
-        default_graph=[NamedNode(iri) for iri in question.default_graphs],
-        named_graphs=[NamedNode(iri) for iri in question.named_graphs],
-    )
+    if asked:
+        default, named = question.default_graphs, question.named_graphs
+        return {"default_graph": [*map(NamedNode, default)], "named_graphs": [*map(NamedNode, named)]}
+    if question.inferred and "FROM" not in words:
+        return {"default_graph": [DefaultGraph(), INFERRED_GRAPH], "named_graphs": [INFERRED_GRAPH]}
+    return {}
+
+
+def _found(store: Store, text: str, dataset: Mapping[str, Any], functions: Functions) -> Any:
+    """What the engine finds. To `functions` come those that it does not know: their expressions fail, no more."""
+    while True:
+        try:
+            return store.query(text, custom_functions=functions, **dataset)
+        except RuntimeError as error:
+            name = unknown_function(error)
+            if name is None or len(functions) == MOST_FUNCTIONS:
+                raise
+            functions[NamedNode(name)] = _fails
+
+
+def _fails(*_: object) -> None:
+    """A function that has no value, whatever it is called with."""
+
+
+def _require_plain_iris(text: str, terminals: Sequence[Token], functions: Functions) -> None:
+    """Refused for an IRI that the engine, which has read the text, took for something else."""
+    plain = with_plain_iris(text, terminals)
+    if plain is not None:
+        try:
+            _found(Store(), plain, {}, dict(functions))
+        except SyntaxError:
+            raise _Refused("malformed", "this is not SPARQL: leave a space after a < that is to compare") from None
+
+
+def _told(error: SyntaxError, translation: Translation) -> str:
+    """What else the engine would have expected there is its grammar, and helps nobody."""
+    what, _, _ = str(error).partition(": expected ")
+    place = _PLACE.match(what)
+    if not place:
+        return what
+    line, column = translation.place_given(int(place[1]), int(place[2]))
+    return f"see line and column {line}:{column}{what[place.end() :]}"
 
 
 def _written(found: Any, question: Question) -> tuple[str, Iterator[bytes]]:

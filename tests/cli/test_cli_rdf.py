@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from command_line import THING, Run, counts, seen
 
+from fabric.transfer.loader import PROBLEMS_KEPT
+
 EXAMPLE = "http://example.org/"
 RDF = """@prefix ex: <http://example.org/> . @prefix owl: <http://www.w3.org/2002/07/owl#> .
 @prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .
@@ -54,6 +56,21 @@ def test_an_ontology_is_looked_at_first_and_then_imported(run: Run, tmp_path: Pa
     assert re.search(r"^Bird +eats +ADDED +0$", again.out, re.MULTILINE)
     planned = {"type": "Bird", "field": "eats", "change": "ADDED", "objects": 0}
     assert planned in [json.loads(line) for line in report.read_text().splitlines()]
+
+
+def test_a_dry_run_counts_all_problems_and_keeps_only_so_many(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "birds.ttl").write_text(
+        RDF + "ex:sings rdfs:range <http://www.w3.org/2001/XMLSchema#integer> . ex:b" +
+        " . ex:b".join(f'{n} a ex:Bird ; ex:sings "{n} times"' for n in range(PROBLEMS_KEPT + 10)) + " ."
+    )  # fmt: skip
+    report = tmp_path / "report.jsonl"
+    files = [str(tmp_path / "birds.ttl"), "--report", str(report)]
+    plan = run("import", "rdf", *files, "--organization", "acme", "--dry-run")
+    assert plan.code == 1
+    assert f"{PROBLEMS_KEPT + 12:,} objects" in plan.out
+    assert f"problems  {PROBLEMS_KEPT + 12:,}" in plan.out, "robin does not sing in numbers either, twice"
+    told = [each for line in report.read_text().splitlines() if "where" in (each := json.loads(line))]
+    assert len(told) == PROBLEMS_KEPT
 
 
 @pytest.mark.parametrize(("label", "refused"), [("UNCLASSIFIED", True), ("SECRET/X", False)])
