@@ -12,6 +12,8 @@ from fabric.types.kinds import Kind, KindError
 from ontology.facets import Facet, constraints
 from ontology.terms import Ontology, PropertyTerm
 from ontology.values import value_of
+from ontology.vocabulary import DATATYPES, XSD_NS
+from ontology.xsd import facets_of
 
 _NO_NAMES = frozenset({"true", "false", "null"})
 _NAMED = (Kind.STRING, Kind.TEXT)
@@ -30,6 +32,8 @@ class Asked:
             said["list"] = True
         if owner in term.required_in:
             said["required"] = True
+        if (datatype := _kept(term, kind)) is not None:
+            said["datatype"] = datatype
         of_all = term.values if len(term.datatypes) == 1 else ()
         values = term.values_in.get(owner, of_all)
         if kind in _NAMED and values and are_names(values):
@@ -44,7 +48,7 @@ class Asked:
     def _facets(self, term: PropertyTerm, owner: str) -> list[Facet]:
         for facet in term.facets if len(term.datatypes) > 1 else ():
             self._tell(term, owner, facet.said, "it has values of several datatypes")
-        of_all = term.facets if len(term.datatypes) == 1 else []
+        of_all = [*term.facets, *facets_of(*term.datatypes)] if len(term.datatypes) == 1 else []
         return [*of_all, *term.facets_in.get(owner, ())]
 
     def narrowing(self, term: PropertyTerm, heir: str, inherited: Mapping[str, Any]) -> dict[str, Any]:
@@ -98,6 +102,14 @@ class Asked:
         where = "restricts its values by" if of_datatype else "has a shape with"
         what = facet if of_datatype else f"{facet} for {term.iri}"
         self._ontology.notice(term.iri if of_datatype else owner, f"{where} {what}; this is left out: {why}")
+
+
+def _kept(term: PropertyTerm, kind: Kind) -> str | None:
+    """The datatype of XML Schema, where the field's kind alone does not tell it."""
+    if len(term.datatypes) != 1:
+        return None
+    (datatype,) = term.datatypes
+    return datatype if datatype.startswith(XSD_NS) and datatype != DATATYPES[kind].value else None
 
 
 def are_names(values: tuple[str, ...]) -> bool:

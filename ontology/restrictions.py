@@ -14,6 +14,7 @@ from ontology.facets import Facet, listed
 from ontology.graph import Graph, Node, Term
 from ontology.terms import Ontology, PropertyTerm
 from ontology.vocabulary import KINDS, OWL, OWL_NS, RDF, RDFS, kind_of
+from ontology.xsd import facets_of
 
 _COUNTS = (
     OWL.maxCardinality, OWL.cardinality, OWL.maxQualifiedCardinality, OWL.qualifiedCardinality,
@@ -85,8 +86,9 @@ class _Reader:
             kind = kind_of(frozenset(term.datatypes)) if term.datatypes else None
             if kind is not kind_of(frozenset([datatype.base])):
                 return False
-            if datatype.facets:
-                term.facets_in.setdefault(iri, []).extend(datatype.facets)
+            asked = (*datatype.facets, *facets_of(datatype.base))
+            if asked:
+                term.facets_in.setdefault(iri, []).extend(asked)
             return not datatype.values or _list(term, iri, datatype.values)
         classes = set(members(self._graph, [filler])) & self._ontology.classes.keys()
         if not classes or not term.classes:

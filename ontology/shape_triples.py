@@ -16,8 +16,8 @@ from fabric.types.narrowing import narrowed_fields, narrowed_links
 from ontology.iris import Iris, as_element
 from ontology.patterns import Untranslatable, xpath_pattern
 from ontology.terms import NOT_OURS
-from ontology.values import literal
-from ontology.vocabulary import BASE, DATATYPES, ITSELF, RDF, SHACL, XSD
+from ontology.values import datatype_of, literal, literal_of
+from ontology.vocabulary import BASE, ITSELF, RDF, SHACL, XSD
 
 
 def shape_triples(iris: Iris, object_type: ObjectType) -> Iterator[Triple]:
@@ -52,7 +52,10 @@ def shape_triples(iris: Iris, object_type: ObjectType) -> Iterator[Triple]:
 def _narrowed(object_type: ObjectType) -> Iterator[Field]:
     for field in narrowed_fields(object_type):
         inherited = object_type.fields[field.name]
-        yield replace(field, required=inherited.required, protection=inherited.protection, iri=inherited.iri)
+        yield replace(
+            field, required=inherited.required, protection=inherited.protection, iri=inherited.iri,
+            datatype=inherited.datatype,
+        )  # fmt: skip
 
 
 def shape_iri(type_name: str, member: str) -> NamedNode:
@@ -66,13 +69,13 @@ def _property(owner: NamedNode, shape: NamedNode, path: str) -> Iterator[Triple]
 
 
 def _asked(shape: NamedNode, field: Field) -> Iterator[Triple]:
-    yield Triple(shape, SHACL.datatype, DATATYPES[field.kind])
+    yield Triple(shape, SHACL.datatype, datatype_of(field))
     yield from _counts(shape, field)
     if field.kind is Kind.ENUM:
-        yield from _values(shape, [Literal(value) for value in field.values])
+        yield from _values(shape, [literal_of(field, value) for value in field.values])
     asked = field.constraints
     if asked.values is not None:
-        yield from _values(shape, [literal(field.kind, value) for value in asked.values])
+        yield from _values(shape, [literal_of(field, value) for value in asked.values])
     for pattern in asked.pattern or ():
         yield from _pattern(shape, pattern)
     for predicate, length in ((SHACL.minLength, asked.min_length), (SHACL.maxLength, asked.max_length)):

@@ -20,8 +20,8 @@ from ontology.iris import Iris, names_property
 from ontology.iris import node as as_node
 from ontology.shape_triples import shape_triples
 from ontology.terms import BUILT_IN, NOT_OURS
-from ontology.values import lexical, literal
-from ontology.vocabulary import DATATYPES, DEFINITION, INFERRED, LABEL, LINK_VALUES, ORDER, OWL, RDF, RDFS
+from ontology.values import datatype_of, lexical, literal, literal_of
+from ontology.vocabulary import DEFINITION, INFERRED, LABEL, LINK_VALUES, ORDER, OWL, RDF, RDFS
 
 _SAID_BY_ENDS = frozenset({"link", "from", "to", "label"})
 _OPEN = str(Label())
@@ -58,7 +58,7 @@ class Triples:
             return
         yield Triple(node, RDF.type, OWL.DatatypeProperty)
         yield Triple(node, RDFS.domain, owner)
-        yield Triple(node, RDFS.range, DATATYPES[field.kind])
+        yield Triple(node, RDFS.range, datatype_of(field))
         yield from _named(node, field.name, field)
 
     def _relation(self, owner: NamedNode, object_type: ObjectType, link: LinkField) -> Iterator[Triple]:
@@ -146,7 +146,7 @@ class Triples:
                 continue
             values = value if field.many and isinstance(value, list) else [value]
             for each in values:
-                yield Triple(node, predicate, literal(field.kind, each))
+                yield Triple(node, predicate, literal_of(field, each))
             if field.many and not _is_set(field.kind, values):
                 ordered[name] = value
         if ordered:

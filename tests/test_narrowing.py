@@ -101,6 +101,7 @@ def test_what_is_restated_comes_back_as_it_was_said(world: World) -> None:
         ("fields", {"name": {**STRING, "encrypted": True}}, "encrypted as it is"),
         ("fields", {"name": {**STRING, "indexed": True}}, "indexed and searchable as it is"),
         ("fields", {"name": {**STRING, "iri": "urn:x:y"}}, "keeps its iri"),
+        ("fields", {"name": {**STRING, "datatype": "urn:x:y"}}, "keeps its iri and datatype"),
         ("fields", {"mood": {"type": "enum", "values": ["CALM", "ODD"]}}, "gets no values"),
         ("fields", {"size": {"type": "integer", "maximum": -1}}, "no value is between these bounds"),
         ("fields", {"size": {"type": "integer", "values": [-1, -2]}}, "none of these values"),

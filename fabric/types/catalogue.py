@@ -254,6 +254,7 @@ def read_field(stored: Mapping[str, Any], label: int) -> Field:
         protection=protection_of(stored),
         constraints=constraints_of(stored),
         iri=stored.get("iri"),
+        datatype=stored.get("datatype"),
         annotations=stored.get("annotations", {}),
     )
 
@@ -296,6 +297,7 @@ def field_json(member: Field) -> dict[str, Any]:
         "nonNull": member.non_null,
         **(protection_json(member.protection) if member.protection else {}),
         "iri": member.iri,
+        "datatype": member.datatype,
         "annotations": member.annotations,
     }
     return {k: v for k, v in stored.items() if v} | constraints_json(member.constraints)

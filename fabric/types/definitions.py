@@ -33,7 +33,7 @@ _TYPE_KEYS = frozenset(
     " annotations about".split()
 )
 _FIELD_KEYS = PROTECTION_KEYS | CONSTRAINT_KEYS | frozenset(
-    "type list required values indexed searchable description label iri annotations encrypted replaces".split()
+    "type list required values indexed searchable description label iri datatype annotations encrypted replaces".split()
 )  # fmt: skip
 _LINK_KEYS = frozenset(
     "relation target direction cardinality properties description label iri annotations"
@@ -67,6 +67,8 @@ class Field:
     """What written values are held against; those that are stored already may be otherwise."""
     iri: str | None = None
     """What RDF calls the property."""
+    datatype: str | None = None
+    """What RDF calls the type of its values, where that is not the kind's own."""
     annotations: Annotations = field(default_factory=dict)
     replaces: str | None = None
     """The name that it had before; said of a change, and not kept."""
@@ -200,6 +202,7 @@ def _read_field(
         protection=_read_protection(value, Kind(kind), many, faults, path),
         constraints=read_constraints(value, Kind(kind), many, faults.under(*path).add),
         iri=_iri(value, faults, *path),
+        datatype=_iri(value, faults, *path, key="datatype"),
         annotations=read_annotations(value, faults.under(*path).add),
         replaces=_name(value, "replaces", faults, *path),
     )
@@ -432,14 +435,14 @@ def _text(value: Mapping[str, Any], key: str, faults: Faults, *path: str) -> str
     return text
 
 
-def _iri(value: Mapping[str, Any], faults: Faults, *path: str) -> str | None:
-    given = value.get("iri")
+def _iri(value: Mapping[str, Any], faults: Faults, *path: str, key: str = "iri") -> str | None:
+    given = value.get(key)
     if given is None:
         return None
     try:
         return str(canonical(Kind.URI, given))
     except KindError as error:
-        faults.add(str(error), *path, "iri")
+        faults.add(str(error), *path, key)
         return None
 
 

@@ -159,8 +159,8 @@ def _fault_of_field(heir: ObjectType, name: str, said: Iterable[Field]) -> str |
             return "an inherited field is indexed and searchable as it is"
         if not dominates(each.label, member.label):
             return "its label dominates that of the inherited field"
-        if each.iri not in (None, member.iri):
-            return "an inherited field keeps its iri"
+        if each.iri not in (None, member.iri) or each.datatype not in (None, member.datatype):
+            return "an inherited field keeps its iri and datatype"
         known = {*member.values, *member.retired_values}
         if not known.issuperset(each.values):
             return "an inherited enum gets no values"
