@@ -266,12 +266,13 @@ class SearchText(Base):
     entity_table: Mapped[str] = mapped_column(primary_key=True)
     entity_id: Mapped[UUID] = mapped_column(primary_key=True)
     label: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    revision: Mapped[int]
+    revision: Mapped[int]  # a stamp of all that it is made of
     composition: Mapped[bytes]
     content_hash: Mapped[bytes | None]  # null where there is no text
     length: Mapped[int]  # in words
     terms: Mapped[list[str]]
     head: Mapped[str | None]  # how the text begins
+    keys: Mapped[list[str] | None]  # of an object's data, those that it is made of
     updated_at: Mapped[datetime] = _now()
 
 

@@ -5,7 +5,9 @@ text, at the join of theirs: who sees these three dominates the join, and at the
 there is at most one text of a link at a label, and it is a reader's if the labels of what it sees join to that.
 """
 
+import hashlib
 import re
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -38,7 +40,7 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class LinkVersion:
-    """`text` is what the link says itself, beside its relation."""
+    """`text` is what the link says itself, beside its relation; `stamp` is another one each time that it is written."""
 
     label: int
     tombstone: bool
@@ -46,9 +48,25 @@ class LinkVersion:
     source_id: UUID
     target_id: UUID
     text: str
+    stamp: int = 0
 
 
-def composites(link: Sequence[LinkVersion], ends: Mapping[UUID, Sequence[End]]) -> dict[int, str]:
+@dataclass(frozen=True, slots=True)
+class Composite:
+    """`made_of` says of what, so that who reads knows whether it still is what stands there."""
+
+    text: str
+    made_of: bytes
+
+
+# Equal to `_made_of`.
+MADE_OF = """sha256(int8send({link}.label) || int8send({stamp})
+    || sha256(convert_to(coalesce({source}.head, ''), 'UTF8'))
+    || sha256(convert_to(coalesce({target}.head, ''), 'UTF8')))"""
+"""For SQL: of a link, and of the texts of its ends."""
+
+
+def composites(link: Sequence[LinkVersion], ends: Mapping[UUID, Sequence[End]]) -> dict[int, Composite]:
     """The texts of one link by their labels, of all its versions and those of all its ends."""
     labels = {
         version.label | source.label | target.label
@@ -63,8 +81,14 @@ def composites(link: Sequence[LinkVersion], ends: Mapping[UUID, Sequence[End]]) 
         source, target = (_seen(ends.get(id, ()), label) for id in (version.source_id, version.target_id))
         if source is not None and target is not None and version.label | source.label | target.label == label:
             parts = f"{source.head} {words_of(version.relation)} {target.head}", version.text
-            found[label] = "\n".join(part for part in parts if part.strip())
+            text = "\n".join(part for part in parts if part.strip())
+            found[label] = Composite(text, _made_of(version, source, target))
     return found
+
+
+def _made_of(link: LinkVersion, source: End, target: End) -> bytes:
+    heads = (hashlib.sha256(end.head.encode()).digest() for end in (source, target))
+    return hashlib.sha256(struct.pack(">qq", link.label, link.stamp) + b"".join(heads)).digest()
 
 
 def words_of(relation: str) -> str:

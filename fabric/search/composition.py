@@ -37,6 +37,10 @@ class Composition:
             if text:
                 yield field.name, text
 
+    @property
+    def keys(self) -> list[str]:
+        return [field.key for field in self.fields]
+
     def text(self, data: Mapping[str, Any]) -> str:
         return "\n".join(text for _, text in self.parts(data))[:MOST_CHARACTERS]
 

@@ -5,8 +5,9 @@ A link, and the objects at both of its ends, are the versions that win for the s
 
 from fabric.events import version_json
 from fabric.inference.all_links import ALL_LINKS, INFERRED
-from fabric.search.statements import COSINE, OF_MODEL, of_model
-from fabric.search.store import LINKS
+from fabric.search.composites import MADE_OF
+from fabric.search.statements import COSINE, OF_MODEL, of_model, text_of
+from fabric.search.store import LINKS, STAMP
 
 WRITTEN = "fabric.links"
 
@@ -56,12 +57,16 @@ select {_BEST} from (
     order by score desc, f.link_id limit {{most}}::int) r"""
 
 
-_SCORED = f"select x.entity_id, x.label, {COSINE} as score from fabric.embeddings x where {of_model(LINKS)}"
+_SCORED = f"""
+select x.entity_id, x.label, x.content_hash, {COSINE} as score from fabric.embeddings x where {of_model(LINKS)}"""
 
 _NAMED = f"""
-select x.entity_id, x.label, {COSINE} as score
+select x.entity_id, x.label, x.content_hash, {COSINE} as score
 from unnest({{ids}}::uuid[], {{labels}}::bigint[]) as g(id, label)
 join fabric.embeddings x on {of_model(LINKS)} and x.entity_id = g.id and x.label = g.label"""
+
+
+_MADE_OF = MADE_OF.format(link="l", stamp=STAMP.format("l"), source="ta", target="tb")
 
 
 def _of_composites(scored: str) -> str:
@@ -73,6 +78,10 @@ select {_BEST} from (
     join {WRITTEN} l on l.link_id = c.entity_id
     join fabric.objects a on a.object_id = l.source_id and {_seen('a')}
     join fabric.objects b on b.object_id = l.target_id and {_seen('b')}
+    {text_of("a", "ta")}
+    {text_of("b", "tb")}
+    join fabric.search_texts t on (t.organization_id, t.entity_table, t.entity_id, t.label)
+        = (s.org, '{LINKS}', c.entity_id, c.label) and t.content_hash = c.content_hash and t.composition = {_MADE_OF}
     where c.label = (l.label | a.label | b.label) and {_ASKED}
     order by c.score desc, l.link_id limit {{most}}::int) r"""
 
@@ -80,7 +89,8 @@ select {_BEST} from (
 BY_COMPOSITES = _of_composites(_SCORED)
 """[link id, cosine] of the best of all links that were written, by what each says with both its ends.
 
-The text counts that is made of the three versions which the session sees: it stands at the join of their labels.
+The text counts that is made of the three versions which the session sees, as they are now: it stands at the join of
+their labels.
 """
 
 BY_NAMED_COMPOSITES = _of_composites(_NAMED)
@@ -88,10 +98,12 @@ BY_NAMED_COMPOSITES = _of_composites(_NAMED)
 
 OF_INFERRED = f"""
 with near as materialized (
-    select x.entity_id, x.label, {COSINE} as score from fabric.embeddings x where {OF_MODEL}
+    select x.entity_id, x.label, x.content_hash, {COSINE} as score from fabric.embeddings x where {OF_MODEL}
 ), ends as materialized (
     select o.object_id, n.score from fabric.objects o
-    left join near n on n.entity_id = o.object_id and n.label = o.label
+    left join fabric.search_texts t on (t.organization_id, t.entity_table, t.entity_id, t.label)
+        = (s.org, 'objects', o.object_id, o.label) and t.revision = {STAMP.format("o")}
+    left join near n on n.entity_id = o.object_id and n.label = o.label and n.content_hash = t.content_hash
     where {_seen('o')}
 )
 select {_BEST} from (

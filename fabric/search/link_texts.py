@@ -12,15 +12,17 @@ from uuid import UUID
 
 from fabric.database.db import Database, Transaction
 from fabric.identity.subject import Session
-from fabric.search.composites import End, LinkVersion, composites
+from fabric.search.composites import Composite, End, LinkVersion, composites
 from fabric.search.composition import Composition, content_hash, relation_composition
 from fabric.search.sources import Changed, Progress, composed
-from fabric.search.store import LINKS, Key, Text, by_label, forget_texts, put_texts
+from fabric.search.store import LINKS, STAMP, Key, Text, by_label, forget_texts, put_texts
 from fabric.types.types import Types
 
 AT_ONCE = 300
 
-_RULES = b"1"
+_NOTHING = Composite("", b"")
+
+_RULES = b"2"
 """Another one has all texts made anew."""
 
 _RELATIONS = """
@@ -35,10 +37,10 @@ _NEXT = "select link_id from fabric.links where link_id > $1 group by link_id or
 
 _OUTDATED = f"""
 with versions as materialized (
-    select l.link_id, l.label, l.relation, l.source_id, l.target_id, l.revision
+    select l.link_id, l.label, l.relation, l.source_id, l.target_id, {STAMP.format('l')} as stamp
     from fabric.links l where l.link_id = any($1)
 ), made_of as (
-    select v.link_id, hashtextextended(coalesce(c.digest, ''), hashint8extended(v.label, v.revision)) as stamp
+    select v.link_id, hashtextextended(coalesce(c.digest, ''), hashint8extended(v.label, v.stamp)) as stamp
     from versions v left join unnest($2::text[], $3::bigint[], $4::text[]) as c(relation, label, digest)
         using (relation, label)
     union all
@@ -55,9 +57,9 @@ select s.link_id, s.stamp from stamps s left join lateral (
     where t.entity_table = '{LINKS}' and t.entity_id = s.link_id) t on true
 where t.right is not true"""
 
-_VERSIONS = """
-select link_id, label, tombstone, relation, source_id, target_id, properties from fabric.links
-where link_id = any($1)"""
+_VERSIONS = f"""
+select link_id, label, tombstone, relation, source_id, target_id, properties, {STAMP.format('l')} as stamp
+from fabric.links l where link_id = any($1)"""
 
 _ENDS = """
 select o.object_id, o.label, o.tombstone, coalesce(t.head, '') as head from fabric.objects o
@@ -125,15 +127,15 @@ class LinkTexts:
     async def texts(self, organization_id: UUID, keys: Collection[Key]) -> dict[Key, str]:
         links, ends = await self._read(organization_id, {key.id for key in keys})
         made = {id: composites(versions, ends) for id, versions in links.items()}
-        return {key: made[key.id][key.label] for key in keys if key.label in made.get(key.id, {})}
+        return {key: made[key.id][key.label].text for key in keys if key.label in made.get(key.id, {})}
 
     async def _put(self, organization_id: UUID, language: str, stamps: Mapping[UUID, int]) -> None:
         """A link of which nobody sees anything has a text without anything in it, which says that it was looked at."""
         links, ends = await self._read(organization_id, stamps)
-        texts: dict[Key, str] = {}
+        texts: dict[Key, Composite] = {}
         for id, versions in links.items():
-            made = composites(versions, ends) or {min(version.label for version in versions): ""}
-            texts |= {Key(id, label): text for label, text in made.items()}
+            made = composites(versions, ends) or {min(version.label for version in versions): _NOTHING}
+            texts |= {Key(id, label): composite for label, composite in made.items()}
         async with self.database.following(organization_id, snapshot=True) as transaction:
             kept = {Key(row["entity_id"], row["label"]) for row in await transaction.fetch(_KEPT, list(stamps))}
         for label, keys in by_label((key.label, key) for key in {*texts, *kept}):
@@ -160,7 +162,7 @@ class LinkTexts:
             label, relation = row["label"], row["relation"]
             said = made[label, relation].text(row["properties"])
             links[row["link_id"]].append(
-                LinkVersion(label, row["tombstone"], relation, row["source_id"], row["target_id"], said)
+                LinkVersion(label, row["tombstone"], relation, row["source_id"], row["target_id"], said, row["stamp"])
             )
         return links, ends
 
@@ -186,5 +188,5 @@ def _digest(relation: str, made: Composition) -> str:
     return hashlib.sha256(_RULES + relation.encode() + fields.encode()).hexdigest()
 
 
-def _text(key: Key, stamp: int, text: str) -> Text:
-    return Text(key.id, stamp, b"", content_hash(text), "")
+def _text(key: Key, stamp: int, made: Composite) -> Text:
+    return Text(key.id, stamp, made.made_of, content_hash(made.text), "")

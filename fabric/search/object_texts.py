@@ -10,12 +10,13 @@ from fabric.identity.subject import Session
 from fabric.search.composition import Composition, composition, content_hash, head
 from fabric.search.counts import IndexCounts
 from fabric.search.sources import Changed, Progress, composed
-from fabric.search.store import FIRST, OBJECTS, Key, Text, by_label, put_texts
+from fabric.search.store import FIRST, OBJECTS, STAMP, Key, Text, by_label, put_texts
 from fabric.types.types import Types
 
 AT_ONCE = 500
 
-_STORED = "o.object_id, o.label, o.type_name, o.revision, o.tombstone, o.data"
+_STAMP = STAMP.format("o")
+_STORED = f"o.object_id, o.label, o.type_name, {_STAMP} as stamp, o.tombstone, o.data"
 
 _TYPES = "select distinct label, type_name from fabric.objects o where $1::uuid[] is null or o.object_id = any($1)"
 
@@ -24,7 +25,7 @@ from fabric.objects o
 join unnest($1::text[], $2::bigint[], $3::bytea[]) as c(type_name, label, composition) using (type_name, label)
 left join fabric.search_texts t on (t.organization_id, t.entity_table, t.entity_id, t.label)
     = (o.organization_id, '{OBJECTS}', o.object_id, o.label)
-where (t.revision is distinct from o.revision or t.composition is distinct from c.composition)"""
+where (t.revision is distinct from {_STAMP} or t.composition is distinct from c.composition)"""
 
 _MISSING = f"select count(*) {_OUTDATED}"
 
@@ -43,7 +44,7 @@ class _Version:
     object_id: UUID
     label: int
     type_name: str
-    revision: int
+    stamp: int
     tombstone: bool
     data: Mapping[str, Any]
 
@@ -107,7 +108,7 @@ class ObjectTexts:
 async def _outdated(
     transaction: Transaction, compositions: Mapping[tuple[int, str], bytes], after: Key, ids: Sequence[UUID] | None
 ) -> list[_Version]:
-    """The next versions whose text is missing, or made of another revision or composition."""
+    """The next versions whose text is missing, or made of another version or composition."""
     await transaction.plan_by_values()
     rows = await transaction.fetch(_NEXT_OUTDATED, *_columns(compositions), *after, AT_ONCE, ids)
     return [_Version(*row) for row in rows]
@@ -119,4 +120,4 @@ def _columns(compositions: Mapping[tuple[int, str], bytes]) -> tuple[list[Any], 
 
 def _text(version: _Version, made: Composition, digest: bytes) -> Text:
     text = "" if version.tombstone else made.text(version.data)
-    return Text(version.object_id, version.revision, digest, content_hash(text), text, head(text))
+    return Text(version.object_id, version.stamp, digest, content_hash(text), text, head(text), made.keys)

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from fabric.database.db import READ
-from fabric.search.store import EVENTS, LINKS, OBJECTS
+from fabric.search.store import EVENTS, LINKS, OBJECTS, STAMP
 
 Where: TypeAlias = Callable[[int], tuple[str, tuple[Any, ...]]]
 """From the number of the first parameter that it may use: a condition on `o`, and its arguments."""
@@ -22,20 +22,39 @@ BM25_K1, BM25_B = 1.2, 0.75
 
 _OF_OBJECT = "(x.organization_id, x.entity_table, x.entity_id, x.label) = (s.org, 'objects', o.object_id, o.label)"
 
+_TEXT_OF = """join fabric.search_texts {t}
+    on ({t}.organization_id, {t}.entity_table, {t}.entity_id, {t}.label)
+     = (s.org, 'objects', {o}.object_id, {o}.label) and {t}.revision = {stamp}"""
+
+
+def text_of(o: str, t: str = "t") -> str:
+    """Joins the text of a version, if it is made of what stands there now.
+
+    Until a changed version has its new text it is not found: the old one may say what was taken out of sight.
+    """
+    return _TEXT_OF.format(o=o, t=t, stamp=STAMP.format(o))
+
+
+def vector_of(o: str, x: str, t: str = "t") -> str:
+    """As `text_of`, if the vector is of that text."""
+    return f"{text_of(o, t)} and {t}.content_hash = {x}.content_hash"
+
+
 _SEEN = "not o.tombstone and o.type_name = any({seen}::text[])"
 _ASKED = "o.type_name = any({types}::text[]) and {where}"
 
 
-def by_words(table: str, seen: str, passes: str) -> str:
+def by_words(table: str, seen: str, passes: str, fits: str = "select * from visible") -> str:
     """[id, BM25 score] of the best, of what has any of the words and all of the phrases.
 
     `seen` joins `f`, the texts that have some of the words, with what of them the session sees; `passes` says what is
-    asked for.
+    asked for; `fits` chooses among what is `visible`. Each is done with before the next: while texts are being added, a
+    plan that was made when there were few would go through all of them again and again.
     """
     return f"""
 with asked as (
     select t.n, t.term, t.upto from unnest({{words}}::text[], {{uptos}}::text[]) with ordinality as t(term, upto, n)
-), found as (
+), found as materialized (
     select t.n, w.entity_id, w.label, cardinality(w.positions) as frequency, w.length
     from asked t join fabric.search_terms w
         on w.organization_id = s.org and w.entity_table = '{table}' and w.term = t.term collate "C"
@@ -46,8 +65,11 @@ with asked as (
         on w.organization_id = s.org and w.entity_table = '{table}'
        and w.term >= t.term collate "C" and w.term < t.upto collate "C"
     where t.upto is not null group by t.n, w.entity_id, w.label
+), visible as materialized (
+    select f.*, ({passes}) is true as passes, {STAMP.format("o") if table == OBJECTS else 0} as stamp
+    from found f join {seen}
 ), seen as materialized (
-    select f.*, ({passes}) is true as passes from found f join {seen}
+    {fits}
 ), weights as (
     select n, ln(1 + (greatest({{number}}::float8, count(*)) - count(*) + 0.5) / (count(*) + 0.5)) as weight
     from seen group by n
@@ -82,6 +104,9 @@ TEXT = by_words(
     "fabric.objects o on o.organization_id = s.org and o.object_id = f.entity_id and o.label = f.label"
     f" where {_SEEN}",
     _ASKED,
+    """select v.* from visible v join fabric.search_texts t
+        on (t.organization_id, t.entity_table, t.entity_id, t.label) = (s.org, 'objects', v.entity_id, v.label)
+       and t.revision = v.stamp""",
 )
 
 # The vector in a subquery, which is read once: a plan for any value would read its text for each row.
@@ -99,12 +124,13 @@ _BEST = "coalesce(jsonb_agg(jsonb_build_array(r.object_id, r.score) order by r.s
 # taken first, so that few objects are looked up. It says whether there were more.
 NEAREST = f"""
 with near as materialized (
-    select x.entity_id, x.label, {COSINE} as score from fabric.embeddings x where {OF_MODEL}
+    select x.entity_id, x.label, x.content_hash, {COSINE} as score from fabric.embeddings x where {OF_MODEL}
     order by score desc, x.entity_id, x.label limit {{pool}}::int
 )
 select jsonb_build_object('hits', {_BEST}, 'more', (select count(*) = {{pool}}::int from near)) from (
     select o.object_id, n.score from near n
     join fabric.objects o on o.organization_id = s.org and o.object_id = n.entity_id and o.label = n.label
+    {vector_of("o", "n")}
     where {_SEEN} and o.object_id is distinct from {{without}}::uuid
     order by n.score desc, o.object_id limit {{most}}::int) r"""
 """`hits`: [id, cosine] of the nearest of all types. They are all if they are as many as asked for, or there are no
@@ -112,13 +138,14 @@ more."""
 
 NEAREST_OF_ASKED = f"""
 with asked as materialized (
-    select o.object_id, o.label from fabric.objects o
+    select o.object_id, o.label, t.content_hash from fabric.objects o {text_of("o")}
     where o.organization_id = s.org and {_SEEN} and {_ASKED} and o.object_id is distinct from {{without}}::uuid
 ), scored as materialized (
-    select x.entity_id, x.label, {COSINE} as score from fabric.embeddings x where {OF_MODEL}
+    select x.entity_id, x.label, x.content_hash, {COSINE} as score from fabric.embeddings x where {OF_MODEL}
 )
 select {_BEST} from (
-    select a.object_id, x.score from scored x join asked a on a.object_id = x.entity_id and a.label = x.label
+    select a.object_id, x.score from scored x join asked a
+        on a.object_id = x.entity_id and a.label = x.label and a.content_hash = x.content_hash
     order by x.score desc, a.object_id limit {{most}}::int) r"""
 """[id, cosine] of the nearest."""
 
@@ -127,7 +154,8 @@ with wanted as materialized (
     select q.n, q.vector::halfvec as embedding, q.without
     from unnest({{vectors}}::text[], {{withouts}}::uuid[]) with ordinality as q(vector, without, n)
 ), near as materialized (
-    select w.n, w.without, x.entity_id, x.label, floor(0.5 - 1e6 * (x.embedding <#> w.embedding)) / 1e6 as score
+    select w.n, w.without, x.entity_id, x.label, x.content_hash,
+           floor(0.5 - 1e6 * (x.embedding <#> w.embedding)) / 1e6 as score
     from unnest({{queries}}::bigint[], {{ids}}::uuid[], {{labels}}::bigint[]) as g(n, id, label)
     join wanted w on w.n = g.n
     join fabric.embeddings x on x.organization_id = s.org and x.entity_table = 'objects' and x.entity_id = g.id
@@ -135,6 +163,7 @@ with wanted as materialized (
 ), ranked as (
     select n.n, o.object_id, n.score, row_number() over (partition by n.n order by n.score desc, o.object_id) as rank
     from near n join fabric.objects o on o.organization_id = s.org and o.object_id = n.entity_id and o.label = n.label
+    {vector_of("o", "n")}
     where {_SEEN} and {_ASKED} and o.object_id is distinct from n.without
 ), best as (
     select r.n, {_BEST} as hits from ranked r where r.rank <= {{most}}::int group by r.n
@@ -147,17 +176,19 @@ with wanted as materialized (
     select o.object_id, x.embedding from unnest({{ids}}::uuid[]) as i(id)
     join fabric.objects o on o.organization_id = s.org and o.object_id = i.id
     join fabric.embeddings x on {_OF_OBJECT} and x.model = {{model}}::text
+    {vector_of("o", "x")}
     where {_SEEN}
 )
 select coalesce(jsonb_object_agg(w.object_id, h.found), '{{{{}}}}') from wanted w cross join lateral (
     with near as materialized (
-        select x.entity_id, x.label, floor(0.5 - 1e6 * (x.embedding <#> w.embedding)) / 1e6 as score
+        select x.entity_id, x.label, x.content_hash, floor(0.5 - 1e6 * (x.embedding <#> w.embedding)) / 1e6 as score
         from fabric.embeddings x where {OF_MODEL}
         order by score desc, x.entity_id, x.label limit {{pool}}::int
     )
     select jsonb_build_object('hits', {_BEST}, 'more', (select count(*) = {{pool}}::int from near)) as found from (
         select o.object_id, n.score from near n
         join fabric.objects o on o.organization_id = s.org and o.object_id = n.entity_id and o.label = n.label
+        {vector_of("o", "n")}
         where {_SEEN} and o.object_id <> w.object_id
         order by n.score desc, o.object_id limit {{most}}::int) r) h"""
 """By id of each object that has a vector, as `NEAREST` gives it of one."""
@@ -194,6 +225,7 @@ from (select count(*) as number, avg(x.length)::float8 as length from fabric.sea
 OWN_VECTORS = f"""
 select coalesce(jsonb_object_agg(o.object_id, x.embedding::text), '{{{{}}}}')
 from fabric.objects o join fabric.embeddings x on {_OF_OBJECT} and x.model = {{model}}::text
+{vector_of("o", "x")}
 where o.organization_id = s.org and o.object_id = any({{ids}}::uuid[]) and {_SEEN}"""
 """The objects' vectors, of those that have one."""
 

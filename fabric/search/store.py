@@ -23,6 +23,12 @@ ID_OF_POSITION = "lpad(to_hex({}), 32, '0')::uuid"
 POSITION_OF_ID = "('x' || right({}::text, 12))::bit(48)::bigint"
 """For SQL, to be formatted with a column."""
 
+STAMP = "hashint8extended((extract(epoch from {0}.updated_at) * 1000000)::bigint, {0}.revision)"
+"""Of a row of `objects` or `links`, for SQL: another one each time that it is written.
+
+Its revision alone is not: what was deleted begins with 1 when it comes again.
+"""
+
 T = TypeVar("T")
 
 
@@ -41,7 +47,8 @@ FIRST = Key(UUID(int=0), -1)
 class Text:
     """What is to be stored. `content_hash` is of the whole text, None where there is none; `words` are found by.
 
-    `revision` and `composition` say what it is made of: as long as they are the same, so is the text.
+    `revision` and `composition` say what it is made of: as long as they are the same, so is the text. The revision is
+    a stamp of all versions that have a part in it.
     """
 
     id: UUID
@@ -50,11 +57,13 @@ class Text:
     content_hash: bytes | None
     words: str
     head: str | None = None
+    keys: Sequence[str] | None = None
+    """Of an object's data, all that it is made of; None of other texts."""
 
 
 # What has changed or gone meanwhile is left to who comes for that change.
 _STANDS = {
-    OBJECTS: "o.object_id = g.id and o.label = $7 and o.revision = g.revision",
+    OBJECTS: f"o.object_id = g.id and o.label = $7 and {STAMP.format('o')} = g.revision",
     LINKS: "o.link_id = g.id",
     EVENTS: f"o.position = {POSITION_OF_ID.format('g.id')} and o.label = $7",
 }
@@ -99,20 +108,22 @@ delete from fabric.search_texts where (organization_id, entity_table, label) = (
 _ADD = """
 with given as (
     select g.*, w.terms, w.length
-    from unnest($4::uuid[], $5::bigint[], $6::bytea[], $7::bytea[], $8::text[], $9::text[])
-        as g(id, revision, composition, content_hash, words, head)
+    from unnest($4::uuid[], $5::bigint[], $6::bytea[], $7::bytea[], $8::text[], $9::text[], $11::text[])
+        as g(id, revision, composition, content_hash, words, head, keys)
     cross join lateral (
         select coalesce(array_agg(lexeme order by lexeme), '{}') as terms,
                coalesce(sum(cardinality(positions)), 0)::bigint as length
         from unnest(to_tsvector($10::text::regconfig, g.words))) w
 ), texts as (
     insert into fabric.search_texts as t
-        (organization_id, entity_table, entity_id, label, revision, composition, content_hash, length, terms, head)
-    select $1, $2, id, $3, revision, composition, content_hash, length, terms, head from given
+        (organization_id, entity_table, entity_id, label, revision, composition, content_hash, length, terms, head,
+         keys)
+    select $1, $2, id, $3, revision, composition, content_hash, length, terms, head, string_to_array(keys, ',')
+    from given
     on conflict (organization_id, entity_table, entity_id, label) do update
-    set (revision, composition, content_hash, length, terms, head, updated_at)
+    set (revision, composition, content_hash, length, terms, head, keys, updated_at)
       = (excluded.revision, excluded.composition, excluded.content_hash, excluded.length, excluded.terms, excluded.head,
-         now())
+         excluded.keys, now())
 )
 insert into fabric.search_terms (organization_id, entity_table, term, entity_id, label, length, positions)
 select $1, $2, v.lexeme, g.id, $3, g.length, v.positions
@@ -192,7 +203,8 @@ async def put_texts(transaction: Transaction, table: str, texts: Sequence[Text],
         await transaction.fetch(_FORGET_OTHER_VECTORS, organization_id, table, label, old, hashes)
     if new:
         heads = [text.head for text in new]
-        await transaction.fetch(_ADD, organization_id, table, label, *_columns(new), heads, language)
+        keys = [None if text.keys is None else ",".join(text.keys) for text in new]  # keys hold no comma
+        await transaction.fetch(_ADD, organization_id, table, label, *_columns(new), heads, language, keys)
     return len(new)
 
 

@@ -59,7 +59,7 @@ def test_everybody_has_the_text_of_what_they_see(
         if version and all(both):
             label = join([version.label, *(end.label for end in both)])
             needed.add(label)
-            assert made[label] == f"{both[0].head} has {both[1].head}\n{version.text}"
+            assert made[label].text == f"{both[0].head} has {both[1].head}\n{version.text}"
     assert set(made) == needed
 
 
