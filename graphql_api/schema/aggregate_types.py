@@ -13,12 +13,10 @@ from graphql import (
     GraphQLFieldMap,
     GraphQLInputField,
     GraphQLInputFieldMap,
-    GraphQLInputObjectType,
     GraphQLInt,
     GraphQLList,
     GraphQLNamedType,
     GraphQLNonNull,
-    GraphQLObjectType,
     GraphQLScalarType,
     get_named_type,
 )
@@ -26,6 +24,7 @@ from graphql import (
 from fabric.types.catalogue import ObjectType
 from fabric.types.kinds import Kind
 from fabric.types.measures import COUNTS, RESULTS, TRUNCATIONS, measured
+from graphql_api.schema.generated_types import GeneratedInput, GeneratedObject
 from graphql_api.schema.inputs import Inputs
 from graphql_api.schema.scalars import NAMES
 
@@ -109,7 +108,7 @@ class AggregateTypes:
         made = {"label": self._field(self._scalars["Label"])}
         for name, kind in measured(t.fields).items():
             if kind is Kind.ENUM:
-                made[name] = self._field(self._inputs.leaf(t.fields[name], self._inputs.owner(t, name)))
+                made[name] = self._field(self._inputs.leaf(t.fields[name], self._inputs.declaring(t)[name]))
             else:
                 made[name] = self._once(f"key:{kind}", partial(self._key_of, kind))
         return made
@@ -136,14 +135,14 @@ class AggregateTypes:
             for function, kinds in RESULTS.items()
             if kind in kinds
         }
-        return self._field(GraphQLNonNull(GraphQLObjectType(values_name(kind) + "Aggregate", fields)))
+        return self._field(GraphQLNonNull(GeneratedObject(values_name(kind) + "Aggregate", fields)))
 
     def _result(self, kind: Kind, *, required: bool = False, description: str | None = None) -> GraphQLField:
         type_ = self._scalars[NAMES[kind]]
         return self._field(GraphQLNonNull(type_) if required else type_, description=description)
 
     def _output(self, t: ObjectType, suffix: str, fields: Callable[[], GraphQLFieldMap]) -> Any:
-        return self._once(t.name + suffix, lambda name: GraphQLObjectType(name, fields))
+        return self._once(t.name + suffix, lambda name: GeneratedObject(name, fields))
 
     def _once(self, name: str, make: Callable[[str], Any]) -> Any:
         if name not in self._made:
@@ -157,7 +156,7 @@ class AggregateTypes:
             known = measured(t.fields).items()
             return {"label": _GROUP_BY} | {name: _GROUP_BY_TIME.get(kind, _GROUP_BY) for name, kind in known}
 
-        return self._once(t.name + "GroupBy", lambda name: GraphQLInputObjectType(name, fields))
+        return self._once(t.name + "GroupBy", lambda name: GeneratedInput(name, fields))
 
     def _having(self, t: ObjectType) -> Any:
         def fields() -> GraphQLInputFieldMap:
@@ -168,13 +167,13 @@ class AggregateTypes:
                 "or": listed,
                 "not": GraphQLInputField(own),
                 "count": GraphQLInputField(self._inputs.scalar_filter(Kind.INTEGER)),
-                "fields": GraphQLInputField(GraphQLInputObjectType(t.name + "HavingFields", filters)),
+                "fields": GraphQLInputField(GeneratedInput(t.name + "HavingFields", filters)),
             }
 
         def filters() -> GraphQLInputFieldMap:
             return {name: self._filter(kind) for name, kind in measured(t.fields).items()}
 
-        return self._once(t.name + "Having", lambda name: GraphQLInputObjectType(name, fields))
+        return self._once(t.name + "Having", lambda name: GeneratedInput(name, fields))
 
     def _filter(self, kind: Kind) -> GraphQLInputField:
         """The field that has the filters on figures over values of a kind."""
@@ -184,6 +183,6 @@ class AggregateTypes:
             return {f: GraphQLInputField(self._inputs.scalar_filter(result)) for f, result in results.items()}
 
         def made(_: str) -> GraphQLInputField:
-            return GraphQLInputField(GraphQLInputObjectType(values_name(kind) + "Having", fields))
+            return GraphQLInputField(GeneratedInput(values_name(kind) + "Having", fields))
 
         return cast(GraphQLInputField, self._once(f"filter:{values_name(kind)}", made))

@@ -28,6 +28,7 @@ from fabric.types.catalogue import Catalogue, ObjectType
 from fabric.types.definitions import Field
 from fabric.types.kinds import Kind
 from graphql_api.compiler.matching import OPERATORS
+from graphql_api.schema.generated_types import GeneratedInput
 from graphql_api.schema.link_inputs import LinkInputs
 from graphql_api.schema.scalars import NAMES
 
@@ -77,10 +78,12 @@ class Inputs:
         self._scalars = scalars
         self._made: dict[str, GraphQLInputObjectType] = {}
         self._enums: dict[str, GraphQLEnumType] = {}
-        self._data_fields: dict[tuple[str, str, bool], GraphQLInputField] = {}
-        self._filter_fields: dict[str, GraphQLInputField] = {}
+        self._declaring: dict[str, Mapping[str, str]] = {}
+        self._data_fields: dict[tuple[str, str, bool, str | None], GraphQLInputField] = {}
+        self._filter_fields: dict[tuple[str, str], GraphQLInputField] = {}
+        self._link_filter_fields: dict[str, GraphQLInputField] = {}
         self._order_fields: dict[str, GraphQLInputField] = {}
-        self._links = LinkInputs(catalogue, scalars, self.value, self._object)
+        self._links = LinkInputs(catalogue, scalars, self.value, self.declaring, self._object)
 
     # Types that are asked for by their names
 
@@ -120,10 +123,16 @@ class Inputs:
             self._enums[name] = GraphQLEnumType(name, values | retired, description=declared.description)
         return self._enums[name]
 
-    def owner(self, object_type: ObjectType, name: str) -> str:
-        """Which type declares a field that the type has."""
-        lineage = (object_type.name, *object_type.ancestors)
-        return next(t for t in reversed(lineage) if name in self._catalogue.types[t].own_fields)
+    def declaring(self, t: ObjectType) -> Mapping[str, str]:
+        """Which type declares each field and link that the type has."""
+        if t.name not in self._declaring:
+            found: dict[str, str] = {}
+            for name in reversed((t.name, *t.ancestors)):
+                each = self._catalogue.types[name]
+                for member in (*each.own_fields, *each.own_links):
+                    found.setdefault(member, name)
+            self._declaring[t.name] = found
+        return self._declaring[t.name]
 
     # Filters and orderings
 
@@ -132,12 +141,12 @@ class Inputs:
             own = self._object(object_type.name + "Where")
             listed = GraphQLInputField(GraphQLList(GraphQLNonNull(own)))
             made = {"and": listed, "or": listed, "not": GraphQLInputField(own), **self._column_filters}
+            declaring = self.declaring(object_type)
             for name, field in object_type.fields.items():
-                if not filterable(field):
-                    continue
-                made[name] = self._filter_field(field, self.owner(object_type, name))
+                if filterable(field):
+                    made[name] = self._filter_field(field, declaring[name])
             for name, link in object_type.links.items():
-                made[name] = GraphQLInputField(self._link_filter(self._catalogue.types[link.target]))
+                made[name] = self._link_filter_field(link.target)
             return made
 
         return self._object(object_type.name + "Where", fields)
@@ -153,9 +162,17 @@ class Inputs:
         }
 
     def _filter_field(self, field: Field, owner: str) -> GraphQLInputField:
-        """One for all fields of one kind of values."""
-        filter_ = self._filter(field, owner)
-        return self._filter_fields.setdefault(filter_.name, GraphQLInputField(filter_))
+        """One for the filters on the declaring type and on all that descend from it."""
+        key = owner, field.name
+        if key not in self._filter_fields:
+            self._filter_fields[key] = GraphQLInputField(self._filter(field, owner))
+        return self._filter_fields[key]
+
+    def _link_filter_field(self, target: str) -> GraphQLInputField:
+        """One for all links that lead to the type."""
+        if target not in self._link_filter_fields:
+            self._link_filter_fields[target] = GraphQLInputField(self._link_filter(self._catalogue.types[target]))
+        return self._link_filter_fields[target]
 
     def _filter(self, field: Field, owner: str) -> GraphQLInputObjectType:
         leaf = self.leaf(field, owner)
@@ -245,26 +262,26 @@ class Inputs:
         )
 
     def _data(self, object_type: ObjectType, required: Callable[[Field], bool]) -> GraphQLInputFieldMap:
-        return {
-            name: self._data_field(object_type, field, required(field)) for name, field in object_type.fields.items()
-        }
+        declaring, fields = self.declaring(object_type), object_type.fields.items()
+        return {name: self._data_field(declaring[name], field, required(field)) for name, field in fields}
 
-    def _data_field(self, object_type: ObjectType, field: Field, required: bool) -> GraphQLInputField:
-        """One for the inputs of the declaring type and of all that descend from it."""
-        key = self.owner(object_type, field.name), field.name, required
+    def _data_field(self, owner: str, field: Field, required: bool) -> GraphQLInputField:
+        """One for the inputs of the declaring type and of all that descend from it and say the same of it."""
+        key = owner, field.name, required, field.description
         if key not in self._data_fields:
-            type_: Any = self.value(object_type, field)
+            type_: Any = self.value(owner, field)
             self._data_fields[key] = GraphQLInputField(
                 GraphQLNonNull(type_) if required else type_, description=field.description
             )
         return self._data_fields[key]
 
-    def value(self, object_type: ObjectType, field: Field) -> GraphQLInputType:
-        leaf = self.leaf(field, self.owner(object_type, field.name))
+    def value(self, owner: str, field: Field) -> GraphQLInputType:
+        """The type of the field's values; `owner` is the type that declares it."""
+        leaf = self.leaf(field, owner)
         return GraphQLList(GraphQLNonNull(leaf)) if field.many else leaf
 
     def _object(self, name: str, fields: Callable[[], GraphQLInputFieldMap] | None = None) -> GraphQLInputObjectType:
         if name not in self._made:
             assert fields is not None
-            self._made[name] = GraphQLInputObjectType(name, fields)
+            self._made[name] = GeneratedInput(name, fields)
         return self._made[name]

@@ -19,7 +19,7 @@ from graphql import (
 
 from fabric import ids
 from fabric.types.catalogue import Catalogue, ObjectType
-from fabric.types.definitions import Field
+from fabric.types.definitions import Field, LinkField
 from fabric.writing.nested_links import NestedLink
 
 _NAMED = ("id", "byKey", "key")
@@ -28,15 +28,21 @@ Made = Callable[[str, Callable[[], GraphQLInputFieldMap]], GraphQLInputObjectTyp
 
 
 class LinkInputs:
-    """Makes the input types of one schema. `value` gives the type of a field's values, `made` keeps types by name."""
+    """Makes the input types of one schema.
+
+    `value` gives the type of a field's values, `declaring` which type declares each member, `made` keeps types by name.
+    """
 
     def __init__(
         self, catalogue: Catalogue, scalars: Mapping[str, GraphQLScalarType],
-        value: Callable[[ObjectType, Field], GraphQLInputType], made: Made,
+        value: Callable[[str, Field], GraphQLInputType],
+        declaring: Callable[[ObjectType], Mapping[str, str]], made: Made,
     ) -> None:  # fmt: skip
         self._types = catalogue.types
         self._value = value
+        self._declaring = declaring
         self._made = made
+        self._fields: dict[tuple[str, str, str], GraphQLInputField] = {}
         self._values = {
             "weight": GraphQLInputField(GraphQLFloat),
             "properties": GraphQLInputField(scalars["JSON"]),
@@ -62,14 +68,19 @@ class LinkInputs:
 
     def _of_type(self, t: ObjectType, verb: str) -> GraphQLInputObjectType:
         def fields() -> GraphQLInputFieldMap:
-            made: GraphQLInputFieldMap = {}
-            for name, link in t.links.items():
-                each = self._other_end(self._types[link.target], verb)
-                type_ = GraphQLList(GraphQLNonNull(each)) if link.many else each
-                made[name] = GraphQLInputField(type_, description=link.description)
-            return made
+            declaring = self._declaring(t)
+            return {name: self._link_field(declaring[name], link, verb) for name, link in t.links.items()}
 
         return self._made(f"{t.name}{verb}sInput", fields)
+
+    def _link_field(self, owner: str, link: LinkField, verb: str) -> GraphQLInputField:
+        """One for the inputs of the declaring type and of all that descend from it."""
+        key = owner, link.name, verb
+        if key not in self._fields:
+            each = self._other_end(self._types[link.target], verb)
+            type_ = GraphQLList(GraphQLNonNull(each)) if link.many else each
+            self._fields[key] = GraphQLInputField(type_, description=link.description)
+        return self._fields[key]
 
     def _other_end(self, target: ObjectType, verb: str) -> GraphQLInputObjectType:
         def fields() -> GraphQLInputFieldMap:
@@ -80,7 +91,8 @@ class LinkInputs:
             return made | self._values if verb == "Link" else made
 
         def keys() -> GraphQLInputFieldMap:
-            types: dict[str, Any] = {n: self._value(target, target.fields[n]) for n in target.natural_key}
+            declaring = self._declaring(target)
+            types: dict[str, Any] = {n: self._value(declaring[n], target.fields[n]) for n in target.natural_key}
             return {name: GraphQLInputField(GraphQLNonNull(type_)) for name, type_ in types.items()}
 
         return self._made(f"{target.name}{verb}Input", fields)

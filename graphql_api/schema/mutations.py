@@ -25,6 +25,7 @@ from fabric.writing.objects import Change, Written
 from graphql_api.context import Context, Info
 from graphql_api.faults import beside_input
 from graphql_api.positions import position_token
+from graphql_api.schema.generated_types import GeneratedObject
 from graphql_api.schema.inputs import Inputs
 from graphql_api.schema.link_inputs import nested_links
 
@@ -105,17 +106,17 @@ def _payloads(object_type: ObjectType, shape: Any) -> tuple[GraphQLObjectType, .
     listed = GraphQLNonNull(GraphQLList(GraphQLNonNull(shape)))
     changed = GraphQLField(GraphQLNonNull(GraphQLBoolean), description="Whether anything differs from before.")
     return (
-        GraphQLObjectType(
+        GeneratedObject(
             f"{name}Payload",
             {single: GraphQLField(shape, resolve=_read_one), "changed": changed, "position": _POSITION},
         ),
-        GraphQLObjectType(
+        GeneratedObject(
             f"{name}BulkPayload", {plural: GraphQLField(listed, resolve=_read_many), "position": _POSITION}
         ),
-        GraphQLObjectType(
+        GeneratedObject(
             f"{name}DeletePayload", {"deletedId": GraphQLField(GraphQLNonNull(GraphQLID)), "position": _POSITION}
         ),
-        GraphQLObjectType(f"{name}BulkDeletePayload", {"deletedIds": GraphQLField(ids), "position": _POSITION}),
+        GeneratedObject(f"{name}BulkDeletePayload", {"deletedIds": GraphQLField(ids), "position": _POSITION}),
     )
 
 

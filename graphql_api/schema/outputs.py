@@ -10,18 +10,17 @@ from typing import Any
 
 from graphql import (
     GraphQLArgument,
+    GraphQLField,
     GraphQLFieldMap,
     GraphQLID,
-    GraphQLInterfaceType,
     GraphQLList,
     GraphQLNamedType,
-    GraphQLObjectType,
     GraphQLString,
 )
 
 from fabric.names import AGGREGATE, camel, link_aggregate, pascal
 from fabric.types.catalogue import Catalogue, ObjectType
-from fabric.types.definitions import LinkField
+from fabric.types.definitions import Field, LinkField
 from graphql_api.schema.aggregate_types import AggregateTypes
 from graphql_api.schema.common_types import (
     COLUMNS,
@@ -37,6 +36,7 @@ from graphql_api.schema.common_types import (
     slicing,
     type_of,
 )
+from graphql_api.schema.generated_types import GeneratedInterface, GeneratedObject
 from graphql_api.schema.inputs import Inputs
 
 
@@ -49,6 +49,7 @@ def is_interface(object_type: ObjectType) -> bool:
     return len(object_type.family) > 1
 
 
+_SLICING = slicing()
 _ONE_ID = {"id": GraphQLArgument(required(GraphQLID))}
 
 NODE_FIELDS: GraphQLFieldMap = {
@@ -70,6 +71,10 @@ class Outputs:
         self.inputs = Inputs(catalogue, SCALARS)
         self.aggregates = AggregateTypes(self.inputs, SCALARS, field)
         self._made: dict[str, Any] = {}
+        self._of_types: dict[str, GraphQLFieldMap] = {}
+        self._fields: dict[tuple[str, str, bool, str | None], GraphQLField] = {}
+        self._links: dict[tuple[str, str], GraphQLFieldMap] = {}
+        self._pages_of: dict[str, dict[str, GraphQLArgument]] = {}
 
     def queries(self, t: ObjectType) -> GraphQLFieldMap:
         """What Query has of the type: one by its id, a list, an aggregate, and where it has a natural key one by it."""
@@ -80,16 +85,20 @@ class Outputs:
             many + AGGREGATE: self.aggregates.field(t),
         }
         if t.natural_key:
-            keys = {k: GraphQLArgument(required(self.inputs.value(t, t.fields[k]))) for k in t.natural_key}
+            values = {k: self.inputs.value(self.inputs.declaring(t)[k], t.fields[k]) for k in t.natural_key}
+            keys = {k: GraphQLArgument(required(value)) for k, value in values.items()}
             fields[f"{single}ByKey"] = field(self.shape(t), keys)
         return fields
 
     def _page_arguments(self, object_type: ObjectType) -> dict[str, GraphQLArgument]:
-        return {
-            "where": GraphQLArgument(self.inputs.where(object_type)),
-            "orderBy": GraphQLArgument(GraphQLList(required(self.inputs.order_by(object_type)))),
-            **slicing(),
-        }
+        name = object_type.name
+        if name not in self._pages_of:
+            self._pages_of[name] = {
+                "where": GraphQLArgument(self.inputs.where(object_type)),
+                "orderBy": GraphQLArgument(GraphQLList(required(self.inputs.order_by(object_type)))),
+                **_SLICING,
+            }
+        return self._pages_of[name]
 
     def shape(self, object_type: ObjectType) -> Any:
         """What stands for the type in the schema: its interface, where it has descendants, or its object type."""
@@ -103,7 +112,7 @@ class Outputs:
     def interface(self, t: ObjectType) -> Any:
         return self._once(
             t.name,
-            lambda: GraphQLInterfaceType(
+            lambda: GeneratedInterface(
                 t.name, lambda: self._members(t), interfaces=lambda: self._interfaces(t, itself=False),
                 resolve_type=type_of, description=t.description,
             ),
@@ -112,7 +121,7 @@ class Outputs:
     def object(self, t: ObjectType) -> Any:
         return self._once(
             concrete_name(t),
-            lambda: GraphQLObjectType(
+            lambda: GeneratedObject(
                 concrete_name(t), lambda: self._members(t), interfaces=lambda: self._interfaces(t, itself=True),
                 description=t.description,
             ),
@@ -123,32 +132,48 @@ class Outputs:
         return [*(self.interface(self._types[n]) for n in names), FABRIC_OBJECT, NODE]
 
     def _members(self, t: ObjectType) -> GraphQLFieldMap:
-        members = dict(COLUMNS)
-        for name, declared in t.fields.items():
-            type_: Any = ENCRYPTED_FIELD if declared.protection else self.inputs.value(t, declared)
-            type_ = required(type_) if declared.non_null else type_
-            members[name] = field(type_, description=declared.description)
-        for name, link in t.links.items():
-            target = self._types[link.target]
-            if link.many:
-                type_ = required(self._link_connection(self._inputs_owner(t, name), link))
-                members[name] = field(type_, self._page_arguments(target), link.description)
-                if self._catalogue.has_aggregate(t, name):
-                    members[link_aggregate(name)] = self.aggregates.field(target)
-            else:
-                members[name] = field(self.shape(target), description=link.description)
-        return members
+        """The fields of the type's objects, which are those of its interface too."""
+        if t.name not in self._of_types:
+            members, declaring = dict(COLUMNS), self.inputs.declaring(t)
+            for name, declared in t.fields.items():
+                members[name] = self._field(declaring[name], declared)
+            for name, link in t.links.items():
+                members |= self._link(declaring[name], link)
+            self._of_types[t.name] = members
+        return self._of_types[t.name]
 
-    def _inputs_owner(self, t: ObjectType, link: str) -> str:
-        lineage = (t.name, *t.ancestors)
-        return next(n for n in reversed(lineage) if link in self._types[n].own_links)
+    def _field(self, owner: str, declared: Field) -> GraphQLField:
+        """One for the declaring type and all that descend from it and say the same of it."""
+        key = owner, declared.name, declared.non_null, declared.description
+        if key not in self._fields:
+            type_: Any = ENCRYPTED_FIELD if declared.protection else self.inputs.value(owner, declared)
+            type_ = required(type_) if declared.non_null else type_
+            self._fields[key] = field(type_, description=declared.description)
+        return self._fields[key]
+
+    def _link(self, owner: str, link: LinkField) -> GraphQLFieldMap:
+        """What stands for a link: the same in the declaring type and in all that descend from it."""
+        made = self._links.get((owner, link.name))
+        if made is None:
+            made = self._links[owner, link.name] = self._link_made(self._types[owner], link)
+        return made
+
+    def _link_made(self, t: ObjectType, link: LinkField) -> GraphQLFieldMap:
+        target = self._types[link.target]
+        if not link.many:
+            return {link.name: field(self.shape(target), description=link.description)}
+        connection = required(self._link_connection(t.name, link))
+        made = {link.name: field(connection, self._page_arguments(target), link.description)}
+        if self._catalogue.has_aggregate(t, link.name):
+            made[link_aggregate(link.name)] = self.aggregates.field(target)
+        return made
 
     def _connection(self, t: ObjectType) -> Any:
         def edge() -> GraphQLFieldMap:
             return {"cursor": field(required(GraphQLString)), "node": field(required(self.shape(t)))}
 
         return self._pages(
-            t.name, t, lambda: self._once(t.name + "Edge", lambda: GraphQLObjectType(t.name + "Edge", edge))
+            t.name, t, lambda: self._once(t.name + "Edge", lambda: GeneratedObject(t.name + "Edge", edge))
         )
 
     def _link_connection(self, owner: str, link: LinkField) -> Any:
@@ -162,7 +187,7 @@ class Outputs:
             }
 
         return self._pages(
-            name, target, lambda: self._once(name + "Edge", lambda: GraphQLObjectType(name + "Edge", edge))
+            name, target, lambda: self._once(name + "Edge", lambda: GeneratedObject(name + "Edge", edge))
         )
 
     def _pages(self, name: str, t: ObjectType, edge: Callable[[], Any]) -> Any:
@@ -173,4 +198,4 @@ class Outputs:
                 **CONNECTION,
             }
 
-        return self._once(name + "Connection", lambda: GraphQLObjectType(name + "Connection", fields))
+        return self._once(name + "Connection", lambda: GeneratedObject(name + "Connection", fields))
