@@ -18,6 +18,11 @@ def test_types_from_several_files_refer_to_each_other_and_are_seen_by_clearance(
     assert "type Thing implements" in low
     assert "Hidden" not in low
     assert "type Hidden implements" in high
+    part = run("schema", *seen("UNCLASSIFIED"), "--type", "Other").out
+    assert "type Other implements" in part
+    assert "Thing" not in part
+    hidden, nothing = (run("schema", *seen("UNCLASSIFIED"), "--type", name).refusal for name in ("Hidden", "Nothing"))
+    assert hidden == nothing.replace("Nothing", "Hidden") == "there is no type Hidden"
 
 
 def test_a_dry_run_counts_the_objects_of_all_labels_that_a_change_concerns_and_writes_nothing(

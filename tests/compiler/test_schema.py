@@ -8,12 +8,14 @@ from collections.abc import Iterable
 from random import Random
 from typing import Any
 
+import pytest
 from graphql import (
     GraphQLError,
     GraphQLInterfaceType,
     GraphQLObjectType,
     GraphQLSchema,
     build_schema,
+    find_breaking_changes,
     get_named_type,
     is_composite_type,
     is_interface_type,
@@ -29,14 +31,15 @@ from hypothesis import strategies as st
 from compiler.ground import Ground
 from compiler.worlds import LABELS, documents
 from fabric.demo import COMPARTMENTS, records
-from fabric.errors import FabricError
+from fabric.errors import FabricError, NotFound
 from fabric.labels import Label, Lattice
-from fabric.names import RESERVED_NAMES, camel, generated_names, pascal
+from fabric.names import AGGREGATE, RESERVED_NAMES, camel, generated_names, pascal
 from fabric.settings import Settings
 from fabric.types.catalogue import Catalogue, Fragment, visible
 from fabric.types.definitions import read_document
 from fabric.types.kinds import Kind
 from fabric.types.merging import build
+from fabric.types.part import part_of
 from fabric.types.projection import Definer, plan
 from graphql_api.compiler.compiler import Compiler
 from graphql_api.schema.outputs import concrete_name
@@ -101,6 +104,54 @@ def _check(surface: Surface) -> None:
 def test_random_definitions_make_valid_schemas(random: Random) -> None:
     for surface in _surfaces(_catalogue(documents(random))):
         _check(surface)
+
+
+@settings(max_examples=25, deadline=None)
+@given(random=st.randoms(use_true_random=False))
+def test_what_may_be_asked_of_a_part_may_be_asked_of_the_whole(random: Random) -> None:
+    for surface in _surfaces(_catalogue(documents(random))):
+        catalogue = surface.catalogue
+        objects = [t.name for t in catalogue.types.values() if t.domain == "object"]
+        names = random.sample(objects, random.randint(0, min(2, len(objects))))
+        part, whole = build_whole(part_of(catalogue, names)), build_whole(catalogue)
+        assert validate_schema(part) == []
+        assert find_breaking_changes(part, whole) == []
+        for name in names:
+            assert is_interface_type(part.type_map[name]) == is_interface_type(whole.type_map[name])
+            assert set(_own(part, catalogue, name)) == set(_own(whole, catalogue, name))
+
+
+def _own(schema: GraphQLSchema, catalogue: Catalogue, name: str) -> Iterable[str]:
+    """The fields of a type, but for its links."""
+    type_: Any = schema.type_map[name]
+    links = catalogue.types[name].links
+    return (n for n in type_.fields if n not in links and n.removesuffix(AGGREGATE) not in links)
+
+
+def test_a_part_keeps_what_takes_the_name_of_an_aggregate_from_a_link() -> None:
+    text, lattice = {"name": {"type": "string"}}, Ground.lattice
+    types = [{"typeName": "Part", "fields": text}, {"typeName": "Asset", "fields": text}]
+    heirs = [{"typeName": name, "extends": "Asset", "fields": {}} for name in ("Pump", "Other")]
+    linked = {**types[1], "links": {"parts": {"relation": "has", "target": "Part", "label": "SECRET/ALPHA"}}}
+    named = {**heirs[0], "fields": {"partsAggregate": {"type": "string", "label": "SECRET/BRAVO"}}}
+    fragments: dict[tuple[str, int], Fragment] = {}
+    for label, documents_ in (("UNCLASSIFIED", types + heirs), ("SECRET/ALPHA", [linked]), ("SECRET/BRAVO", [named])):
+        code = lattice.encode(Label.parse(label))
+        read = [read_document({"label": "UNCLASSIFIED", **document}) for document in documents_]
+        made = plan(build(visible(fragments.values(), code)), read, Definer(code, lattice))
+        fragments |= {(f.type_name, f.label): f for f in made.fragments}
+    catalogue = build(list(fragments.values()))
+    for each in (catalogue, part_of(catalogue, ["Other", "Part"])):
+        fields = build_surface(each).schema.type_map["Other"].fields  # type: ignore[attr-defined]
+        assert "parts" in fields
+        assert "partsAggregate" not in fields
+
+
+def test_there_is_no_part_for_a_name_that_is_not_there() -> None:
+    catalogue = _catalogue([{"typeName": "Part", "fields": {}}, {"typeName": "Made", "domain": "event", "fields": {}}])
+    for name in ("Whole", "Made", ""):
+        with pytest.raises(NotFound):
+            part_of(catalogue, [name])
 
 
 _TYPES = "Asset AssetPart Asset_Part AssetObject Order Page Changed Position Wheres Type Ids".split()
