@@ -5,15 +5,15 @@ An event never changes, so its text is outdated only where its type is another. 
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from fabric.database.db import Database
-from fabric.identity.subject import Session
 from fabric.search.composition import Composition, content_hash, event_composition, head
 from fabric.search.counts import IndexCounts
 from fabric.search.sources import Changed, Progress, composed
-from fabric.search.store import EVENTS, ID_OF_POSITION, Key, Text, by_label, put_texts
+from fabric.search.store import EVENTS, ID_OF_POSITION, Key, Text, by_label, put_texts, storing
 from fabric.types.types import Types
 
 AT_ONCE = 500
@@ -84,8 +84,8 @@ class EventTexts:
                 rows = await transaction.fetch(_NEXT_OUTDATED, *_asked(positions, made, language), place, AT_ONCE)
             for label, events in by_label((row["label"], _Event(*row)) for row in rows):
                 texts = [_text(event, made[label, event.type_name], language) for event in events]
-                async with self.database.transaction(Session(organization_id, label)) as transaction:
-                    self.counts.words += await put_texts(transaction, EVENTS, texts, language)
+                put = partial(put_texts, table=EVENTS, texts=texts, language=language)
+                self.counts.words += await storing(self.database, organization_id, label, put)
             progress(len(rows))
             if len(rows) < AT_ONCE:
                 return ids

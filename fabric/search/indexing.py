@@ -7,6 +7,7 @@ before costs no vector.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeAlias
 from uuid import UUID
 
@@ -17,7 +18,6 @@ from fabric.configuration.configurations import Configurations
 from fabric.configuration.options import LANGUAGE
 from fabric.database.db import Database
 from fabric.embedding.provider import Provider, TextRefused, Vectors
-from fabric.identity.subject import Session
 from fabric.search import store
 from fabric.search.composition import content_hash
 from fabric.search.counts import IndexCounts
@@ -112,8 +112,7 @@ class Indexer:
         async with self.database.following(organization_id) as transaction:
             labels = await store.labels_with_vectors(transaction)
         for label in labels:
-            async with self.database.transaction(Session(organization_id, label)) as transaction:
-                await store.forget_other_models(transaction, model)
+            await store.storing(self.database, organization_id, label, partial(store.forget_other_models, model=model))
 
     async def _language(self, organization_id: UUID) -> str:
         return (await self.configurations.of(organization_id))[LANGUAGE]
@@ -160,8 +159,8 @@ class Backlog:
     ) -> None:
         for label, rows in by_label((key.label, row) for row, (key, _) in enumerate(texts)):
             hashes = [(texts[row][0].id, texts[row][1]) for row in rows]
-            async with self.indexer.database.transaction(Session(self.organization_id, label)) as transaction:
-                await store.put_vectors(transaction, table, model, hashes, vectors[rows])
+            put = partial(store.put_vectors, table=table, model=model, texts=hashes, vectors=vectors[rows])
+            await store.storing(self.indexer.database, self.organization_id, label, put)
         self.indexer.counts.vectors += len(texts)
 
     async def _vectors(self, provider: Provider, texts: Sequence[tuple[Key, str]]) -> tuple[list[Key], Vectors]:

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from fabric.database.db import Database, Transaction
-from fabric.identity.subject import Session
 from fabric.search.composites import Composite, End, LinkVersion, composites
 from fabric.search.composition import Composition, content_hash, relation_composition
 from fabric.search.sources import Changed, Progress, composed
-from fabric.search.store import LINKS, STAMP, Key, Text, by_label, forget_texts, put_texts
+from fabric.search.store import LINKS, STAMP, Key, Text, by_label, forget_texts, put_texts, storing
 from fabric.types.types import Types
 
 AT_ONCE = 300
@@ -140,9 +139,13 @@ class LinkTexts:
             kept = {Key(row["entity_id"], row["label"]) for row in await transaction.fetch(_KEPT, list(stamps))}
         for label, keys in by_label((key.label, key) for key in {*texts, *kept}):
             new = [_text(key, stamps[key.id], texts[key]) for key in keys if key in texts]
-            async with self.database.transaction(Session(organization_id, label)) as transaction:
-                await forget_texts(transaction, LINKS, [key.id for key in keys if key not in texts])
+            gone = [key.id for key in keys if key not in texts]
+
+            async def put(transaction: Transaction, gone: list[UUID] = gone, new: list[Text] = new) -> None:
+                await forget_texts(transaction, LINKS, gone)
                 await put_texts(transaction, LINKS, new, language)
+
+            await storing(self.database, organization_id, label, put)
 
     async def _read(
         self, organization_id: UUID, ids: Iterable[UUID]

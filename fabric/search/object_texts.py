@@ -2,15 +2,15 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from fabric.database.db import Database, Transaction
-from fabric.identity.subject import Session
 from fabric.search.composition import Composition, composition, content_hash, head
 from fabric.search.counts import IndexCounts
 from fabric.search.sources import Changed, Progress, composed
-from fabric.search.store import FIRST, OBJECTS, STAMP, Key, Text, by_label, put_texts
+from fabric.search.store import FIRST, OBJECTS, STAMP, Key, Text, by_label, put_texts, storing
 from fabric.types.types import Types
 
 AT_ONCE = 500
@@ -79,8 +79,8 @@ class ObjectTexts:
                 found = await _outdated(transaction, digests, place, ids)
             for label, versions in by_label((v.label, v) for v in found):
                 texts = [_text(v, made[label, v.type_name], digests[label, v.type_name]) for v in versions]
-                async with self.database.transaction(Session(organization_id, label)) as transaction:
-                    self.counts.words += await put_texts(transaction, OBJECTS, texts, language)
+                put = partial(put_texts, table=OBJECTS, texts=texts, language=language)
+                self.counts.words += await storing(self.database, organization_id, label, put)
             progress(len(found))
             if len(found) < AT_ONCE:
                 return ids

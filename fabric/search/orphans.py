@@ -5,11 +5,11 @@ indexes takes those away, when the change is told of and whenever all is looked 
 """
 
 from collections.abc import Sequence
+from functools import partial
 from uuid import UUID
 
 from fabric.database.db import Database
-from fabric.identity.subject import Session
-from fabric.search.store import EVENTS, LINKS, OBJECTS, POSITION_OF_ID, by_label, forget_texts
+from fabric.search.store import EVENTS, LINKS, OBJECTS, POSITION_OF_ID, by_label, forget_texts, storing
 
 # Texts of a link stand above it too: of which versions they are made is asked of their stamps.
 _STANDS = {
@@ -37,5 +37,4 @@ async def forget_orphans(database: Database, organization_id: UUID, table: str, 
         await transaction.plan_by_values()
         rows = await transaction.fetch(_ORPHANS.format(table=table, stands=_STANDS[table]), table, ids)
     for label, gone in by_label((row["label"], row["entity_id"]) for row in rows):
-        async with database.transaction(Session(organization_id, label)) as transaction:
-            await forget_texts(transaction, table, gone)
+        await storing(database, organization_id, label, partial(forget_texts, table=table, ids=gone))

@@ -4,7 +4,7 @@ Words are rows of `search_terms`, an inverted index in a table: text equality is
 row security. Of which revision they are stands in `search_texts`. A vector is of the text with its `content_hash`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, NamedTuple, TypeVar
@@ -13,8 +13,9 @@ from uuid import UUID
 import numpy as np
 import orjson
 
-from fabric.database.db import Transaction
+from fabric.database.db import Database, Transaction, retried
 from fabric.embedding.provider import Vectors
+from fabric.identity.subject import Session
 
 OBJECTS, LINKS, EVENTS = "objects", "links", "events"
 
@@ -160,6 +161,21 @@ where t.content_hash is not null and not exists (select from fabric.embeddings e
         = (t.organization_id, t.entity_table, t.entity_id, t.label, t.content_hash))"""
 
 _FORGET_MODELS = "delete from fabric.embeddings where organization_id = $1 and label = $2 and model <> $3"
+
+
+async def storing(
+    database: Database, organization_id: UUID, label: int, work: Callable[[Transaction], Awaitable[T]]
+) -> T:
+    """Work at a label, in a transaction of its own.
+
+    It is done again where it came into the way of writers: they change what they wish in whatever order.
+    """
+
+    async def attempt() -> T:
+        async with database.transaction(Session(organization_id, label)) as transaction:
+            return await work(transaction)
+
+    return await retried(attempt)
 
 
 async def without_vector(

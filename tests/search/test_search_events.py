@@ -1,16 +1,19 @@
 """Applications' own events, found by what they say: where their types ask for it, and by who sees them."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 from library import Library
+from sealed import Ground
 from seeker import S, Seeker, U, question
 from test_search_indexing import until
 
 from fabric.errors import EmbeddingsUnavailable
 from fabric.events.appending import OwnEvent, append
 from fabric.events.event_pages import Sought
+from fabric.seals.retention import Policy, prune
 from fabric.search import event_texts
 from fabric.search.event_searching import EventSearch
 from fabric.search.question import Mode
@@ -134,6 +137,24 @@ async def test_a_pruned_event_takes_its_text_along(alarmed: Library, monkeypatch
         assert number == 4
     [[number]] = await alarmed.rows("select count(*) from fabric.search_terms where entity_id = $1", told[0])
     assert number == 0
+
+
+async def test_what_retention_prunes_is_found_no_more(alarmed: Library, ground: Ground) -> None:
+    low, high = await tell(alarmed, "a pump"), await tell(alarmed, "a pump", at=S)
+    await alarmed.index()
+    await ground.seal()
+    kept = await tell(alarmed, "a pump of today")
+    await alarmed.index()
+    day = timedelta(days=1)
+    policy, later = Policy(day, day), datetime.now(UTC) + 2 * day
+    _, faults = await prune(alarmed.admin_url, policy, ground.key, ground.trusted, now=later)
+    assert faults == []
+    assert await alarmed.rows("select from fabric.events where position = any($1)", [low.int, high.int]) == []
+    for table in ("search_texts", "search_terms", "embeddings"):
+        rows = await alarmed.rows(f"select distinct entity_id from fabric.{table} where entity_table = 'events'")
+        assert [row["entity_id"] for row in rows] == [kept]
+    for mode in Mode:
+        assert await ids(alarmed, "pump", mode, at=S) == [kept]
 
 
 async def test_the_memory_finds_what_the_database_finds(alarmed: Library) -> None:

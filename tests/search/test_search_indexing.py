@@ -126,9 +126,9 @@ async def test_what_is_deleted_while_it_is_being_stored_leaves_nothing_behind(
     module, deleted = object_texts if storing == "put_texts" else indexing.store, False
     plain = getattr(module, storing)
 
-    async def deleting(*args: Any) -> Any:
+    async def deleting(*args: Any, **given: Any) -> Any:
         nonlocal deleted
-        result = await plain(*args)
+        result = await plain(*args, **given)
         if not deleted:
             deleted = True
             await library.delete(id, at=S)

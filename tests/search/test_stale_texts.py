@@ -86,11 +86,11 @@ async def test_what_comes_again_is_not_found_by_what_was_deleted(
     await library.types.define(library.subject(), library.organization.lattice, [keyed])
     former, plain = await library.paper("Weirs", type_name="Entry", body="an informer says so"), object_texts.put_texts
 
-    async def late(*args: Any) -> int:
+    async def late(*args: Any, **given: Any) -> int:
         monkeypatch.setattr(object_texts, "put_texts", plain)
         await library.change(Change("delete", "Entry", object_id=former))
         assert await library.paper("Weirs", type_name="Entry", body="nothing") == former
-        return await plain(*args)
+        return await plain(*args, **given)
 
     monkeypatch.setattr(object_texts, "put_texts", late)
     await library.indexer.put_words(library.id)
