@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from graphql import (
@@ -25,6 +26,7 @@ from graphql import (
     is_interface_type,
     is_object_type,
 )
+from graphql.execution.collect_fields import FieldDetailsList
 from graphql.pyutils import Path
 
 from fabric.errors import TooComplex
@@ -54,17 +56,56 @@ class _Beyond(BaseException):
     """Passes through the executor, which makes any other exception one field's error and goes on."""
 
 
-class _Counting(Executor[None]):
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What is told of one part of a schema, by one selection."""
+
+    part: Any
+    """Kept, so that nothing else comes to have its identity."""
+    data: Any
+    fields: int
+
+
+class _Telling(Executor[None]):
+    """Tells of each part of a schema once: hundreds of types have the same inherited fields.
+
+    What is told of a part depends on nothing but the part and what is selected of it.
+    """
+
     most = 0
     fields = 0
 
     def build_resolve_info(
         self, field_def: GraphQLField, field_nodes: list[FieldNode], parent_type: GraphQLObjectType, path: Path
     ) -> GraphQLResolveInfo[None]:
-        self.fields += 1
+        self._count(1)
+        return super().build_resolve_info(field_def, field_nodes, parent_type, path)
+
+    def complete_object_value(
+        self, return_type: GraphQLObjectType, field_details_list: FieldDetailsList, info: GraphQLResolveInfo[None],
+        path: Path, result: Any, position_context: None,
+    ) -> Any:  # fmt: skip
+        part = (result[0], id(result[1])) if isinstance(result, tuple) else id(result)
+        key = return_type.name, part, *(id(each.node) for each in field_details_list)
+        told = self._told.get(key)
+        if told is not None:
+            self._count(told.fields)
+            return told.data
+        before = self.fields
+        data = super().complete_object_value(
+            return_type, field_details_list, info, path, result, position_context
+        )
+        self._told[key] = _Told(result, data, self.fields - before)
+        return data
+
+    @cached_property
+    def _told(self) -> dict[tuple[Any, ...], _Told]:
+        return {}
+
+    def _count(self, fields: int) -> None:
+        self.fields += fields
         if self.fields > self.most:
             raise _Beyond
-        return super().build_resolve_info(field_def, field_nodes, parent_type, path)
 
 
 class Introspection:
@@ -85,13 +126,13 @@ class Introspection:
         self, surface: Surface, document: DocumentNode, variables: Mapping[str, Any], operation_name: str | None
     ) -> ExecutionResult:
         whole = self._schema(surface)
-        executor = _Counting.build(
+        executor = _Telling.build(
             whole.schema, document, raw_variable_values=dict(variables), operation_name=operation_name,
             hide_suggestions=True,
         )  # fmt: skip
         if isinstance(executor, list):
             return ExecutionResult(None, executor)
-        assert isinstance(executor, _Counting)
+        assert isinstance(executor, _Telling)
         executor.most = whole.most
         try:
             result = executor.execute_operation()
