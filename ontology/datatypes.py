@@ -9,7 +9,7 @@ from fabric.errors import BadInput
 from ontology.facets import Facet, facets, listed, shortened
 from ontology.graph import Graph, Node, Term
 from ontology.patterns import Untranslatable
-from ontology.terms import Ontology
+from ontology.terms import LEFT_OUT, Ontology
 from ontology.vocabulary import KINDS, OWL, RDF, RDFS, RDFS_NS, SCHEMA_ORG
 
 
@@ -81,11 +81,8 @@ def _restriction(graph: Graph, ontology: Ontology, node: Node, about: str) -> De
                     found += facets(predicate, values)
                 except Untranslatable as error:
                     why = f"{error} is not understood; " if str(error) else ""
-                    ontology.notice(about, f"restricts its values by {shortened(predicate.value)}; {why}{_LEFT_OUT}")
+                    ontology.notice(about, f"restricts its values by {shortened(predicate.value)}; {why}{LEFT_OUT}")
     return Derived(base, tuple(found))
-
-
-_LEFT_OUT = "this is left out"
 
 
 def _enumeration(items: list[Term]) -> Derived | None:

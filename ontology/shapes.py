@@ -9,7 +9,7 @@ from ontology.facets import Facet, facets, listed, shortened
 from ontology.graph import Graph, Node, Term
 from ontology.patterns import Untranslatable
 from ontology.properties import sort_ranges
-from ontology.terms import ROOTS, Ontology, PropertyTerm, is_built_in
+from ontology.terms import LEFT_OUT, ROOTS, Ontology, PropertyTerm, is_built_in
 from ontology.vocabulary import OWL, RDF, RDFS, SHACL, SHACL_NS, XSD
 
 _WITHOUT_EFFECT = frozenset({
@@ -97,9 +97,6 @@ def _named(path: Term | None) -> str:
     return path.value if isinstance(path, NamedNode) else "a path"
 
 
-_LEFT_OUT = "this is left out"
-
-
 def _constrain(
     graph: Graph, ontology: Ontology, datatypes: Datatypes, term: PropertyTerm, targets: list[str],
     node: Node, predicate: NamedNode, values: list[Term],
@@ -124,14 +121,14 @@ def _constrain(
         case SHACL.maxCount if "1" in {v.value for v in values}:
             term.single_in |= set(targets)
         case SHACL.maxCount if "0" in {v.value for v in values}:
-            yield _LEFT_OUT
+            yield LEFT_OUT
         case SHACL.minCount if {v.value for v in values} == {"0"}:
             pass
         case SHACL.in_:
             found = [item for head in values for item in graph.items(head)]
             texts = listed(found)
             if not texts or (term.classes and not term.datatypes):
-                yield f"it lists what is no value; {_LEFT_OUT}"
+                yield f"it lists what is no value; {LEFT_OUT}"
                 return
             _list(term, targets, texts)
             if not term.datatypes:
@@ -151,7 +148,7 @@ def _constrain_values(
     try:
         found = list(facets(predicate, values, flags))
     except Untranslatable as error:
-        yield f"{error} is not understood; {_LEFT_OUT}" if str(error) else _LEFT_OUT
+        yield f"{error} is not understood; {LEFT_OUT}" if str(error) else LEFT_OUT
         return
     if predicate == SHACL.minCount:
         term.required_in |= set(targets)

@@ -12,6 +12,8 @@ NOT_OURS = (RDF_NS, RDFS_NS, OWL_NS, XSD_NS, SHACL_NS)
 BUILT_IN = (*NOT_OURS, BASE)
 ROOTS = frozenset({RDFS_NS + "Resource", OWL_NS + "Thing"})
 """What everything is a member of."""
+LEFT_OUT = "this is left out"
+"""In notices of what is said, and has no counterpart."""
 
 
 class Notice(NamedTuple):

@@ -5,9 +5,7 @@ one JSON object: a `report`, or a `fault` in words for who gave the shapes. Noth
 there it can open no file and no connection, and the shapes may say nothing that is a program.
 """
 
-import os
 import re
-import resource
 import signal
 import sys
 from typing import IO, Any
@@ -20,6 +18,7 @@ from pyshacl.errors import ReportableRuntimeError, ValidationFailure
 from rdflib import RDF, SH, BNode, Graph, Literal, URIRef
 from rdflib.term import Node
 
+from ontology.process_limits import confine, start_below_others
 from ontology.vocabulary import SHACL_NS, XSD
 
 NICENESS = 10
@@ -47,24 +46,14 @@ class Refused(Exception):
 def main(memory: int, seconds: int) -> None:
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     _check(_graph(b"", "nt"), _graph(_WARM, "turtle"))  # what is imported late is imported now
-    _limit(memory, seconds)
+    start_below_others(NICENESS)
+    confine(memory, seconds)
     try:
         answer: dict[str, Any] = {"report": _report(source)}
     except Refused as refused:
         answer = {"fault": str(refused)}
     sink.write(orjson.dumps(answer))
     sink.flush()
-
-
-def _limit(memory: int, seconds: int) -> None:
-    os.nice(NICENESS)
-    with open("/proc/self/statm") as figures:
-        taken = int(figures.read().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (taken + memory, taken + memory))
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds + 1, seconds + 2))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
-    signal.alarm(seconds + 1)  # whose signal ends the process, should nobody else do so
 
 
 def _report(source: IO[bytes]) -> dict[str, Any]:

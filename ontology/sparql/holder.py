@@ -8,7 +8,6 @@ Orders come over one socket, each with a number and most with a socket of their 
 """
 
 import os
-import resource
 import select
 import signal
 import socket
@@ -19,6 +18,7 @@ from contextlib import suppress
 import orjson
 from pyoxigraph import RdfFormat, Store, parse
 
+from ontology.process_limits import bound_memory, confine, resident, start_below_others
 from ontology.sparql.engine import answer, read_question
 
 ORDER = struct.Struct("=cQ")
@@ -29,8 +29,7 @@ NICENESS = 5
 
 def main(control: socket.socket, memory: int) -> None:
     """Serves until the other end of the socket is closed. `memory` is what the graph may take, in bytes."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.nice(NICENESS)
+    start_below_others(NICENESS)
     store, running = Store(), dict[int, int]()
     while True:
         ready, _, _ = select.select([control], [], [], REAP_SECONDS if running else None)
@@ -55,11 +54,10 @@ def main(control: socket.socket, memory: int) -> None:
 
 def _load(store: Store, connection: socket.socket, memory: int) -> None:
     """The graph's N-Quads come from the connection; back goes how many triples there are, and the memory they take."""
-    taken = _address_space()
-    resource.setrlimit(resource.RLIMIT_AS, (taken + memory, resource.RLIM_INFINITY))
+    bound_memory(memory)
     with connection.makefile("rb") as lines:
         store.bulk_extend(parse(lines, RdfFormat.N_QUADS))
-    connection.sendall(orjson.dumps({"triples": len(store), "nbytes": _resident()}))
+    connection.sendall(orjson.dumps({"triples": len(store), "nbytes": resident()}))
 
 
 def _forked(store: Store, connection: socket.socket, control: socket.socket) -> int:
@@ -76,11 +74,7 @@ def _forked(store: Store, connection: socket.socket, control: socket.socket) -> 
 def _answer(store: Store, connection: socket.socket) -> None:
     with connection.makefile("rb") as stream:
         question, limits = read_question(stream.read())
-    space, seconds = _address_space() + int(limits["memory"]), float(limits["seconds"])
-    resource.setrlimit(resource.RLIMIT_AS, (space, space))
-    resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) + 1, int(seconds) + 2))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
-    signal.setitimer(signal.ITIMER_REAL, seconds + 1)  # whose signal ends the process, should nobody else do so
+    confine(int(limits["memory"]), float(limits["seconds"]))
     verdict, body = answer(store, question)
     connection.sendall(verdict.line())
     connection.sendall(body)
@@ -98,19 +92,6 @@ def _end(running: dict[int, int], number: int) -> None:
     if pid is not None:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-
-
-def _address_space() -> int:
-    return _pages(0)
-
-
-def _resident() -> int:
-    return _pages(1)
-
-
-def _pages(place: int) -> int:
-    with open("/proc/self/statm") as figures:
-        return int(figures.read().split()[place]) * resource.getpagesize()
 
 
 if __name__ == "__main__":
