@@ -3,7 +3,7 @@
 An event never changes, so its text is outdated only where its type is another. It stands under the event's position.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,7 +12,7 @@ from uuid import UUID
 from fabric.database.db import Database
 from fabric.search.composition import Composition, content_hash, event_composition, head
 from fabric.search.counts import IndexCounts
-from fabric.search.sources import Changed, Progress, composed
+from fabric.search.sources import Changed, composed
 from fabric.search.store import EVENTS, ID_OF_POSITION, Key, Text, by_label, put_texts, storing
 from fabric.types.types import Types
 
@@ -70,11 +70,11 @@ class EventTexts:
         return number
 
     async def put_texts(
-        self, organization_id: UUID, language: str, changed: Changed | None, progress: Progress
-    ) -> list[UUID] | None:
+        self, organization_id: UUID, language: str, changed: Changed | None
+    ) -> AsyncGenerator[Sequence[UUID]]:
         ids = None if changed is None else list(changed.events)
         if ids == []:
-            return ids
+            return
         positions = None if ids is None else [id.int for id in ids]
         made = await self._compositions(organization_id, positions)
         place = 0
@@ -86,9 +86,9 @@ class EventTexts:
                 texts = [_text(event, made[label, event.type_name], language) for event in events]
                 put = partial(put_texts, table=EVENTS, texts=texts, language=language)
                 self.counts.words += await storing(self.database, organization_id, label, put)
-            progress(len(rows))
+            yield [UUID(int=row["position"]) for row in rows]
             if len(rows) < AT_ONCE:
-                return ids
+                return
             place = rows[-1]["position"]
 
     async def _compositions(

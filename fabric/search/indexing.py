@@ -5,7 +5,7 @@ anywhere: the next one finds what is left, and repeats at most the batch that wa
 before costs no vector.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeAlias
@@ -25,7 +25,7 @@ from fabric.search.event_texts import EventTexts
 from fabric.search.link_texts import LinkTexts
 from fabric.search.object_texts import ObjectTexts
 from fabric.search.orphans import forget_orphans
-from fabric.search.sources import Changed, Progress, Source
+from fabric.search.sources import Changed, Source
 from fabric.search.store import FIRST, Key, by_label
 from fabric.types.types import Types
 
@@ -35,6 +35,9 @@ PAGE = 512
 
 Wanting: TypeAlias = Sequence[tuple[Source, list[UUID] | None]]
 """Of what vectors may be missing; None for all of a source."""
+
+Progress: TypeAlias = Callable[[int], None]
+"""Is told how many more are done."""
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -74,20 +77,20 @@ class Indexer:
 
     async def missing_texts(self, organization_id: UUID) -> dict[str, int]:
         """How many texts are to be made, by the table of what they are of."""
-        language = await self._language(organization_id)
+        language = await self.language(organization_id)
         return {source.table: await source.missing(organization_id, language) for source in self.sources}
 
     async def put_words(
         self, organization_id: UUID, changed: Changed | None = None, progress: Progress = _ignore
-    ) -> Wanting:
+    ) -> None:
         """Stores all texts that are missing or outdated, or those of what changed, and takes away those of nothing."""
-        language = await self._language(organization_id)
-        for source in self.sources:
-            ids = None if changed is None else changed.of(source.table)
-            await forget_orphans(self.database, organization_id, source.table, ids)
-        return [
-            (source, await source.put_texts(organization_id, language, changed, progress)) for source in self.sources
-        ]
+        words = self.without_words(organization_id, changed)
+        while words:
+            progress(await words.go_on())
+
+    def without_words(self, organization_id: UUID, changed: Changed | None) -> "Words":
+        """All texts that are missing or outdated, or those of what changed."""
+        return Words(self, organization_id, changed)
 
     async def put_vectors(self, organization_id: UUID, progress: Progress = _ignore) -> None:
         """Stores the vectors of all texts that lack one.
@@ -114,8 +117,46 @@ class Indexer:
         for label in labels:
             await store.storing(self.database, organization_id, label, partial(store.forget_other_models, model=model))
 
-    async def _language(self, organization_id: UUID) -> str:
+    async def language(self, organization_id: UUID) -> str:
         return (await self.configurations.of(organization_id))[LANGUAGE]
+
+
+@dataclass(slots=True)
+class Words:
+    """Texts to be made of an organization, gone through a page at a time: so others can have their turn in between."""
+
+    indexer: Indexer
+    organization_id: UUID
+    changed: Changed | None
+    wanting: list[tuple[Source, list[UUID] | None]] = field(init=False)
+    """What may lack vectors once all is done."""
+    _pages: AsyncGenerator[int] = field(init=False)
+    _done: bool = False
+
+    def __post_init__(self) -> None:
+        self.wanting = [(source, None if self.changed is None else []) for source in self.indexer.sources]
+        self._pages = self._each_page()
+
+    def __bool__(self) -> bool:
+        return not self._done
+
+    async def go_on(self) -> int:
+        """Stores the next page; how many texts that were. After a failure all must be begun anew."""
+        number = await anext(self._pages, None)
+        self._done = number is None
+        return number or 0
+
+    async def _each_page(self) -> AsyncGenerator[int]:
+        indexer, id = self.indexer, self.organization_id
+        language = await indexer.language(id)
+        for source in indexer.sources:
+            ids = None if self.changed is None else self.changed.of(source.table)
+            await forget_orphans(indexer.database, id, source.table, ids)
+        for source, wanting in self.wanting:
+            async for page in source.put_texts(id, language, self.changed):
+                if wanting is not None:
+                    wanting += page
+                yield len(page)
 
 
 @dataclass(slots=True)

@@ -6,14 +6,14 @@ says nothing of what does not show in the text, so an object can be changed with
 
 import hashlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from fabric.database.db import Database, Transaction
 from fabric.search.composites import Composite, End, LinkVersion, composites
 from fabric.search.composition import Composition, content_hash, relation_composition
-from fabric.search.sources import Changed, Progress, composed
+from fabric.search.sources import Changed, composed
 from fabric.search.store import LINKS, STAMP, Key, Text, by_label, forget_texts, put_texts, storing
 from fabric.types.types import Types
 
@@ -88,25 +88,22 @@ class LinkTexts:
         return number
 
     async def put_texts(
-        self, organization_id: UUID, language: str, changed: Changed | None, progress: Progress
-    ) -> list[UUID] | None:
+        self, organization_id: UUID, language: str, changed: Changed | None
+    ) -> AsyncGenerator[Sequence[UUID]]:
         """Of links that changed, and of those of objects that did."""
         async with self.database.following(organization_id, snapshot=True) as transaction:
             ids = None if changed is None else await _touched(transaction, changed)
             if ids == []:
-                return []
+                return
             relations = [(row["label"], row["relation"]) for row in await transaction.fetch(_RELATIONS, ids)]
         made = await composed(self.types, organization_id, relations, relation_composition)
         digests = {(label, relation): _digest(relation, each) for (label, relation), each in made.items()}
-        done: list[UUID] = []
         async for page in self._pages(organization_id, ids):
             async with self.database.following(organization_id, snapshot=True) as transaction:
                 stamps = await _outdated(transaction, digests, page)
             if stamps:
                 await self._put(organization_id, language, stamps)
-                progress(len(stamps))
-                done += stamps
-        return None if changed is None else done
+            yield list(stamps)
 
     async def _pages(self, organization_id: UUID, ids: Sequence[UUID] | None) -> AsyncIterator[Sequence[UUID]]:
         """All links, or those that are named, some at a time."""

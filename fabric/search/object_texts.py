@@ -1,6 +1,6 @@
 """Texts of objects: of each version what its own label sees of it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -9,7 +9,7 @@ from uuid import UUID
 from fabric.database.db import Database, Transaction
 from fabric.search.composition import Composition, composition, content_hash, head
 from fabric.search.counts import IndexCounts
-from fabric.search.sources import Changed, Progress, composed
+from fabric.search.sources import Changed, composed
 from fabric.search.store import FIRST, OBJECTS, STAMP, Key, Text, by_label, put_texts, storing
 from fabric.types.types import Types
 
@@ -67,11 +67,11 @@ class ObjectTexts:
         return number
 
     async def put_texts(
-        self, organization_id: UUID, language: str, changed: Changed | None, progress: Progress
-    ) -> list[UUID] | None:
+        self, organization_id: UUID, language: str, changed: Changed | None
+    ) -> AsyncGenerator[Sequence[UUID]]:
         ids = None if changed is None else list(changed.objects)
         if ids == []:
-            return ids
+            return
         digests, made = await self._digests(organization_id, language, ids)
         place = FIRST
         while True:
@@ -81,9 +81,9 @@ class ObjectTexts:
                 texts = [_text(v, made[label, v.type_name], digests[label, v.type_name]) for v in versions]
                 put = partial(put_texts, table=OBJECTS, texts=texts, language=language)
                 self.counts.words += await storing(self.database, organization_id, label, put)
-            progress(len(found))
+            yield [version.object_id for version in found]
             if len(found) < AT_ONCE:
-                return ids
+                return
             place = Key(found[-1].object_id, found[-1].label)
 
     async def texts(self, organization_id: UUID, keys: Collection[Key]) -> dict[Key, str]:

@@ -1,6 +1,6 @@
 """Of what texts are made: each table that is searched has its own way."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -10,9 +10,6 @@ from fabric.search.composition import Composition
 from fabric.search.store import EVENTS, LINKS, OBJECTS, Key, by_label
 from fabric.types.catalogue import Catalogue
 from fabric.types.types import Types
-
-Progress = Callable[[int], None]
-"""Is told how many more are done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +35,12 @@ class Source(Protocol):
     async def missing(self, organization_id: UUID, language: str) -> int:
         """About how many texts are missing or outdated."""
 
-    async def put_texts(
-        self, organization_id: UUID, language: str, changed: Changed | None, progress: Progress
-    ) -> list[UUID] | None:
-        """Stores the texts that are missing or outdated, of all or of what changed; of what they may be others now.
+    def put_texts(
+        self, organization_id: UUID, language: str, changed: Changed | None
+    ) -> AsyncGenerator[Sequence[UUID]]:
+        """Stores the texts that are missing or outdated, of all or of what changed, a page at a time.
 
-        None for all. `language` is a text search configuration of PostgreSQL.
+        Of each page whose they are. `language` is a text search configuration of PostgreSQL.
         """
 
     async def texts(self, organization_id: UUID, keys: Collection[Key]) -> dict[Key, str]:

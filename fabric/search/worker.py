@@ -6,7 +6,7 @@ process works on an organization is claimed for one round at a time, so that no 
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from uuid import UUID
@@ -22,8 +22,8 @@ from fabric.events.events import Event, read_now, read_page
 from fabric.events.feed import CHANNEL
 from fabric.events.journal import Position
 from fabric.log import Outline
-from fabric.search.indexing import Backlog, Indexer, Wanting
-from fabric.search.sources import Changed
+from fabric.search.indexing import Backlog, Indexer, Wanting, Words
+from fabric.search.sources import Changed, Source
 from fabric.search.store import EVENTS, LINKS, OBJECTS
 from fabric.tasks import in_background, woken
 
@@ -35,6 +35,12 @@ HELD_BACK = 0.1
 
 TAKEN = 2.0
 """Seconds until an organization is looked at again that another process had claimed."""
+
+TURN, LEAST = 500, 20
+"""Texts that are made in one turn, about; and what a page counts in which there are fewer."""
+
+MOST_AT_ONCE = 4
+"""Reasons to make texts that one organization has at a time. What is told of beyond waits in the events."""
 
 AFTER_FAILURE = (2.0, 300.0)
 """Seconds until vectors are asked for again that could not be had: at first, and at most."""
@@ -54,6 +60,8 @@ class Worker:
         """When an organization is looked at next, by `time.monotonic`."""
         self._resting: dict[UUID, tuple[float, float]] = {}
         """Organizations whose vectors could not be had: until when they are left alone, and for how long."""
+        self._words: dict[UUID, deque[Words]] = {}
+        """Texts that are to be made, in their order, of organizations that were told of or looked at whole."""
         self._backlogs: dict[UUID, Backlog] = {}
         """What has no vectors yet of organizations that were looked at whole."""
         self._ask = True
@@ -106,6 +114,8 @@ class Worker:
             await claims.give_back(organization_id)
         except BaseException:
             self._due[organization_id] = due
+            self._words.pop(organization_id, None)
+            self._places.pop(organization_id, None)  # all is asked for anew
             raise
         if again is not None:
             self._look(organization_id, again)
@@ -113,19 +123,38 @@ class Worker:
             self._indexer.counts.behind.pop(organization_id, None)
 
     async def _round(self, organization_id: UUID) -> float | None:
-        """Indexes what there is; after how many seconds there is more to do, None where that must be told of.
+        """Indexes some of what there is; after how many seconds there is more to do, None where that must be told of.
 
-        Of what has no vectors yet a page: others wait for their turn.
+        Some texts, and a page of what has no vectors yet: others wait for their turn.
         """
-        changed, end, waiting = await self._news(organization_id)
-        of: Wanting | None = []
-        if changed is None or changed:
-            of = await self._indexer.put_words(organization_id, changed)
-        if changed is None:
-            of = None
+        words, waiting = self._words.setdefault(organization_id, deque()), False
+        if len(words) < MOST_AT_ONCE:
+            changed, end, waiting = await self._news(organization_id)
+            if changed is None:
+                words.clear()
+            if changed is None or changed:
+                words.append(self._indexer.without_words(organization_id, changed))
+            self._places[organization_id] = end
+        of = await self._put_words(words)
         again = await self._put_vectors(organization_id, of)
-        self._places[organization_id] = end
-        return HELD_BACK if waiting else again
+        return 0.0 if words else HELD_BACK if waiting else again
+
+    async def _put_words(self, words: deque[Words]) -> Wanting | None:
+        """Makes some texts, a page of what is looked at whole and one of what is new; of what vectors may be missing.
+
+        None for all.
+        """
+        done, wanting, whole = 0, list[tuple[Source, list[UUID] | None]](), False
+        while words and done < TURN:
+            each = words.popleft()
+            done += max(await each.go_on(), LEAST)
+            if each:
+                words.append(each)
+            elif each.changed is None:
+                whole = True
+            else:
+                wanting += each.wanting
+        return None if whole else wanting
 
     async def _put_vectors(self, organization_id: UUID, of: Wanting | None) -> float | None:
         """After how many seconds they should be asked for again, where there are more, or could not be had."""

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 from library import PAPER, TYPES, Library, Provider
@@ -268,10 +269,8 @@ async def test_the_worker_notices_a_changed_definition(database: Database, libra
         await until(made)
 
 
-async def test_an_organization_with_much_to_embed_does_not_hold_up_another(
-    admin_url: str, database: Database, library: Library, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(indexing, "PAGE", 3)
+async def another(admin_url: str, database: Database, library: Library) -> Library:
+    """Of another organization, indexed by the same process."""
     await establish(admin_url, "small")
     small = await Directory(database).find("small")
     assert small is not None
@@ -279,8 +278,15 @@ async def test_an_organization_with_much_to_embed_does_not_hold_up_another(
     def subject(at: str = U) -> Subject:
         return replace(library.subject(at), organization_id=small.organization_id)
 
-    other = Library(admin_url, database, library.types, small, subject)
     await library.types.define(subject(), small.lattice, TYPES)
+    return Library(admin_url, database, library.types, small, subject)
+
+
+async def test_an_organization_with_much_to_embed_does_not_hold_up_another(
+    admin_url: str, database: Database, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexing, "PAGE", 3)
+    other = await another(admin_url, database, library)
     for n in range(20):
         await library.paper(f"large {n}")
     await other.paper("small")
@@ -289,6 +295,64 @@ async def test_an_organization_with_much_to_embed_does_not_hold_up_another(
         await until(lambda: complete(other))
     assert "small" in library.provider.texts[:7]
     assert len(library.provider.texts) == 21
+
+
+async def test_an_organization_with_many_texts_does_not_hold_up_another(
+    admin_url: str, database: Database, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what is new has its turn while all is looked at."""
+    monkeypatch.setattr(object_texts, "AT_ONCE", 3)
+    monkeypatch.setattr(worker, "TURN", 3)
+    other = await another(admin_url, database, library)
+    for n in range(40):
+        await library.paper(f"large {n}")
+    small = await other.paper("small")
+    made: list[int] = []
+    new: list[UUID] = []
+    plain = object_texts.put_texts
+
+    async def counting(transaction: Any, **given: Any) -> int:
+        number = await plain(transaction, **given)
+        made.extend([transaction.session.organization_id == other.id] * number)
+        if len(made) > 5 and not new:
+            new.append(await library.paper("new"))
+        return number
+
+    monkeypatch.setattr(object_texts, "put_texts", counting)
+    async with working(database, library):
+        await until(lambda: len(made) > 20)
+        words = await library.words()
+        await until(lambda: complete(library))
+        await until(lambda: complete(other))
+    assert made.index(True) < 10
+    assert (small, U) in words
+    assert len(await library.words()) == 42
+    assert sorted(made) == [False] * 41 + [True]
+
+
+async def test_a_failure_in_the_midst_of_texts_misses_none(
+    database: Database, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(object_texts, "AT_ONCE", 2)
+    monkeypatch.setattr(worker, "TURN", 2)
+    plain, calls = object_texts.put_texts, 0
+
+    async def failing(*args: Any, **given: Any) -> int:
+        nonlocal calls
+        calls += 1
+        if calls % 3 == 0:
+            raise OSError("gone")
+        return await plain(*args, **given)
+
+    monkeypatch.setattr(object_texts, "put_texts", failing)
+    papers = [await library.paper(f"paper {n}") for n in range(12)]
+    async with working(database, library):
+        await until(lambda: complete(library))
+        for n, id in enumerate(papers):
+            await library.update(id, title=f"changed {n}")
+        await until(lambda: complete(library))
+    assert calls > 6
+    assert all("chang" in terms for terms in (await library.words()).values())
 
 
 async def test_the_worker_makes_words_anew_in_the_language_that_is_chosen(

@@ -60,6 +60,12 @@ async def links_found(library: Library, text: str, at: str = U, **sought: Any) -
     return hits
 
 
+async def objects_alone(library: Library, id: UUID) -> None:
+    """The object's words are made, and those of its links not yet."""
+    async for _ in library.indexer.sources[0].put_texts(library.id, "english", Changed(objects=[id])):
+        pass
+
+
 async def test_what_is_taken_out_of_an_object_finds_it_no_more(library: Library) -> None:
     id, other = await library.paper("Weirs", body="an informer says so"), await library.paper("Gates")
     await library.index()
@@ -114,8 +120,8 @@ async def test_what_was_plain_finds_nothing_once_it_is_encrypted(citing: Library
     for again in range(2):
         assert target not in await found(citing, "informer")
         assert await links_found(citing, "informer") == set()
-        if not again:  # the object's words are there, and those of its links are not made anew
-            await citing.indexer.sources[0].put_texts(citing.id, "english", Changed(objects=[target]), lambda _: None)
+        if not again:
+            await objects_alone(citing, target)
     await citing.index()
     rows = await citing.rows("select terms, head from fabric.search_texts where entity_table <> 'events'")
     assert "inform" not in str(rows)
@@ -132,7 +138,7 @@ async def test_a_cover_story_is_not_found_by_what_it_covers(citing: Library) -> 
     assert await links_found(citing, "bomb") == set()
     await citing.change(Change("create", "Paper", {"title": "a valve"}, target))
     assert await links_found(citing, "bomb") == set()
-    await citing.indexer.sources[0].put_texts(citing.id, "english", Changed(objects=[target]), lambda _: None)
+    await objects_alone(citing, target)
     seeker = Seeker(citing)
     reader = await seeker.reader(U)
     by_meaning = await LinkSearch(seeker.search).find(reader, question("bomb", Mode.VECTOR), Sought(reader.types))
@@ -160,7 +166,7 @@ async def test_a_head_that_stays_the_same_leaves_its_links_found(citing: Library
     await citing.index()
     await citing.update(target, body="x " * 200 + "end")
     assert await links_found(citing, "valve") == set()
-    await citing.indexer.sources[0].put_texts(citing.id, "english", Changed(objects=[target]), lambda _: None)
+    await objects_alone(citing, target)
     assert await links_found(citing, "valve") == {id}
 
 
