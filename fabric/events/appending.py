@@ -14,6 +14,7 @@ from fabric.errors import BadInput, NotFound
 from fabric.events import journal
 from fabric.events.chronicle import TRIGGERED
 from fabric.events.journal import Entry, Position
+from fabric.events.topics import OURS, is_ours
 from fabric.identity.organizations import Organization
 from fabric.identity.subject import Subject
 from fabric.types.catalogue import Catalogue, ObjectType
@@ -23,9 +24,6 @@ from fabric.types.values import check_required, read_data
 
 _TOPIC = re.compile(r"[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)+\Z")
 _LONGEST_TOPIC = 200
-_OURS = tuple("object link type job rotation config token subject webhook field search audit".split())
-"""How topics and actions of the server's own begin. Nobody else can use them, or who follows events and reads the audit
-log, in which a topic is the action, would believe what has not happened."""
 
 _LINK = """
 select relation, source_id, target_id from fabric.links l
@@ -73,8 +71,8 @@ def _check_topic(event: OwnEvent) -> None:
         return
     if not _TOPIC.match(event.topic) or len(event.topic) > _LONGEST_TOPIC:
         raise BadInput("a topic is words in lower case with dots between, such as `alarm.raised`", ("topic",))
-    if event.topic.partition(".")[0] in _OURS:
-        raise BadInput(f"topics that begin with {', '.join(_OURS)} are the server's own", ("topic",))
+    if is_ours(event.topic):
+        raise BadInput(f"topics that begin with {', '.join(sorted(OURS))} are the server's own", ("topic",))
     if event.link_id is not None:
         raise BadInput(f"only {TRIGGERED} is about a link", ("linkId",))
     if event.type_name is None:
