@@ -317,6 +317,39 @@ def test_a_thousand_definitions_build_in_seconds() -> None:
     assert time.process_time() - started < 10
 
 
+def test_what_is_inherited_is_made_once_for_all_that_inherit_it() -> None:
+    parent = {
+        "typeName": "Thing", "fields": {"name": {"type": "string"}},
+        "links": {"parts": {"relation": "part", "target": "Thing"}},
+    }  # fmt: skip
+    children = [{"typeName": f"Thing{i}", "extends": "Thing", "fields": {"own": {"type": "date"}}} for i in range(3)]
+    whole: Any = build_whole(_catalogue([parent, *children])).type_map
+    for suffix in ("", "Where", "CreateInput", "UpdateInput", "UpsertInput", "LinksInput", "UnlinksInput"):
+        inherited = whole["Thing" + suffix].fields
+        for i in range(3):
+            fields = whole[f"Thing{i}{suffix}"].fields
+            for name in ("name", "parts", "partsAggregate"):
+                assert fields.get(name) is inherited.get(name)
+    assert whole["Thing"].fields is whole["ThingObject"].fields
+
+
+def test_what_an_heir_narrows_is_its_own_in_whatever_order_types_are_made() -> None:
+    parent = {"typeName": "Thing", "fields": {"name": {"type": "string", "description": "Of a thing."}}}
+    narrower = {"typeName": "Pump", "extends": "Thing", "fields": {
+        "name": {"type": "string", "required": True, "description": "Of a pump."},
+    }}  # fmt: skip
+    other = {"typeName": "Valve", "extends": "Thing", "fields": {}}
+    catalogue = _catalogue([parent, narrower, other])
+    names = ["Thing", "Pump", "Valve", "PumpCreateInput", "ValveCreateInput", "ThingCreateInput"]
+    for order in (names, names[::-1]):
+        types: Any = build_surface(catalogue).schema.type_map
+        made = {name: types[name].fields["name"] for name in order}
+        assert (str(made["Pump"].type), made["Pump"].description) == ("String!", "Of a pump.")
+        assert (str(made["Valve"].type), made["Valve"].description) == ("String", "Of a thing.")
+        assert made["PumpCreateInput"].description == "Of a pump."
+        assert made["ValveCreateInput"].description == made["ThingCreateInput"].description == "Of a thing."
+
+
 def test_of_a_thousand_definitions_only_what_is_asked_for_is_made() -> None:
     catalogue = _catalogue(_many(1_000))
     gc.collect()
