@@ -49,6 +49,16 @@ class Individuals:
         """What leads from an individual to another, then what is said of links themselves."""
         for node, types, quads in self._individuals():
             yield from self._telling(node, partial(self._links_of, node, types[0], quads))
+        yield from self._statements()
+
+    def all(self) -> Iterator[Record | Problem]:
+        """Objects and links in one pass, each individual's together: for who only looks at them."""
+        for node, types, quads in self._individuals():
+            yield from self._telling(node, partial(self._object, node, types, quads))
+            yield from self._telling(node, partial(self._links_of, node, types[0], quads))
+        yield from self._statements()
+
+    def _statements(self) -> Iterator[Record | Problem]:
         for statement in self._graph.subjects(RDF.type, RDF.Statement):
             yield from self._telling(statement, partial(self._statement, statement))
 

@@ -454,6 +454,14 @@ class TestOrganizations:
         assert set(bird.fields) >= {"wing", "born", "nick"}
 
 
+def test_one_pass_over_objects_and_links_finds_what_two_find() -> None:
+    faulty = ZOO + DATA + "ex:odd a ex:Penguin, ex:Keeper ; ex:born 'never' ; ex:keeps 7 ; ex:unheard ex:tux ."
+    with imported(faulty) as source:
+        found = sorted(map(str, [*source.objects(), *source.links()]))
+        assert sorted(map(str, source.all())) == found
+        assert sum("Problem" in each for each in found) > 0
+
+
 def test_nothing_depends_on_the_order_of_statements() -> None:
     lines = [line for line in (ZOO + DATA).splitlines() if line]
     assert definitions("\n".join(lines)) == definitions("\n".join(reversed(lines)))

@@ -204,17 +204,16 @@ def _counted(source: RdfSource, problems: list[Problem]) -> tuple[dict[str, int]
     """How many objects and links there are, and problems with those before; the first PROBLEMS_KEPT are kept."""
     counts, problem_count = {"objects": 0, "links": 0}, len(problems)
     with progress_bars() as bars:
-        for phase, records in (("objects", source.objects()), ("links", source.links())):
-            task = bars.add_task(phase, total=None)
-            for number, record in enumerate(records, 1):
-                if not isinstance(record, Problem):
-                    counts[phase] += 1
-                else:
-                    problem_count += 1
-                    if len(problems) < PROBLEMS_KEPT:
-                        problems.append(record)
-                if number % _TOLD_EACH == 0:
-                    bars.update(task, completed=number)
+        task = bars.add_task("objects and links", total=None)
+        for number, record in enumerate(source.all(), 1):
+            if not isinstance(record, Problem):
+                counts["links" if "link" in record.body else "objects"] += 1
+            else:
+                problem_count += 1
+                if len(problems) < PROBLEMS_KEPT:
+                    problems.append(record)
+            if number % _TOLD_EACH == 0:
+                bars.update(task, completed=number)
     return counts, problem_count
 
 
