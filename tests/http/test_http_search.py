@@ -352,6 +352,28 @@ def test_links_are_found_by_their_ends_a_page_at_a_time(papers: Tenant) -> None:
     assert [hit["it"]["id"] for hit in only] == [one]
 
 
+def test_the_relations_of_a_role_bound_what_leads_on_and_no_search_for_links(papers: Tenant) -> None:
+    pump, choir = create(papers, "water pump"), create(papers, "choir")
+    link = 'mutation ($a: ID!, $b: ID!) { link(input: {from: $a, to: $b, relation: "cites"}) { linkId } }'
+    made = papers.data(link, {"a": pump, "b": choir})["link"]["linkId"]
+    until(lambda: len(papers.data(SEARCH_LINKS, {"query": "x", "mode": "VECTOR"})["found"]["nodes"]) == 1)
+    for mode in ("TEXT", "VECTOR", "HYBRID"):
+        all_of_it, bounded = (
+            papers.data(SEARCH_LINKS, {"query": "pump", "mode": mode}, roles=(role,))["found"]
+            for role in ("reader", "near_walker")
+        )
+        assert [hit["it"]["id"] for hit in bounded["nodes"]] == [made]
+        assert bounded["nodes"] == all_of_it["nodes"]
+    listed = papers.data('{ links(first: 5) { nodes { id } } }', roles=("near_walker",))["links"]["nodes"]
+    assert [each["id"] for each in listed] == [made]
+    given = {"query": "pump", "types": ["Paper"], "where": {"title": {"eq": "water pump"}}}
+    assert papers.data(CONTEXT, given, roles=("reader",))["context"]["text"].endswith("-> cites -> Paper: choir")
+    assert papers.data(CONTEXT, given, roles=("near_walker",))["context"]["text"] == "[1] Paper\nwater pump"
+    walk = "query ($id: ID!) { traverse(from: [$id]) { nodes { node { id } } } }"
+    assert choir in str(papers.data(walk, {"id": pump}, roles=("reader",)))
+    assert choir not in str(papers.data(walk, {"id": pump}, roles=("near_walker",)))
+
+
 def test_links_are_searched_by_those_who_may_on_the_record_and_not_often_in_a_request(papers: Tenant) -> None:
     for role in ("clerk", "objects_only"):
         papers.ask(SEARCH_LINKS, {"query": "x"}, roles=(role,)).refused("FORBIDDEN")
