@@ -27,10 +27,10 @@ Work: TypeAlias = Callable[[Run], Awaitable[Mapping[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of job. `permission` is what it takes to read and to cancel one; whoever asks for it checks its own."""
+    """One kind of job. `permissions` are all that it takes to read and to cancel one; whoever asks checks its own."""
 
     name: str
-    permission: str
+    permissions: Sequence[str]
     work: Work
 
 
@@ -102,14 +102,14 @@ class Jobs:
         return job
 
     async def seen(self, subject: Subject, limit: int, job_id: UUID | None = None) -> list[Job]:
-        """Those that the subject sees, of kinds that it has the permission for, the newest first.
+        """Those that the subject sees, of kinds that it has the permissions for, the newest first.
 
         Forbidden where it has the permission for none of them.
         """
-        allowed = [kind.name for kind in self._kinds.values() if kind.permission in subject.permissions]
+        allowed = [kind.name for kind in self._kinds.values() if subject.permissions.issuperset(kind.permissions)]
         if self._kinds and not allowed:
-            needed = sorted({kind.permission for kind in self._kinds.values()})
-            raise Forbidden(f"this needs the permission {' or '.join(needed)}")
+            needed = sorted({" and ".join(kind.permissions) for kind in self._kinds.values()})
+            raise Forbidden(f"this needs the permission {', or '.join(needed)}")
         async with self._database.transaction(subject.session) as transaction:
             rows = await transaction.fetch(_READ, subject.organization_id, job_id, allowed, limit)
         return [read_job(row) for row in rows]

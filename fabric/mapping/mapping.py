@@ -26,6 +26,8 @@ from fabric.writing.objects import TABLE, revise
 from fabric.writing.versions import MOST_IN_LINE, Version
 
 NAME = "mapFields"
+PERMISSIONS = ("type:define", "object:update")
+"""To ask for it, and to be told what came of it, which names objects."""
 MOST_TOLD = 100
 """So many values that did not convert a result names."""
 
@@ -48,7 +50,7 @@ async def ask(
 
     Forbidden without `type:define` and `object:update`; BadInput or Several: what does not fit the type; RateLimited.
     """
-    for permission in ("type:define", "object:update"):
+    for permission in PERMISSIONS:
         subject.require(permission)
     arguments = {"typeName": type_name, "mappers": list(mappers)}
 
@@ -66,7 +68,7 @@ async def ask(
 
 
 def kind(types: Types) -> Kind:
-    return Kind(NAME, "type:define", partial(_work, types))
+    return Kind(NAME, PERMISSIONS, partial(_work, types))
 
 
 def _told(job: Job, object_type: ObjectType, mappers: Sequence[Mapper]) -> Entry:

@@ -17,9 +17,12 @@ from fabric.jobs.run import Progress, Run
 from fabric.tasks import ended
 from fabric.types.catalogue import Catalogue
 from fabric.types.types import Types
+from fabric.validation import link_validation
 from fabric.validation.violations import Report, violations
 
 NAME = "validateObjects"
+PERMISSIONS = ("type:define", "type:read", "object:read", "link:read")
+"""To ask for it, and to be told what came of it: that tells of objects and links, and names some."""
 BATCH = 500
 """Objects of one step."""
 _AT_ONCE = 20
@@ -49,10 +52,10 @@ async def ask(
 ) -> Job:  # fmt: skip
     """The job, over objects of the type and of those that extend it, or of all; these also by `shapes`, in Turtle.
 
-    Forbidden without `type:define`, `type:read` and `object:read`, with shapes also `link:read`; BadInput for a type
-    that there is not, or for shapes that are too long; RateLimited.
+    Forbidden without all PERMISSIONS; BadInput for a type that there is not, or for shapes that are too long;
+    RateLimited.
     """
-    for permission in ("type:define", "type:read", "object:read", *(["link:read"] if shapes is not None else [])):
+    for permission in PERMISSIONS:
         subject.require(permission)
     _family(await types.catalogue(subject.session), type_name)
     arguments = {"typeName": type_name}
@@ -66,7 +69,7 @@ async def ask(
 
 
 def kind(types: Types, check: Check) -> Kind:
-    return Kind(NAME, "type:define", partial(_work, types, check))
+    return Kind(NAME, PERMISSIONS, partial(_work, types, check))
 
 
 def _family(catalogue: Catalogue, type_name: str | None) -> list[str]:
@@ -79,7 +82,7 @@ def _family(catalogue: Catalogue, type_name: str | None) -> list[str]:
 
 
 async def _work(types: Types, check: Check, run: Run) -> Mapping[str, Any]:
-    """From the object after the last one on. The place is the report so far, with that object's id."""
+    """From the object or link after the last one on. The place is the report so far, with where that is."""
 
     async def attempt() -> None:
         catalogue = await types.catalogue(run.job.session)
@@ -90,7 +93,7 @@ async def _work(types: Types, check: Check, run: Run) -> Mapping[str, Any]:
             types.forget(run.job.organization_id)
             raise
 
-    while run.place is None or run.place["after"] is not None:
+    while run.place is None or run.place["next"] is not None:
         await retried(attempt)
     if "shapes" in run.job.arguments:
         return {**_result(run.place), "shapes": await _checked(check, run)}
@@ -113,19 +116,37 @@ async def _checked(check: Check, run: Run) -> Mapping[str, Any]:
 
 
 def _result(place: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in place.items() if name != "after"}
+    return {name: value for name, value in place.items() if name not in ("after", "next")}
 
 
 async def _batch(catalogue: Catalogue, job: Job, place: Mapping[str, Any] | None, transaction: Transaction) -> Progress:
+    """Objects first, then links."""
     family = _family(catalogue, job.arguments["typeName"])
-    total = None if place else await transaction.fetchval(_COUNT, job.organization_id, family)
-    after = place["after"] if place else None
-    rows = await transaction.fetch(_NEXT, job.organization_id, family, after, BATCH)
+    if place is None:
+        objects = await transaction.fetchval(_COUNT, job.organization_id, family)
+        links = await transaction.fetchval(link_validation.COUNT, job.organization_id, list(catalogue.relations))
+        place = {**Report().state(), "links": link_validation.report_of(None).state(), "next": "objects", "after": None}
+        return Progress(0, place, objects + links)
+    if place["next"] == "links":
+        report = link_validation.report_of(place["links"])
+        before = report.looked_at
+        last = await link_validation.batch(
+            transaction, catalogue, job.organization_id, family, place["after"], BATCH, report
+        )
+        done = {**place, "links": report.state(), "after": last, "next": "links" if last else None}
+        return Progress(report.looked_at - before, done)
+    return await _objects(catalogue, job, family, place, transaction)
+
+
+async def _objects(
+    catalogue: Catalogue, job: Job, family: list[str], place: Mapping[str, Any], transaction: Transaction
+) -> Progress:
+    rows = await transaction.fetch(_NEXT, job.organization_id, family, place["after"], BATCH)
     report = Report(place)
     for number, row in enumerate(rows, start=1):
-        found = violations(catalogue.types[row["type_name"]], row["data"])
+        found = violations(catalogue.types[row["type_name"]].fields, row["data"])
         report.add(str(row["object_id"]), row["type_name"], found)
         if number % _AT_ONCE == 0:
             await asyncio.sleep(0)
     last = str(rows[-1]["object_id"]) if len(rows) == BATCH else None
-    return Progress(len(rows), {**report.state(), "after": last}, total)
+    return Progress(len(rows), {**place, **report.state(), "after": last, "next": "objects" if last else "links"})

@@ -1,13 +1,15 @@
 """What one object's data breaks of its definition, and the report that counts it. No value is ever told."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
-from fabric.types.catalogue import ObjectType
 from fabric.types.constraints import broken
 from fabric.types.definitions import Field
 from fabric.types.kinds import JSONValue
 from fabric.types.values import Stored
+
+NAMES = ("typeName", "field", "constraint")
+_What: TypeAlias = tuple[str | None, ...]
 
 MOST_TOLD = 200
 """Constraints that a report names."""
@@ -15,9 +17,9 @@ MOST_EXAMPLES = 10
 """Objects that it names of each."""
 
 
-def violations(object_type: ObjectType, data: Stored) -> Iterator[tuple[str, str]]:
+def violations(members: Mapping[str, Field], data: Stored) -> Iterator[tuple[str, str]]:
     """(Field, constraint), by the constraint's key in the definition. What is encrypted is only held to be there."""
-    for field in object_type.fields.values():
+    for field in members.values():
         value = data.get(field.key)
         if value is None:
             if field.required:
@@ -35,33 +37,37 @@ def _is_retired(field: Field, value: JSONValue) -> bool:
 
 
 class Report:
-    """Counts objects; JSON by `state`, and made of it again."""
+    """Counts objects, or links; JSON by `state`, and made of it again."""
 
-    def __init__(self, state: Mapping[str, Any] | None = None) -> None:
-        said = state or {"objects": 0, "violating": 0, "constraints": [], "more": 0}
-        self.objects, self.violating, self.more = said["objects"], said["violating"], said["more"]
-        self._of = {(c["typeName"], c["field"], c["constraint"]): dict(c) for c in said["constraints"]}
+    def __init__(
+        self, state: Mapping[str, Any] | None = None, things: str = "objects", names: tuple[str, str, str] = NAMES
+    ) -> None:
+        """`names` are those of what a violation is told by: what it is of, a member of that, the constraint."""
+        said = state or {things: 0, "violating": 0, "constraints": [], "more": 0}
+        self._things, self._names = things, names
+        self.looked_at, self.violating, self.more = said[things], said["violating"], said["more"]
+        self._of: dict[_What, dict[str, Any]] = {tuple(c[name] for name in names): dict(c) for c in said["constraints"]}
 
-    def add(self, object_id: str, type_name: str, found: Iterator[tuple[str, str]]) -> None:
-        self.objects += 1
+    def add(self, id: str, of: str, found: Iterator[tuple[str | None, str]]) -> None:
+        self.looked_at += 1
         violating = False
-        for field, constraint in found:
+        for member, constraint in found:
             violating = True
-            self._count(object_id, (type_name, field, constraint))
+            self._count(id, (of, member, constraint))
         self.violating += violating
 
-    def _count(self, object_id: str, what: tuple[str, str, str]) -> None:
+    def _count(self, id: str, what: _What) -> None:
         told = self._of.get(what)
         if told is None:
             if len(self._of) == MOST_TOLD:
                 self.more += 1
                 return
-            names = dict(zip(("typeName", "field", "constraint"), what, strict=True))
-            told = self._of[what] = {**names, "objects": 0, "examples": []}
-        told["objects"] += 1
+            names = dict(zip(self._names, what, strict=True))
+            told = self._of[what] = {**names, self._things: 0, "examples": []}
+        told[self._things] += 1
         if len(told["examples"]) < MOST_EXAMPLES:
-            told["examples"] = [*told["examples"], object_id]
+            told["examples"] = [*told["examples"], id]
 
     def state(self) -> dict[str, Any]:
-        told = [self._of[what] for what in sorted(self._of)]
-        return {"objects": self.objects, "violating": self.violating, "constraints": told, "more": self.more}
+        told = [self._of[what] for what in sorted(self._of, key=lambda what: tuple(each or "" for each in what))]
+        return {self._things: self.looked_at, "violating": self.violating, "constraints": told, "more": self.more}

@@ -56,7 +56,8 @@ def validate(
         complain(f"{ended.failure_code}: {ended.failure}" if ended.failure else str(ended.state))
         raise typer.Exit(1)
     _tell(ended.result)
-    if ended.result["violating"] or ended.result.get("shapes", {}).get("results"):
+    violating = ended.result["violating"] or ended.result["links"]["violating"]
+    if violating or ended.result.get("shapes", {}).get("results"):
         raise typer.Exit(1)
 
 
@@ -80,6 +81,13 @@ def _tell(result: Mapping[str, Any]) -> None:
         typer.echo(f"{where}: {each['objects']:,}, such as {', '.join(each['examples'])}")
     if result["more"]:
         typer.echo(f"violations of other constraints: {result['more']:,}")
+    links = result["links"]
+    typer.echo(f"links: {links['links']:,}, not as asked: {links['violating']:,}")
+    for each in links["constraints"]:
+        where = ".".join(filter(None, (each["relation"], each["property"])))
+        typer.echo(f"{where}: {each['constraint']}: {each['links']:,}, such as {', '.join(each['examples'])}")
+    if links["more"]:
+        typer.echo(f"violations of other constraints of links: {links['more']:,}")
     if "shapes" in result:
         _tell_of_shapes(result["shapes"])
 

@@ -70,4 +70,5 @@ def test_what_is_stored_is_validated_and_the_report_names_objects(organization: 
         time.sleep(0.05)
     assert (job["kind"], job["done"], job["total"]) == ("validateObjects", "1", "1")
     broken = {"typeName": "Part", "field": "size", "constraint": "maximum", "objects": 1, "examples": [id]}
-    assert job["result"] == {"objects": 1, "violating": 1, "constraints": [broken], "more": 0}
+    links = {"links": 0, "violating": 0, "constraints": [], "more": 0}
+    assert job["result"] == {"objects": 1, "violating": 1, "constraints": [broken], "more": 0, "links": links}

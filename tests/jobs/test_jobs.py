@@ -43,7 +43,7 @@ async def lack_vault(run: Run) -> Mapping[str, Any]:
     raise VaultUnavailable("the vault does not answer")
 
 
-KINDS = [COUNT, *(Kind(work.__name__, "type:define", work) for work in (fail, break_down, lack_vault))]
+KINDS = [COUNT, *(Kind(work.__name__, ("type:define",), work) for work in (fail, break_down, lack_vault))]
 
 
 @pytest.fixture
@@ -242,21 +242,22 @@ async def test_old_jobs_are_forgotten_and_new_ones_are_not(jobs: Jobs, subject: 
     assert {each.job_id for each in await jobs.seen(subject(), 10)} == {ended_today.job_id, new.job_id}
 
 
-async def test_it_needs_the_permission_of_its_kind(
+async def test_it_needs_all_permissions_of_its_kind(
     database: Database, organization: Organization, subject: MakeSubject
 ) -> None:
     async def nothing(run: Run) -> Mapping[str, Any]:
         return {}
 
-    jobs = Jobs(database, [COUNT, Kind("other", "audit:read", nothing)], 5, lambda: None)
+    jobs = Jobs(database, [COUNT, Kind("other", ("audit:read", "type:read"), nothing)], 5, lambda: None)
     for kind in ("count", "other"):
         await jobs.ask(subject(), kind, {"to": 2})
-    assert [each.kind for each in await jobs.seen(subject(roles=("auditor",)), 10)] == ["other"]
-    with pytest.raises(Forbidden, match=r"audit:read or type:define$"):
-        await jobs.seen(subject(roles=("reader",)), 10)
+    assert [each.kind for each in await jobs.seen(subject(roles=("auditor", "reader")), 10)] == ["other"]
+    for lesser in ("reader", "auditor"):
+        with pytest.raises(Forbidden, match=r"audit:read and type:read, or type:define$"):
+            await jobs.seen(subject(roles=(lesser,)), 10)
     (count,) = await jobs.seen(subject(roles=("designer",)), 10)
     with pytest.raises(NotFound):
-        await jobs.cancel(subject(roles=("auditor",)), organization.lattice, count.job_id)
+        await jobs.cancel(subject(roles=("auditor", "reader")), organization.lattice, count.job_id)
 
 
 async def test_other_organizations_do_not_wait_behind_many_jobs(

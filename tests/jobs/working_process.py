@@ -29,7 +29,7 @@ async def count(run: Run) -> Mapping[str, Any]:
     return {"counted": place["next"]}
 
 
-COUNT = Kind("count", "type:define", count)
+COUNT = Kind("count", ("type:define",), count)
 
 
 async def main(url: str) -> None:

@@ -43,7 +43,7 @@ def found(fields: dict[str, Any], data: dict[str, Any]) -> list[tuple[str, str]]
     document = read_document({"typeName": "Part", "fields": fields})
     catalogue = plan(EMPTY, [document], Definer((1 << 62) - 1, Lattice(())))
     part = catalogue.types["Part"]
-    return list(violations(part, {part.fields[name].key: value for name, value in data.items()}))
+    return list(violations(part.fields, {part.fields[name].key: value for name, value in data.items()}))
 
 
 @pytest.mark.parametrize(
@@ -168,13 +168,18 @@ async def test_only_what_the_label_sees_is_counted(ground: Ground) -> None:
 
 
 @pytest.mark.anyio
-async def test_who_does_not_define_and_read_cannot_ask(ground: Ground) -> None:
+async def test_who_does_not_define_and_read_cannot_ask_and_is_told_nothing(ground: Ground) -> None:
     await ground.define(LOOSE)
-    for missing in ("type:define", "type:read", "object:read"):
+    job = await validation.ask(ground.types, ground.jobs, ground.subject("UNCLASSIFIED"))
+    for missing in ("type:define", "type:read", "object:read", "link:read"):
         who = ground.subject("UNCLASSIFIED")
         lesser = replace(who, permissions=who.permissions - {missing})
         with pytest.raises(Forbidden, match=missing):
             await validation.ask(ground.types, ground.jobs, lesser)
+        with pytest.raises(Forbidden, match=missing):  # what came of it tells of objects and links
+            await ground.jobs.seen(lesser, 1, job.job_id)
+        with pytest.raises(Forbidden, match=missing):
+            await ground.jobs.cancel(lesser, ground.organization.lattice, job.job_id)
     with pytest.raises(BadInput):
         await validation.ask(ground.types, ground.jobs, ground.subject("UNCLASSIFIED"), "Nothing")
 
