@@ -224,6 +224,23 @@ def _parts(text: str, cut: str) -> list[str]:
     return sorted(text.split(cut))
 
 
+@pytest.mark.parametrize(
+    ("text", "terminals"),
+    [
+        ("a.b.c a.b:c.d. true.:b x..y:z", "a|.|b|.|c|a.b:c.d|.|true|.|:b|x..y:z"),
+        ("true.5e+3 5.a:b -5.é:é", "true|.5e+3|5|.|a:b|-|5|.|é:é"),
+        ("_:a.b. ?x.?y <a.b>.'a.b'", "_:a.b|.|?x|.|?y|<a.b>|.|'a.b'"),
+    ],
+)
+def test_terminals_are_as_long_as_they_can_be(text: str, terminals: str) -> None:
+    assert "|".join(token.text for token in tokens(text)) == terminals
+
+
+def test_letters_and_dots_without_end_take_no_longer_than_others() -> None:
+    """Were each of them asked for a prefix, this would take hours."""
+    assert len(list(tokens("a." * 300_000))) == 600_000
+
+
 def test_the_form_of_a_query_is_told_by_its_first_word_after_the_prologue() -> None:
     assert begins_with(list(words("base <urn:a> prefix select: <urn:b> # ask\n insert data {}"))) == "INSERT"
     assert begins_with([]) == ""

@@ -34,13 +34,12 @@ _WITHIN = rf"{_LETTER}_0-9\u00b7\u0300-\u036f\u203f-\u2040"
 _CODE = r"\\u[0-9A-Fa-f]{4}|\\U[0-9A-Fa-f]{8}"
 _ESCAPE = rf"""\\[tbnrf\\"']|{_CODE}"""
 _PERCENT = r"%[0-9A-Fa-f]{2}|\\[_~.\-!$&'()*+,;=/?\#@%]"
-_PREFIX = rf"(?:[{_LETTER}](?:[{_WITHIN}.\-]*[{_WITHIN}\-])?)?:"
+_PREFIX = rf"(?:[{_LETTER}][{_WITHIN}.\-]*+(?<!\.))?:"
 _LOCAL = (
     rf"(?:[{_LETTER}_0-9:]|{_PERCENT})(?:(?:[{_WITHIN}.:\-]|{_PERCENT})*(?:[{_WITHIN}:\-]|{_PERCENT}))?"
 )
 
-_TOKEN = re.compile(
-    rf"""
+_WITHOUT_NAMES = rf"""
     (?P<space>[\ \t\n\r]++) | (?P<comment>\#[^\n\r]*+)
     | (?P<iri><(?:[^<>"{{}}|^`\\\x00-\x20]|{_CODE})*+>)
     | (?P<string>
@@ -48,12 +47,13 @@ _TOKEN = re.compile(
         | "(?:[^"\\\n\r]|{_ESCAPE})*+" | '(?:[^'\\\n\r]|{_ESCAPE})*+')
     | (?P<variable>[?$][{_LETTER}_0-9][{_WITHIN}]*+) | (?P<language>@[A-Za-z]++(?:-[A-Za-z0-9]++)*+)
     | (?P<blank>_:[{_LETTER}_0-9](?:[{_WITHIN}.\-]*[{_WITHIN}\-])?)
-    | (?P<name>{_PREFIX}(?:{_LOCAL})?)
     | (?P<number>(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)[eE][+\-]?[0-9]++ | [0-9]*\.[0-9]++ | [0-9]++)
     | (?P<word>[A-Za-z][A-Za-z0-9_]*+) | (?P<sign>\|\||&&|\^\^|<=|>=|!=|.)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+    """
+_NAMES = rf"(?P<name>{_PREFIX}(?:{_LOCAL})?) | (?P<run>[{_LETTER}][{_WITHIN}.\-]*+)"
+_TOKEN = re.compile(f"{_NAMES} | {_WITHOUT_NAMES}", re.VERBOSE | re.DOTALL)
+_TOKEN_OF_RUN = re.compile(_WITHOUT_NAMES, re.VERBOSE | re.DOTALL)
+"""Where letters and dots have turned out to be no prefix, no part of them is one. To ask of each takes too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,12 @@ class Token:
 
 def tokens(text: str) -> Iterator[Token]:
     """All that the text consists of but space and comments. What no terminal begins with is a sign of one letter."""
-    for found in _TOKEN.finditer(text):
+    place = end_of_run = 0
+    while found := (_TOKEN if place >= end_of_run else _TOKEN_OF_RUN).match(text, place):
+        if found.lastgroup == "run":
+            end_of_run = found.end()
+            continue
+        place = found.end()
         kind = found.lastgroup or ""
         if kind not in ("space", "comment"):
             yield Token(kind, found[0], found.start())
