@@ -38,17 +38,17 @@ from fabric.identity.organizations import Directory, establish
 from fabric.identity.policy import PERMISSIONS
 from fabric.identity.subject import Session, Subject
 from fabric.labels import Label
-from fabric.search.counts import IndexCounts
-from fabric.search.expansion import SEEDS, neighbours
-from fabric.search.fusion import Ranking, fuse
-from fabric.search.indexing import Indexer
-from fabric.search.link_searching import LinkSearch
-from fabric.search.query_vectors import QueryVectors
-from fabric.search.question import Mode, Question
-from fabric.search.reader import Reader
-from fabric.search.searching import Asked, Search
-from fabric.search.statements import Scored
-from fabric.search.vector_memory import VectorMemory
+from fabric.search.asking.query_vectors import QueryVectors
+from fabric.search.asking.question import Mode, Question
+from fabric.search.asking.reader import Reader
+from fabric.search.finding.link_searching import LinkSearch
+from fabric.search.finding.searching import Asked, Search
+from fabric.search.index.counts import IndexCounts
+from fabric.search.index.indexing import Indexer
+from fabric.search.ranking.expansion import SEEDS, neighbours
+from fabric.search.ranking.fusion import Ranking, fuse
+from fabric.search.ranking.statements import Scored
+from fabric.search.ranking.vector_memory import VectorMemory
 from fabric.types.types import Types
 
 ORGANIZATION, HELD_OUT, WORDS, LINKS, DRAWINGS = "retrieval", 200, 60, 1_000_000, 10_000

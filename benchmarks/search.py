@@ -28,15 +28,15 @@ from fabric.identity.organizations import Directory, establish
 from fabric.identity.policy import PERMISSIONS
 from fabric.identity.subject import Session, Subject
 from fabric.labels import Label, Level
-from fabric.search.counts import IndexCounts
-from fabric.search.indexing import Indexer
-from fabric.search.likeness import like_each
-from fabric.search.query_vectors import QueryVectors
-from fabric.search.question import Mode, Question
-from fabric.search.reader import Reader
-from fabric.search.searching import Asked, Found, Search
-from fabric.search.statements import anything
-from fabric.search.vector_memory import VectorMemory
+from fabric.search.asking.query_vectors import QueryVectors
+from fabric.search.asking.question import Mode, Question
+from fabric.search.asking.reader import Reader
+from fabric.search.finding.likeness import like_each
+from fabric.search.finding.searching import Asked, Found, Search
+from fabric.search.index.counts import IndexCounts
+from fabric.search.index.indexing import Indexer
+from fabric.search.ranking.statements import anything
+from fabric.search.ranking.vector_memory import VectorMemory
 from fabric.types.types import Types
 
 DIMENSIONS, WORDS, VOCABULARY, ROUNDS = 384, 12, 20_000, 10

@@ -28,10 +28,10 @@ from fabric.live_graphs.inferred import InferredLinks
 from fabric.outbound.addresses import Networks
 from fabric.seals.seal_keys import SealingKey, TrustedKeys, sealing_key, trusted_keys
 from fabric.seals.sealing import Sealer
-from fabric.search.indexing import Indexer
-from fabric.search.query_vectors import QueryVectors
-from fabric.search.searching import Search
-from fabric.search.vector_memory import VectorMemory
+from fabric.search.asking.query_vectors import QueryVectors
+from fabric.search.finding.searching import Search
+from fabric.search.index.indexing import Indexer
+from fabric.search.ranking.vector_memory import VectorMemory
 from fabric.secrets import token_secret
 from fabric.settings import Settings, variable
 from fabric.types.types import Types

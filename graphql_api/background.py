@@ -15,8 +15,8 @@ from fabric.inference.worker import Worker as Inferring
 from fabric.jobs.worker import Worker as JobWorker
 from fabric.seals import retention
 from fabric.seals.seal_keys import SealingKey, TrustedKeys
-from fabric.search.indexing import Indexer
-from fabric.search.worker import Worker as Indexing
+from fabric.search.index.indexing import Indexer
+from fabric.search.index.worker import Worker as Indexing
 from fabric.settings import Settings, variable
 from fabric.tasks import ended, in_background
 from fabric.types import indexes

@@ -23,7 +23,7 @@ from fabric.identity.subject import Subject
 from fabric.jobs.jobs import Jobs
 from fabric.live_graphs.graphs import Graphs
 from fabric.live_graphs.inferred import InferredLinks
-from fabric.search.searching import Search
+from fabric.search.finding.searching import Search
 from fabric.settings import Settings
 from fabric.types.types import Types
 from fabric.unlocking.requests import UnlockRequests

@@ -15,8 +15,8 @@ from fabric.database.db import Database
 from fabric.jobs.counts import JobCounts
 from fabric.live_graphs.graphs import GraphFigures, Graphs
 from fabric.seals.sealing import Sealer
-from fabric.search.counts import IndexCounts
-from fabric.search.vector_memory import MemoryFigures, VectorMemory
+from fabric.search.index.counts import IndexCounts
+from fabric.search.ranking.vector_memory import MemoryFigures, VectorMemory
 from fabric.webhooks.counts import WebhookCounts
 from graphql_api.caches import CacheCounts
 from ontology.sparql.graphs import Figures, HeldGraphs

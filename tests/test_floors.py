@@ -100,3 +100,17 @@ def test_no_dependency_brings_a_package_of_our_names() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = [*project["dependencies"], *project["optional-dependencies"]["test"]]
     assert not [line for line in wanted if line.split(">=")[0].lower() in FLOORS]
+
+
+def test_search_is_built_in_its_order() -> None:
+    order = ("index", "asking", "ranking", "finding")
+    for name, tree in MODULES.items():
+        if (folder := _folder_of_search(name)) is not None:
+            folders = {_folder_of_search(target) for target in imported(name, tree)} - {None}
+            above = folders - {*order[: order.index(folder) + 1]}
+            assert not above, f"{name} imports of {above}"
+
+
+def _folder_of_search(module: str) -> str | None:
+    parts = module.split(".")
+    return parts[2] if parts[:2] == ["fabric", "search"] and len(parts) > 2 else None

@@ -6,7 +6,7 @@ import typer
 
 from fabric.database.embedded import EmbeddedError
 from fabric.doctor import Finding, Verdict, bad, care, check_database, check_files
-from fabric.search.check import check_search
+from fabric.search.index.check import check_search
 from fabric.secrets import SecretError
 from fabric.settings import Settings
 from fabric.vaults.check import check_vault

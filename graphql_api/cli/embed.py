@@ -9,8 +9,8 @@ import typer
 from fabric import log
 from fabric.configuration.configurations import Configurations
 from fabric.embedding.choice import provider
-from fabric.search.counts import IndexCounts
-from fabric.search.indexing import Indexer
+from fabric.search.index.counts import IndexCounts
+from fabric.search.index.indexing import Indexer
 from fabric.settings import Settings
 from fabric.types.types import Types
 from graphql_api.cli.console import progress_bars

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from graphql import GraphQLArgument, GraphQLField, GraphQLFieldMap, GraphQLInt, GraphQLString
+from graphql import GraphQLArgument, GraphQLField, GraphQLFieldMap
 
 from fabric.events.events import Event
-from fabric.search.event_searching import EventSearch
-from fabric.search.query import Query
-from fabric.search.question import Mode
+from fabric.search.asking.query import Query
+from fabric.search.asking.question import Mode
+from fabric.search.finding.event_searching import EventSearch
 from graphql_api.context import Info
 from graphql_api.fields.event_fields import EVENT_WHERE, sought
 from graphql_api.fields.searches import (
@@ -20,13 +20,14 @@ from graphql_api.fields.searches import (
     page_start,
     question_of,
     reader_of,
+    search_arguments,
     told_highlights,
     warn_of,
 )
 from graphql_api.fields.shaping import by_response_key
 from graphql_api.fields.told_events import told_event
 from graphql_api.schema.common_types import required
-from graphql_api.schema.search_types import SEARCH_MODE, connection_type, event_hit_type
+from graphql_api.schema.search_types import connection_type, event_hit_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +76,7 @@ HITS = connection_type(event_hit_type(_event, _highlights))
 EVENT_SEARCH_FIELDS: GraphQLFieldMap = {
     "searchEvents": GraphQLField(
         required(HITS),
-        {
-            "query": GraphQLArgument(required(GraphQLString)),
-            "mode": GraphQLArgument(required(SEARCH_MODE), default_value=Mode.HYBRID.value),
-            "where": GraphQLArgument(EVENT_WHERE),
-            "first": GraphQLArgument(GraphQLInt),
-            "after": GraphQLArgument(GraphQLString),
-        },
+        search_arguments(GraphQLArgument(EVENT_WHERE)),
         _search_events, description="Events of applications by what they say, best first, of what you see.",
     ),
 }  # fmt: skip

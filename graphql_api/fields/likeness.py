@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from fabric.errors import BadInput, EmbeddingsUnavailable
-from fabric.search.likeness import like_each
+from fabric.search.finding.likeness import like_each
 from graphql_api.context import Info
 from graphql_api.fields.batches import load, load_object
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from graphql import GraphQLArgument, GraphQLField, GraphQLFieldMap, GraphQLInt, GraphQLString
+from graphql import GraphQLArgument, GraphQLField, GraphQLFieldMap
 
 from fabric.events.history import Version
-from fabric.search.fusion import Fused
-from fabric.search.link_searching import LinkSearch
-from fabric.search.query import Query
-from fabric.search.question import Mode
+from fabric.search.asking.query import Query
+from fabric.search.asking.question import Mode
+from fabric.search.finding.link_searching import LinkSearch
+from fabric.search.ranking.fusion import Fused
 from graphql_api.context import Info
 from graphql_api.fields.batches import load_object
 from graphql_api.fields.link_fields import LINKS_WHERE, sought
@@ -24,12 +24,13 @@ from graphql_api.fields.searches import (
     page_start,
     question_of,
     reader_of,
+    search_arguments,
     warn_of,
 )
 from graphql_api.fields.shaping import by_response_key
 from graphql_api.fields.told_links import told_link
 from graphql_api.schema.common_types import required
-from graphql_api.schema.search_types import SEARCH_MODE, connection_type, link_end_type, link_hit_type
+from graphql_api.schema.search_types import connection_type, link_end_type, link_hit_type
 
 ROWS_OF_HIT = 3
 """The link and both of its ends."""
@@ -103,13 +104,7 @@ HITS = connection_type(HIT)
 LINK_SEARCH_FIELDS: GraphQLFieldMap = {
     "searchLinks": GraphQLField(
         required(HITS),
-        {
-            "query": GraphQLArgument(required(GraphQLString)),
-            "mode": GraphQLArgument(required(SEARCH_MODE), default_value=Mode.HYBRID.value),
-            "where": GraphQLArgument(LINKS_WHERE),
-            "first": GraphQLArgument(GraphQLInt),
-            "after": GraphQLArgument(GraphQLString),
-        },
+        search_arguments(GraphQLArgument(LINKS_WHERE)),
         _search_links, description="Links by what they say and join, best first, of what you see.",
     ),
 }  # fmt: skip

@@ -21,17 +21,17 @@ from graphql import (
 )
 
 from fabric.errors import BadInput, NotFound, TimedOut
-from fabric.search.contexts import HITS as CONTEXT_HITS
-from fabric.search.contexts import LINKS as CONTEXT_LINKS
-from fabric.search.contexts import context as compose
-from fabric.search.expansion import SEEDS, neighbours
-from fabric.search.fusion import Fused
-from fabric.search.link_searching import LinkSearch
-from fabric.search.query import Query
-from fabric.search.question import Mode, Question
-from fabric.search.reader import Reader
-from fabric.search.searching import Asked, Expansion
-from fabric.search.statements import Where, anything
+from fabric.search.asking.query import Query
+from fabric.search.asking.question import Mode, Question
+from fabric.search.asking.reader import Reader
+from fabric.search.finding.contexts import HITS as CONTEXT_HITS
+from fabric.search.finding.contexts import LINKS as CONTEXT_LINKS
+from fabric.search.finding.contexts import context as compose
+from fabric.search.finding.link_searching import LinkSearch
+from fabric.search.finding.searching import Asked, Expansion
+from fabric.search.ranking.expansion import SEEDS, neighbours
+from fabric.search.ranking.fusion import Fused
+from fabric.search.ranking.statements import Where, anything
 from fabric.types.catalogue import Catalogue
 from graphql_api.context import Context, Info
 from graphql_api.fields.batches import load_object
@@ -45,10 +45,11 @@ from graphql_api.fields.searches import (
     page_start,
     question_of,
     reader_of,
+    search_arguments,
     warn_of,
 )
 from graphql_api.schema.common_types import SCALARS, SIMILAR, required
-from graphql_api.schema.search_types import CONTEXT, SEARCH_MODE, connection_type, hit_type
+from graphql_api.schema.search_types import CONTEXT, connection_type, hit_type
 from graphql_api.streaming.filters import SearchFilter, filter_tree
 
 MOST_TOKENS = 32_000
@@ -96,14 +97,12 @@ class SearchFields:
             "search": GraphQLField(
                 required(HITS),
                 {
-                    "query": GraphQLArgument(required(GraphQLString)),
-                    "mode": GraphQLArgument(required(SEARCH_MODE), default_value=Mode.HYBRID.value),
+                    **search_arguments(some["where"]),
+                    "types": some["types"],
                     "expand": GraphQLArgument(
                         required(GraphQLBoolean), default_value=False,
                         description="Whether links add to it: neighbours of the best, ends of links that say it.",
                     ),
-                    "after": GraphQLArgument(GraphQLString),
-                    **some,
                 },
                 self._search, description="Best first, of what you see.",
             ),

@@ -7,19 +7,34 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
+from graphql import GraphQLArgument, GraphQLInt, GraphQLString
+
 from fabric.errors import BadInput
-from fabric.search import record
-from fabric.search.fusion import Fused
-from fabric.search.highlights import Highlight
-from fabric.search.query import Query
-from fabric.search.question import Mode, Question
-from fabric.search.reader import Reader
+from fabric.search.asking import record
+from fabric.search.asking.query import Query
+from fabric.search.asking.question import Mode, Question
+from fabric.search.asking.reader import Reader
+from fabric.search.ranking.fusion import Fused
+from fabric.search.ranking.highlights import Highlight
 from graphql_api.context import Context, Info
 from graphql_api.cursors import BadCursor, CursorKey, cursor_key
 from graphql_api.fields.batches import load
+from graphql_api.schema.common_types import required
+from graphql_api.schema.search_types import SEARCH_MODE
 
 COST = 50_000
 """Rows that a search counts as beside its page: it looks at all that the reader sees."""
+
+
+def search_arguments(where: GraphQLArgument) -> dict[str, GraphQLArgument]:
+    """What all fields that search by a text take."""
+    return {
+        "query": GraphQLArgument(required(GraphQLString)),
+        "mode": GraphQLArgument(required(SEARCH_MODE), default_value=Mode.HYBRID.value),
+        "where": where,
+        "first": GraphQLArgument(GraphQLInt),
+        "after": GraphQLArgument(GraphQLString),
+    }
 
 
 async def reader_of(context: Context) -> Reader:

@@ -15,7 +15,7 @@ from graphql import (
     GraphQLString,
 )
 
-from fabric.search.question import Mode
+from fabric.search.asking.question import Mode
 from graphql_api.context import Info
 from graphql_api.fields.shaping import by_response_key
 from graphql_api.schema.common_types import EVENT, FABRIC_OBJECT, LINK, PAGE_INFO, SCALARS, listed, required

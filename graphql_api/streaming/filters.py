@@ -16,7 +16,7 @@ from fabric.errors import BadInput, FabricError, raise_any
 from fabric.events.history import Version
 from fabric.identity.organizations import Organization
 from fabric.identity.subject import Subject
-from fabric.search.statements import Where
+from fabric.search.ranking.statements import Where
 from fabric.types.catalogue import Catalogue, ObjectType
 from graphql_api.compiler import plan as p
 from graphql_api.compiler.conditions import Conditions

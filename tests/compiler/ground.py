@@ -32,9 +32,9 @@ from fabric.labels import Label, Lattice
 from fabric.live_graphs.graphs import Graphs
 from fabric.live_graphs.inferred import InferredLinks
 from fabric.outbound.addresses import Networks
-from fabric.search.query_vectors import QueryVectors
-from fabric.search.searching import Search
-from fabric.search.vector_memory import VectorMemory
+from fabric.search.asking.query_vectors import QueryVectors
+from fabric.search.finding.searching import Search
+from fabric.search.ranking.vector_memory import VectorMemory
 from fabric.settings import Settings
 from fabric.types.catalogue import Catalogue
 from fabric.types.types import Types

@@ -6,7 +6,7 @@ import pytest
 from http_server import MakeServer, Tenant
 from test_http_search import PAPER, TOPIC, create, hits, until
 
-from fabric.search.likeness import like_each
+from fabric.search.finding.likeness import like_each
 from graphql_api.fields import likeness
 
 NOTE: dict[str, Any] = {"typeName": "Note", "extends": "Paper", "fields": {"pages": {"type": "integer"}}}

@@ -14,8 +14,8 @@ from fabric.embedding.hashing import Hashing
 from fabric.embedding.provider import Model, TextRefused, Vectors
 from fabric.errors import EmbeddingsUnavailable
 from fabric.identity.organizations import Organization
-from fabric.search.counts import IndexCounts
-from fabric.search.indexing import Indexer
+from fabric.search.index.counts import IndexCounts
+from fabric.search.index.indexing import Indexer
 from fabric.types.types import Types
 from fabric.writing.objects import Change, Objects
 

@@ -9,13 +9,13 @@ from library import Library
 from fabric.configuration.configurations import Configurations
 from fabric.embedding.provider import Provider, Vectors
 from fabric.identity.subject import Session
-from fabric.search.held_vectors import Near
-from fabric.search.query import read_query
-from fabric.search.query_vectors import QueryVectors
-from fabric.search.question import Mode, Question
-from fabric.search.reader import Reader
-from fabric.search.searching import Asked, Found, Search
-from fabric.search.vector_memory import VectorMemory
+from fabric.search.asking.query import read_query
+from fabric.search.asking.query_vectors import QueryVectors
+from fabric.search.asking.question import Mode, Question
+from fabric.search.asking.reader import Reader
+from fabric.search.finding.searching import Asked, Found, Search
+from fabric.search.ranking.held_vectors import Near
+from fabric.search.ranking.vector_memory import VectorMemory
 
 U, S = "UNCLASSIFIED", "SECRET"
 

@@ -15,13 +15,13 @@ from test_search_links import REPORT, report
 from fabric.embedding.provider import Vectors
 from fabric.events.link_pages import Sought
 from fabric.labels import join, winner
-from fabric.search import indexing, link_texts
-from fabric.search.composites import End, LinkVersion, composites, words_of
-from fabric.search.composition import HEAD, head
-from fabric.search.link_searching import LinkSearch
-from fabric.search.question import Mode
-from fabric.search.sources import Changed
-from fabric.search.worker import Worker
+from fabric.search.asking.question import Mode
+from fabric.search.finding.link_searching import LinkSearch
+from fabric.search.index import indexing, link_texts
+from fabric.search.index.composites import End, LinkVersion, composites, words_of
+from fabric.search.index.composition import HEAD, head
+from fabric.search.index.sources import Changed
+from fabric.search.index.worker import Worker
 from fabric.writing.links import LinkChange, Links
 from fabric.writing.objects import Change
 from fabric.writing.regrading import regrade

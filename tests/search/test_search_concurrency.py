@@ -16,7 +16,7 @@ from test_search_events import ALARM, tell
 from test_search_links import report
 
 from fabric.errors import BadInput, Conflict, NotFound, Several
-from fabric.search.sources import Changed
+from fabric.search.index.sources import Changed
 from fabric.writing.links import LinkChange, Links
 from fabric.writing.objects import Change
 from fabric.writing.regrading import regrade

@@ -6,9 +6,9 @@ import pytest
 from library import Library
 from seeker import Seeker, question
 
-from fabric.search import contexts
-from fabric.search.contexts import Made, context
-from fabric.search.searching import Asked
+from fabric.search.finding import contexts
+from fabric.search.finding.contexts import Made, context
+from fabric.search.finding.searching import Asked
 from fabric.texts.passages import count_tokens, first_tokens
 from fabric.writing.links import LinkChange, Links
 from fabric.writing.objects import Change

@@ -14,11 +14,11 @@ from fabric.errors import EmbeddingsUnavailable
 from fabric.events.appending import OwnEvent, append
 from fabric.events.event_pages import Sought
 from fabric.seals.retention import Policy, prune
-from fabric.search import event_texts
-from fabric.search.event_searching import EventSearch
-from fabric.search.question import Mode
-from fabric.search.searching import Found
-from fabric.search.worker import Worker
+from fabric.search.asking.question import Mode
+from fabric.search.finding.event_searching import EventSearch
+from fabric.search.finding.searching import Found
+from fabric.search.index import event_texts
+from fabric.search.index.worker import Worker
 
 pytestmark = pytest.mark.anyio
 
@@ -71,7 +71,7 @@ async def test_events_are_found_by_words_and_by_meaning_if_their_type_asks(alarm
 
 
 async def test_what_is_above_changes_nothing_below(alarmed: Library, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fabric.search.corpus.STALE_SECONDS", -1.0)
+    monkeypatch.setattr("fabric.search.ranking.corpus.STALE_SECONDS", -1.0)
     for n in range(4):
         await tell(alarmed, f"pump {n} {'leak ' * n}")
     await alarmed.index()

@@ -16,9 +16,9 @@ from fabric.database.db import Database
 from fabric.errors import EmbeddingsUnavailable
 from fabric.identity.organizations import Directory, establish
 from fabric.identity.subject import Subject
-from fabric.search import indexing, object_texts, worker
-from fabric.search.sources import Changed
-from fabric.search.worker import Worker
+from fabric.search.index import indexing, object_texts, worker
+from fabric.search.index.sources import Changed
+from fabric.search.index.worker import Worker
 from fabric.writing.objects import Change
 
 pytestmark = pytest.mark.anyio

@@ -11,10 +11,10 @@ from seeker import Seeker, question
 from fabric.configuration.configurations import Configurations
 from fabric.errors import EmbeddingsUnavailable
 from fabric.events.link_pages import Sought
-from fabric.search import link_searching
-from fabric.search.link_searching import LinkSearch
-from fabric.search.question import Mode
-from fabric.search.searching import Found
+from fabric.search.asking.question import Mode
+from fabric.search.finding import link_searching
+from fabric.search.finding.link_searching import LinkSearch
+from fabric.search.finding.searching import Found
 from fabric.writing.links import LinkChange, Links
 from fabric.writing.objects import Change
 

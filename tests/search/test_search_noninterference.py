@@ -19,12 +19,12 @@ from test_search_links import report
 from fabric.errors import FabricError
 from fabric.events.event_pages import Sought as SoughtEvents
 from fabric.events.link_pages import Sought
-from fabric.search.contexts import context
-from fabric.search.event_searching import EventSearch
-from fabric.search.link_searching import LinkSearch
-from fabric.search.question import Mode
-from fabric.search.searching import Asked, Expansion, Scored
-from fabric.search.statements import anything
+from fabric.search.asking.question import Mode
+from fabric.search.finding.contexts import context
+from fabric.search.finding.event_searching import EventSearch
+from fabric.search.finding.link_searching import LinkSearch
+from fabric.search.finding.searching import Asked, Expansion, Scored
+from fabric.search.ranking.statements import anything
 from fabric.writing.links import LinkChange, Links
 
 pytestmark = pytest.mark.anyio

@@ -14,14 +14,15 @@ from fabric.database.db import Database
 from fabric.embedding.provider import Model, Vectors, unit_vectors
 from fabric.errors import BadInput, EmbeddingsUnavailable, NotFound
 from fabric.labels import Label
-from fabric.search import nearest, searching
-from fabric.search.contexts import context
-from fabric.search.likeness import like_each
-from fabric.search.query import Query, read_query
-from fabric.search.query_vectors import QueryVectors
-from fabric.search.question import Mode
-from fabric.search.searching import Asked, Search
-from fabric.search.statements import anything
+from fabric.search.asking.query import Query, read_query
+from fabric.search.asking.query_vectors import QueryVectors
+from fabric.search.asking.question import Mode
+from fabric.search.finding import searching
+from fabric.search.finding.contexts import context
+from fabric.search.finding.likeness import like_each
+from fabric.search.finding.searching import Asked, Search
+from fabric.search.ranking import nearest
+from fabric.search.ranking.statements import anything
 from fabric.writing.objects import Change
 
 pytestmark = pytest.mark.anyio
@@ -161,7 +162,7 @@ async def test_twenty_thousand_hidden_nearer_neighbours_change_nothing(
     library: Library, seeker: Seeker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor do covering versions: those who do not see them are told the same, to the last digit."""
-    monkeypatch.setattr("fabric.search.corpus.STALE_SECONDS", -1.0)
+    monkeypatch.setattr("fabric.search.ranking.corpus.STALE_SECONDS", -1.0)
     random.seed(5)
     ids = [await library.paper(f"{' '.join(random.choices(WORDS, k=6))} {n}") for n in range(60)]
     await library.index()
@@ -244,7 +245,7 @@ async def test_without_vectors_words_do_with_a_warning(library: Library, seeker:
 async def test_the_old_model_serves_until_the_new_one_has_as_many(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fabric.search.corpus.STALE_SECONDS", -1.0)
+    monkeypatch.setattr("fabric.search.ranking.corpus.STALE_SECONDS", -1.0)
     old, new = Provider(name="old"), Provider(name="new")
     for n in range(3):
         await library.paper(f"pump {n}")

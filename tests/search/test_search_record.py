@@ -11,15 +11,15 @@ from test_floors import MODULES, imported
 from fabric.database.db import Database
 from fabric.identity.organizations import Organization
 from fabric.labels import Label
-from fabric.search.query import read_query
-from fabric.search.query_vectors import QueryVectors
-from fabric.search.question import Mode, Question
-from fabric.search.record import record
+from fabric.search.asking.query import read_query
+from fabric.search.asking.query_vectors import QueryVectors
+from fabric.search.asking.question import Mode, Question
+from fabric.search.asking.record import record
 
 
 def test_only_the_record_makes_questions() -> None:
-    knowing = {name: tree for name, tree in MODULES.items() if "fabric.search.question" in imported(name, tree)}
-    assert {name for name, tree in knowing.items() if _calls(tree, "Question")} == {"fabric.search.record"}
+    knowing = {name: tree for name, tree in MODULES.items() if "fabric.search.asking.question" in imported(name, tree)}
+    assert {name for name, tree in knowing.items() if _calls(tree, "Question")} == {"fabric.search.asking.record"}
 
 
 def _calls(tree: ast.AST, name: str) -> bool:

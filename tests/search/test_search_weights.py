@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from library import Library
 from seeker import Seeker
 
-from fabric.search.fusion import Ranking, fuse
-from fabric.search.question import Mode
-from fabric.search.searching import Expansion
-from fabric.search.statements import Scored
+from fabric.search.asking.question import Mode
+from fabric.search.finding.searching import Expansion
+from fabric.search.ranking.fusion import Ranking, fuse
+from fabric.search.ranking.statements import Scored
 
 pytestmark = pytest.mark.anyio
 

@@ -10,12 +10,12 @@ from test_link_texts import CITES, cite
 from test_search_links import report
 
 from fabric.events.link_pages import Sought
-from fabric.search import object_texts
-from fabric.search.likeness import like_each
-from fabric.search.link_searching import LinkSearch
-from fabric.search.question import Mode
-from fabric.search.sources import Changed
-from fabric.search.statements import anything
+from fabric.search.asking.question import Mode
+from fabric.search.finding.likeness import like_each
+from fabric.search.finding.link_searching import LinkSearch
+from fabric.search.index import object_texts
+from fabric.search.index.sources import Changed
+from fabric.search.ranking.statements import anything
 from fabric.writing.links import LinkChange, Links
 from fabric.writing.objects import Change
 from fabric.writing.regrading import regrade

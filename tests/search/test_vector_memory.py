@@ -16,12 +16,12 @@ from structlog.testing import capture_logs
 
 from fabric.embedding.provider import Vectors
 from fabric.labels import dominates
-from fabric.search import vector_memory
-from fabric.search.held_vectors import HeldVectors
-from fabric.search.likeness import like_each
-from fabric.search.question import Mode
-from fabric.search.statements import anything
-from fabric.search.vector_memory import VectorMemory
+from fabric.search.asking.question import Mode
+from fabric.search.finding.likeness import like_each
+from fabric.search.ranking import vector_memory
+from fabric.search.ranking.held_vectors import HeldVectors
+from fabric.search.ranking.statements import anything
+from fabric.search.ranking.vector_memory import VectorMemory
 
 anyio = pytest.mark.anyio
 
@@ -73,7 +73,7 @@ def test_vectors_at_labels_of_their_own_take_no_more_than_others() -> None:
 @pytest.fixture
 def always_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vector_memory, "FRESH_SECONDS", 0.0)
-    monkeypatch.setattr("fabric.search.corpus.STALE_SECONDS", -1.0)
+    monkeypatch.setattr("fabric.search.ranking.corpus.STALE_SECONDS", -1.0)
 
 
 @pytest.fixture

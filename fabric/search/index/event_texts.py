@@ -10,10 +10,10 @@ from typing import Any
 from uuid import UUID
 
 from fabric.database.db import Database
-from fabric.search.composition import Composition, content_hash, event_composition, head
-from fabric.search.counts import IndexCounts
-from fabric.search.sources import Changed, composed
-from fabric.search.store import EVENTS, ID_OF_POSITION, Key, Text, by_label, put_texts, storing
+from fabric.search.index.composition import Composition, content_hash, event_composition, head
+from fabric.search.index.counts import IndexCounts
+from fabric.search.index.sources import Changed, composed
+from fabric.search.index.store import EVENTS, ID_OF_POSITION, Key, Text, by_label, put_texts, storing
 from fabric.types.types import Types
 
 AT_ONCE = 500

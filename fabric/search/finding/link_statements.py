@@ -5,9 +5,9 @@ A link, and the objects at both of its ends, are the versions that win for the s
 
 from fabric.events import version_json
 from fabric.inference.all_links import ALL_LINKS, INFERRED
-from fabric.search.composites import MADE_OF
-from fabric.search.statements import COSINE, OF_MODEL, of_model, text_of
-from fabric.search.store import LINKS, STAMP
+from fabric.search.index.composites import MADE_OF
+from fabric.search.index.store import LINKS, STAMP
+from fabric.search.ranking.statements import COSINE, OF_MODEL, of_model, text_of
 
 WRITTEN = "fabric.links"
 

@@ -13,9 +13,10 @@ import numpy as np
 from fabric.database.db import Database
 from fabric.embedding.provider import Vectors
 from fabric.identity.subject import Session
-from fabric.search.held_vectors import Near
-from fabric.search.reader import Reader
-from fabric.search.statements import (
+from fabric.search.asking.reader import Reader
+from fabric.search.index.store import OBJECTS, as_text
+from fabric.search.ranking.held_vectors import Near
+from fabric.search.ranking.statements import (
     NEAREST,
     NEAREST_AMONG,
     NEAREST_OF_ASKED,
@@ -26,8 +27,7 @@ from fabric.search.statements import (
     bound,
     read_scored,
 )
-from fabric.search.store import OBJECTS, as_text
-from fabric.search.vector_memory import VectorMemory
+from fabric.search.ranking.vector_memory import VectorMemory
 
 FURTHER = 8
 """How many times more are looked at where those that were did not suffice."""

@@ -22,9 +22,9 @@ from fabric.events.events import Event, read_now, read_page
 from fabric.events.feed import CHANNEL
 from fabric.events.journal import Position
 from fabric.log import Outline
-from fabric.search.indexing import Backlog, Indexer, Wanting, Words
-from fabric.search.sources import Changed, Source
-from fabric.search.store import EVENTS, LINKS, OBJECTS
+from fabric.search.index.indexing import Backlog, Indexer, Wanting, Words
+from fabric.search.index.sources import Changed, Source
+from fabric.search.index.store import EVENTS, LINKS, OBJECTS
 from fabric.tasks import in_background, woken
 
 _NAME = "semantic-fabric-search"

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from fabric.database.db import READ
-from fabric.search.store import EVENTS, LINKS, OBJECTS, STAMP
+from fabric.search.index.store import EVENTS, LINKS, OBJECTS, STAMP
 
 Where: TypeAlias = Callable[[int], tuple[str, tuple[Any, ...]]]
 """From the number of the first parameter that it may use: a condition on `o`, and its arguments."""

@@ -11,11 +11,11 @@ from typing import Any
 from uuid import UUID
 
 from fabric.identity.subject import Session
-from fabric.search.composition import composition
-from fabric.search.query import Query
-from fabric.search.reader import Reader
-from fabric.search.searching import Asked, Search
-from fabric.search.statements import LINKED, VERSIONS, bound
+from fabric.search.asking.query import Query
+from fabric.search.asking.reader import Reader
+from fabric.search.finding.searching import Asked, Search
+from fabric.search.index.composition import composition
+from fabric.search.ranking.statements import LINKED, VERSIONS, bound
 from fabric.texts.passages import Splitter, count_tokens, first_tokens
 
 HITS = 20

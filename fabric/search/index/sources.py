@@ -6,8 +6,8 @@ from typing import Protocol
 from uuid import UUID
 
 from fabric.identity.subject import Session
-from fabric.search.composition import Composition
-from fabric.search.store import EVENTS, LINKS, OBJECTS, Key, by_label
+from fabric.search.index.composition import Composition
+from fabric.search.index.store import EVENTS, LINKS, OBJECTS, Key, by_label
 from fabric.types.catalogue import Catalogue
 from fabric.types.types import Types
 

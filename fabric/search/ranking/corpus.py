@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from fabric.database.db import Database
 from fabric.identity.subject import Session
-from fabric.search.statements import CORPUS, bound
+from fabric.search.ranking.statements import CORPUS, bound
 
 FRESH_SECONDS = 15.0
 STALE_SECONDS = 10 * FRESH_SECONDS

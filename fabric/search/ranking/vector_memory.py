@@ -21,7 +21,7 @@ from fabric.database.db import Database, Transaction
 from fabric.embedding.provider import Vectors
 from fabric.identity.subject import Session
 from fabric.log import Outline
-from fabric.search.held_vectors import HeldVectors, Near
+from fabric.search.ranking.held_vectors import HeldVectors, Near
 from fabric.tasks import ended
 
 LEAST = 200

@@ -13,7 +13,7 @@ from typing import TypeVar
 from fabric.embedding.provider import Model, Provider, Vectors
 from fabric.errors import EmbeddingsUnavailable
 from fabric.identity.subject import Session
-from fabric.search.question import Question
+from fabric.search.asking.question import Question
 
 T = TypeVar("T")
 

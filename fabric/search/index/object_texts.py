@@ -7,10 +7,10 @@ from typing import Any
 from uuid import UUID
 
 from fabric.database.db import Database, Transaction
-from fabric.search.composition import Composition, composition, content_hash, head
-from fabric.search.counts import IndexCounts
-from fabric.search.sources import Changed, composed
-from fabric.search.store import FIRST, OBJECTS, STAMP, Key, Text, by_label, put_texts, storing
+from fabric.search.index.composition import Composition, composition, content_hash, head
+from fabric.search.index.counts import IndexCounts
+from fabric.search.index.sources import Changed, composed
+from fabric.search.index.store import FIRST, OBJECTS, STAMP, Key, Text, by_label, put_texts, storing
 from fabric.types.types import Types
 
 AT_ONCE = 500

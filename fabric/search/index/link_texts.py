@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from fabric.database.db import Database, Transaction
-from fabric.search.composites import Composite, End, LinkVersion, composites
-from fabric.search.composition import Composition, content_hash, relation_composition
-from fabric.search.sources import Changed, composed
-from fabric.search.store import LINKS, STAMP, Key, Text, by_label, forget_texts, put_texts, storing
+from fabric.search.index.composites import Composite, End, LinkVersion, composites
+from fabric.search.index.composition import Composition, content_hash, relation_composition
+from fabric.search.index.sources import Changed, composed
+from fabric.search.index.store import LINKS, STAMP, Key, Text, by_label, forget_texts, put_texts, storing
 from fabric.types.types import Types
 
 AT_ONCE = 300

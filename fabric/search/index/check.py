@@ -7,9 +7,9 @@ from fabric.configuration.configurations import Configurations
 from fabric.database.db import DRIVER_ERRORS, Database
 from fabric.doctor import Finding, bad, care, good
 from fabric.errors import FabricError
-from fabric.search.counts import IndexCounts
-from fabric.search.indexing import Indexer
-from fabric.search.store import EVENTS, LINKS, OBJECTS, number_without_any_vector
+from fabric.search.index.counts import IndexCounts
+from fabric.search.index.indexing import Indexer
+from fabric.search.index.store import EVENTS, LINKS, OBJECTS, number_without_any_vector
 from fabric.settings import Settings, variable
 from fabric.types.types import Types
 

@@ -9,17 +9,17 @@ from uuid import UUID
 from fabric.events.event_pages import Sought
 from fabric.events.events import COLUMNS, Event
 from fabric.identity.subject import Session
-from fabric.search.composition import event_composition
-from fabric.search.corpus import Corpus
-from fabric.search.fusion import Ranking, fuse
-from fabric.search.held_vectors import Near
-from fabric.search.highlights import Highlight, highlights
-from fabric.search.query import Query, read_query
-from fabric.search.question import Mode, Question
-from fabric.search.reader import Reader
-from fabric.search.searching import DEPTH, Found, Search, word_values
-from fabric.search.statements import COSINE, Scored, bound, by_words, of_model, read_scored
-from fabric.search.store import EVENTS, POSITION_OF_ID, as_text
+from fabric.search.asking.query import Query, read_query
+from fabric.search.asking.question import Mode, Question
+from fabric.search.asking.reader import Reader
+from fabric.search.finding.searching import DEPTH, Found, Search, word_values
+from fabric.search.index.composition import event_composition
+from fabric.search.index.store import EVENTS, POSITION_OF_ID, as_text
+from fabric.search.ranking.corpus import Corpus
+from fabric.search.ranking.fusion import Ranking, fuse
+from fabric.search.ranking.held_vectors import Near
+from fabric.search.ranking.highlights import Highlight, highlights
+from fabric.search.ranking.statements import COSINE, Scored, bound, by_words, of_model, read_scored
 
 
 def _seen(text: str) -> str:

@@ -9,7 +9,7 @@ from functools import partial
 from uuid import UUID
 
 from fabric.database.db import Database
-from fabric.search.store import EVENTS, LINKS, OBJECTS, POSITION_OF_ID, by_label, forget_texts, storing
+from fabric.search.index.store import EVENTS, LINKS, OBJECTS, POSITION_OF_ID, by_label, forget_texts, storing
 
 # Texts of a link stand above it too: of which versions they are made is asked of their stamps.
 _STANDS = {

@@ -13,16 +13,16 @@ from uuid import UUID
 from fabric.errors import EmbeddingsUnavailable
 from fabric.events.history import Version
 from fabric.events.link_pages import Sought
-from fabric.search.corpus import Corpus
-from fabric.search.fusion import Ranking, fuse
-from fabric.search.held_vectors import Near
-from fabric.search.link_statements import BY_COMPOSITES, BY_NAMED_COMPOSITES, ENDS, OF_INFERRED, READ, by_scores
-from fabric.search.query import Query, read_query
-from fabric.search.question import Question
-from fabric.search.reader import Reader
-from fabric.search.searching import DEPTH, Asked, Found, Search
-from fabric.search.statements import Scored, bound, read_scored
-from fabric.search.store import LINKS, as_text
+from fabric.search.asking.query import Query, read_query
+from fabric.search.asking.question import Question
+from fabric.search.asking.reader import Reader
+from fabric.search.finding.link_statements import BY_COMPOSITES, BY_NAMED_COMPOSITES, ENDS, OF_INFERRED, READ, by_scores
+from fabric.search.finding.searching import DEPTH, Asked, Found, Search
+from fabric.search.index.store import LINKS, as_text
+from fabric.search.ranking.corpus import Corpus
+from fabric.search.ranking.fusion import Ranking, fuse
+from fabric.search.ranking.held_vectors import Near
+from fabric.search.ranking.statements import Scored, bound, read_scored
 
 JOINING = 100
 """Links of whose ends a search is told."""

@@ -12,7 +12,7 @@ from fabric.database.db import Database
 from fabric.events import journal
 from fabric.identity.organizations import Organization
 from fabric.identity.subject import Subject
-from fabric.search.question import Mode, Question
+from fabric.search.asking.question import Mode, Question
 
 ASKED = "search.asked"
 """The action of those who search by a text."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from fabric.database.db import Database
 from fabric.errors import BadInput
-from fabric.search.question import Question
+from fabric.search.asking.question import Question
 
 MOST_CHARACTERS = 2_000
 MOST_WORDS = 64

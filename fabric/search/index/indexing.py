@@ -18,15 +18,15 @@ from fabric.configuration.configurations import Configurations
 from fabric.configuration.options import LANGUAGE
 from fabric.database.db import Database
 from fabric.embedding.provider import Provider, TextRefused, Vectors
-from fabric.search import store
-from fabric.search.composition import content_hash
-from fabric.search.counts import IndexCounts
-from fabric.search.event_texts import EventTexts
-from fabric.search.link_texts import LinkTexts
-from fabric.search.object_texts import ObjectTexts
-from fabric.search.orphans import forget_orphans
-from fabric.search.sources import Changed, Source
-from fabric.search.store import FIRST, Key, by_label
+from fabric.search.index import store
+from fabric.search.index.composition import content_hash
+from fabric.search.index.counts import IndexCounts
+from fabric.search.index.event_texts import EventTexts
+from fabric.search.index.link_texts import LinkTexts
+from fabric.search.index.object_texts import ObjectTexts
+from fabric.search.index.orphans import forget_orphans
+from fabric.search.index.sources import Changed, Source
+from fabric.search.index.store import FIRST, Key, by_label
 from fabric.types.types import Types
 
 VECTORS_AT_ONCE = 64

@@ -14,16 +14,17 @@ from fabric.database.db import Database
 from fabric.embedding.provider import Vectors
 from fabric.errors import EmbeddingsUnavailable, NotFound
 from fabric.identity.subject import Session
-from fabric.search.composition import composition
-from fabric.search.corpus import Corpora, Corpus
-from fabric.search.fusion import Fused, Ranking, fuse
-from fabric.search.highlights import Highlight, highlights
-from fabric.search.nearest import Nearest, Wish
-from fabric.search.query import Query, read_query
-from fabric.search.query_vectors import QueryVectors
-from fabric.search.question import Mode, Question
-from fabric.search.reader import Reader
-from fabric.search.statements import (
+from fabric.search.asking.query import Query, read_query
+from fabric.search.asking.query_vectors import QueryVectors
+from fabric.search.asking.question import Mode, Question
+from fabric.search.asking.reader import Reader
+from fabric.search.index.composition import composition
+from fabric.search.index.store import from_text
+from fabric.search.ranking.corpus import Corpora, Corpus
+from fabric.search.ranking.fusion import Fused, Ranking, fuse
+from fabric.search.ranking.highlights import Highlight, highlights
+from fabric.search.ranking.nearest import Nearest, Wish
+from fabric.search.ranking.statements import (
     EVENT_CORPUS,
     LINK_CORPUS,
     OWN_VECTORS,
@@ -36,8 +37,7 @@ from fabric.search.statements import (
     bound,
     read_scored,
 )
-from fabric.search.store import from_text
-from fabric.search.vector_memory import VectorMemory
+from fabric.search.ranking.vector_memory import VectorMemory
 from fabric.types.types import Types
 
 DEPTH = 1_000

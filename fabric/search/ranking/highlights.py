@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fabric.database.db import Database
-from fabric.search.query import Query
+from fabric.search.asking.query import Query
 
 MOST_CHARACTERS = 20_000
 """Of one field's text, that are looked through."""

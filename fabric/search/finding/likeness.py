@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from fabric.search.fusion import Fused, Ranking, fuse
-from fabric.search.reader import Reader
-from fabric.search.searching import Search
+from fabric.search.asking.reader import Reader
+from fabric.search.finding.searching import Search
+from fabric.search.ranking.fusion import Fused, Ranking, fuse
 
 
 async def like_each(search: Search, reader: Reader, ids: Sequence[UUID], first: int) -> Mapping[UUID, list[Fused]]:

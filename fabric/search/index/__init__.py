@@ -1,0 +1,1 @@
+"""What of each version, link and event is searched: made into words and vectors, and kept current."""

@@ -1,0 +1,1 @@
+"""Rankings as one reader has them: by words, by meaning, and of several one."""
