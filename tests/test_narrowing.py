@@ -280,3 +280,40 @@ class TestWriting:
         assert told == {("Lake", "name", "REQUIRED", 0), ("Lake", "size", "NARROWED", 1)}
         await self.define(narrower)
         assert not (await self.types.catalogue(self.subject().session)).types["Lake"].fields["name"].non_null
+
+
+def key_of(world: World, name: str, field: str) -> str:
+    return world.seen().types[name].fields[field].key
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_values_of_a_field_that_a_parent_lost_do_not_turn_up_in_the_one_that_an_heir_gets(at_once: bool) -> None:
+    world = World()
+    world.define(thing("Place", fields={"name": STRING, "note": STRING}), well())
+    before = key_of(world, "Well", "note")
+    without, own = thing("Place", fields={"name": STRING}), well(fields={"note": STRING})
+    for documents in [[without, own]] if at_once else [[without], [own]]:
+        world.define(*documents)
+    after = key_of(world, "Well", "note")
+    assert after != before
+    world.define(own)
+    assert key_of(world, "Well", "note") == after, "the same again is no change"
+    world.define(well())
+    world.define(own)
+    assert key_of(world, "Well", "note") not in (before, after)
+
+
+def test_values_of_a_field_that_an_heir_lost_do_not_turn_up_in_the_one_that_a_parent_gets() -> None:
+    world = World()
+    world.define(thing("Place", fields={"name": STRING}), well(fields={"note": STRING}))
+    before = key_of(world, "Well", "note")
+    world.define(well())
+    world.define(thing("Place", fields={"name": STRING, "note": STRING}))
+    assert key_of(world, "Well", "note") == key_of(world, "Place", "note") != before
+
+
+def test_types_that_are_no_relatives_may_use_a_name_that_another_lost() -> None:
+    world = World()
+    world.define(thing("Place", fields={"name": STRING, "note": STRING}))
+    world.define(thing("Place", fields={"name": STRING}), thing("Other", fields={"note": STRING}))
+    assert key_of(world, "Other", "note") == "note"

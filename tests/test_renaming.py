@@ -132,11 +132,17 @@ async def test_what_makes_no_sense_is_refused(ground: Ground, fields: dict[str, 
     assert paths(caught.value) == {(0, *path)}
 
 
-async def test_an_heir_cannot_take_the_place(ground: Ground) -> None:
+async def test_an_heir_takes_the_name_and_not_the_place(ground: Ground) -> None:
     await ground.define(fields={"name": STRING})
     await ground.define(fields={"title": STRING | {"replaces": "name"}})
-    with pytest.raises(BadInput, match="called the same once"):
-        await ground.define("Part", extends="Thing", fields={"name": STRING})
+    await ground.define("Part", extends="Thing", fields={"name": STRING})
+    part = (await ground.types.catalogue(ground.subject().session)).types["Part"]
+    assert part.fields["title"].key == "name" != part.fields["name"].key
+
+
+async def test_two_parents_cannot_have_one_place(ground: Ground) -> None:
+    await ground.define(fields={"name": STRING})
+    await ground.define(fields={"title": STRING | {"replaces": "name"}})
     await ground.define("Other", fields={"name": STRING})
     with pytest.raises(BadInput, match="called the same once"):
         await ground.define("Both", extends=["Thing", "Other"], fields={})

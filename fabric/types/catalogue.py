@@ -45,10 +45,14 @@ class Fragment:
         fields = [read_field(stored, self.label) for stored in self.schema.get("fields", ())]
         return [*fields, *(read_link(stored, self.label) for stored in self.schema.get("links", ()))]
 
+    def generations(self) -> dict[str, int]:
+        """The last of each name that a field of it has, or had."""
+        lapsed: Mapping[str, int] = self.schema.get("generations", {})
+        return {f["name"]: 1 for f in self.schema.get("fields", ())} | dict(lapsed)
+
     def retired(self) -> "Fragment":
         """What stays of it: which keys its fields had, so that their values never turn up again, and its parent."""
-        generations = {f["name"]: 1 for f in self.schema.get("fields", ())} | self.schema.get("generations", {})
-        schema = {"base": self.schema.get("base", False), "retired": True, "generations": generations}
+        schema = {"base": self.schema.get("base", False), "retired": True, "generations": self.generations()}
         if self.schema.get("extends"):
             schema["extends"] = self.schema["extends"]
         return replace(self, schema=schema, ui_schema=None, written_at=None)

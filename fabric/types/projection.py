@@ -81,9 +81,29 @@ def _fragments_of(
     members: list[Field | LinkField] = [*fields.values(), *links.values()]
     said = {labels.base, *stored, *(m.label for m in members)}
     return [
-        _fragment(document, label, label == labels.base, stored.get(label), fields, links, narrowing, first=not stored)
+        _fragment(
+            document, label, label == labels.base, stored.get(label), fields, links, narrowing,
+            _lapsed(document, label, catalogue), first=not stored,
+        )
         for label in sorted(said)
-    ]
+    ]  # fmt: skip
+
+
+def _lapsed(document: Document, label: int, catalogue: Catalogue) -> Mapping[str, int]:
+    """The last generation of each name of a field that relatives have, or had, at this label.
+
+    Objects of the type may hold their values, or its relatives' objects those of a field that the type gets.
+    """
+    known = catalogue.types
+    parents = [name for name in (*document.extends, document.name) if name in known]
+    relatives = {n for name in parents for n in (name, *known[name].ancestors)} - {document.name}
+    relatives |= set(known[document.name].family if document.name in known else ()) - {document.name}
+    found: dict[str, int] = {}
+    for fragment in catalogue.fragments:
+        if fragment.label == label and fragment.type_name in relatives:
+            for name, generation in fragment.generations().items():
+                found[name] = max(found.get(name, 0), generation)
+    return found
 
 
 def _narrowing(document: Document, existing: ObjectType | None, inherited: Members) -> Members:
@@ -149,7 +169,8 @@ def _last(narrowed: Mapping[str, tuple[_Member, ...]]) -> dict[str, _Member]:
 
 def _fragment(
     document: Document, label: int, base: bool, stored: Fragment | None,
-    fields: Mapping[str, Field], links: Mapping[str, LinkField], narrowing: Members, *, first: bool,
+    fields: Mapping[str, Field], links: Mapping[str, LinkField], narrowing: Members, lapsed: Mapping[str, int], *,
+    first: bool,
 ) -> Fragment:  # fmt: skip
     """`first` says that nothing was ever defined by this name, as far as can be seen."""
     schema: dict[str, Any] = {"base": base}
@@ -172,6 +193,8 @@ def _fragment(
             generations.setdefault(each["name"], 1)
     mine = [f for f in fields.values() if f.label == label and f.name not in narrowing]
     before = {f.name: old.get(f.name) or old.get(f.replaces or "") for f in mine}
+    for name in {n for n, from_old in before.items() if not from_old} & lapsed.keys():
+        generations[name] = max(generations.get(name, 1), lapsed[name])
     schema["fields"] = [
         field_json(_stored_field(field, before[field.name], generations, first=base and first)) for field in mine
     ]

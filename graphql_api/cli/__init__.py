@@ -30,7 +30,7 @@ COMMANDS = {
     "jobs": ("jobs", "List jobs, go on with one and follow it, cancel it."),
     "validate": ("validate", "Count the objects that are not as their definitions ask."),
     "documents": ("documents", "Register GraphQL documents, list and remove them."),
-    "schema": ("schema", "Print the GraphQL schema that a clearance sees."),
+    "schema": ("schema", "Print the GraphQL schema that a clearance sees, or the part of it that is about some types."),
     "vault": ("vaults", "Make keys in the vault, and print the policies that it needs."),
     "verify": ("verify", "Verify that events and the audit log are as they were written."),
     "prune": ("prune", "Prune events and audit records that are older than the settings say, of all organizations."),
