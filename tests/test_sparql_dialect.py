@@ -132,6 +132,8 @@ def test_names_have_any_number_of_dots(store: Store) -> None:
         r"""SELECT * { ?s ?p "\u0022" . SERVICE <http://127.0.0.1/> { ?a ?b "\u0022" } }""",
         'SELECT * { VALUES ?x { """x" } SERVICE <http://127.0.0.1/> {?a ?b ?c} }#\\q"""',
         "SELECT * { ?s ?p :b.c.SERVICE <http://127.0.0.1/> { ?a ?b ?c } }",
+        "PREFIX servicex: <urn:y:> PREFIX x: <http://127.0.0.1/> SELECT * { servicex:y { ?a ?b ?c } }",
+        "PREFIX serviceSilentx: <urn:y:> PREFIX x: <http://127.0.0.1/> SELECT * { serviceSilentx:y { ?a ?b ?c } }",
     ],
 )
 def test_no_word_hides_within_another_terminal(store: Store, text: str) -> None:
@@ -244,3 +246,8 @@ def test_letters_and_dots_without_end_take_no_longer_than_others() -> None:
 def test_the_form_of_a_query_is_told_by_its_first_word_after_the_prologue() -> None:
     assert begins_with(list(words("base <urn:a> prefix select: <urn:b> # ask\n insert data {}"))) == "INSERT"
     assert begins_with([]) == ""
+
+
+def test_a_prefix_may_begin_as_a_word_does(store: Store) -> None:
+    found = verdict(store, "PREFIX service: <urn:x:> SELECT * { service:a ?p ?o . ?o service:port ?q FILTER(true) }")
+    assert not found.fault

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Self, TypeAlias
 
 import orjson
@@ -91,7 +92,7 @@ def answer(store: Store, question: Question) -> tuple[Verdict, bytes]:
 
 def _asked(store: Store, question: Question) -> Any:
     terminals = list(tokens(question.text))
-    dataset = _dataset(store, question, [token.text.upper() for token in terminals if token.kind == "word"])
+    dataset = _dataset(store, question, terminals)
     translation = translated(question.text, terminals)
     functions: Functions = {}
     try:
@@ -102,13 +103,14 @@ def _asked(store: Store, question: Question) -> Any:
     return found
 
 
-def _dataset(store: Store, question: Question, words: Sequence[str]) -> Mapping[str, Any]:
+def _dataset(store: Store, question: Question, terminals: Sequence[Token]) -> Mapping[str, Any]:
     """The graphs that are asked, for the engine. Refused for what a query may not do, told by its words."""
+    words = [token.text.upper() for token in terminals if token.kind == "word"]
     if begins_with(words) in UPDATES:
         raise _Refused("malformed", "this endpoint only reads: it takes queries, and no updates")
     if strange := next((word for word in words if word not in KEYWORDS), None):
         raise _Refused("malformed", f"this is not SPARQL, which has no word {_short(strange)}")
-    if "SERVICE" in words:
+    if "SERVICE" in words or _reads_as_service(terminals):
         raise _Refused("malformed", "SERVICE is not allowed: nothing is fetched from elsewhere")
     known = {graph.value for graph in store.named_graphs() if isinstance(graph, NamedNode)}
     if question.inferred:
@@ -122,6 +124,14 @@ def _dataset(store: Store, question: Question, words: Sequence[str]) -> Mapping[
     if question.inferred and "FROM" not in words:
         return {"default_graph": [DefaultGraph(), INFERRED_GRAPH], "named_graphs": [INFERRED_GRAPH]}
     return {}
+
+
+def _reads_as_service(terminals: Sequence[Token]) -> bool:
+    """Whether there is `servicex:y {`, which is nothing, and for the engine, which takes names apart, a SERVICE x:y."""
+    return any(
+        token.kind == "name" and token.text.upper().startswith("SERVICE") and after.text == "{"
+        for token, after in pairwise(terminals)
+    )
 
 
 def _found(store: Store, text: str, dataset: Mapping[str, Any], functions: Functions) -> Any:
