@@ -5,7 +5,6 @@ refused, and what `owl:imports` names has to be given as a file.
 """
 
 import gzip
-import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,8 +13,7 @@ from functools import partial
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from shutil import rmtree
-from tempfile import NamedTemporaryFile, mkdtemp
+from tempfile import NamedTemporaryFile
 from typing import IO, cast
 
 from pyoxigraph import DefaultGraph, NamedNode, Quad, RdfFormat, Store, Triple, parse
@@ -25,6 +23,7 @@ from ontology.graph import LANGUAGES, Graph
 from ontology.guards import Source, Watched, check_json, check_xml
 from ontology.imports import missing_imports
 from ontology.remote import Remote
+from ontology.scratch import PREFIX, scratch_folder
 
 MAX_BYTES = 8 * 2**30
 """Of one file, decompressed."""
@@ -57,8 +56,6 @@ _ENDINGS = {
     "jsonld": "jsonld",
     "json": "jsonld",
 }
-_PREFIX = "semantic-fabric-rdf-"
-_TRIES, _PAUSE = 100, 0.05
 _GZIP = b"\x1f\x8b"
 
 Progress = Callable[[int, int], None]
@@ -98,8 +95,8 @@ def reading(
     cannot be read.
     """
     formats = [_format_of(path, format) for path in paths]
-    with _folder() as folder:
-        store = Store(folder)
+    with scratch_folder() as folder:
+        store = Store(str(folder / "store"))
         read = Read(Graph(store, languages))
         total = sum(path.stat().st_size for path in paths)
         done = 0
@@ -112,20 +109,6 @@ def reading(
         yield read
 
 
-@contextmanager
-def _folder() -> Iterator[str]:
-    """One that is there until the block ends. The store may write to it a moment longer, until its threads end."""
-    path = mkdtemp(prefix=_PREFIX)
-    try:
-        yield path
-    finally:
-        for _ in range(_TRIES):
-            rmtree(path, ignore_errors=True)
-            if not Path(path).exists():
-                break
-            time.sleep(_PAUSE)
-
-
 def _fetch_imports(read: Read, remote: Remote) -> None:
     """Until none is left that is missing."""
     while lacking := sorted(missing_imports(read.graph) - read.fetched):
@@ -136,7 +119,7 @@ def _fetch_imports(read: Read, remote: Remote) -> None:
                 raise BadInput(f"{iri[:200]}: neither its media type nor its address tells the format")
             # What it says without whole IRIs is said by the name that it was imported by, wherever that led to.
             base = iri.partition("#")[0]
-            with NamedTemporaryFile(prefix=_PREFIX) as file:
+            with NamedTemporaryFile(prefix=PREFIX) as file:
                 file.write(text)
                 file.flush()
                 _File(Path(file.name), iri[:200], FORMATS[named], base, MAX_FETCHED, lambda _: None, remote).into(read)
