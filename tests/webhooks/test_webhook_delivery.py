@@ -257,11 +257,15 @@ def test_a_receiver_that_fails_is_sent_one_message_at_a_time(assets: Tenant, rec
         {"i": [{"name": f"asset {n}"} for n in range(30)]},
     )
     receiver.wait(lambda: len(receiver.requests) > 8 and not receiver.at_once, "the first ones")
-    receiver.most_at_once = 0
-    first = len(receiver.requests)
-    time.sleep(1.5)
-    assert receiver.most_at_once <= 1
-    assert len(receiver.requests) - first <= 3
+
+    def alone() -> bool:
+        """Whether for a while few come, and one after the other."""
+        receiver.most_at_once, before = 0, len(receiver.requests)
+        time.sleep(1.5)
+        return receiver.most_at_once == 1 and len(receiver.requests) - before <= 3
+
+    # Some may have been on their way while it became known that others failed.
+    assert any(alone() for _ in range(4))
     receiver.behaviour = lambda _: Reply(200)
     receiver.wait_for(30)
 
