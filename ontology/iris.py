@@ -124,8 +124,7 @@ class Iris:
 
     def owner(self, object_type: ObjectType, field: str) -> str:
         """Which of the type and its ancestors declares the field."""
-        lineage = (object_type.name, *object_type.ancestors)
-        return next(n for n in reversed(lineage) if field in self.catalogue.types[n].own_fields)
+        return self.catalogue.declaring(object_type.name)[field]
 
     @cached_property
     def itself(self) -> str | None:

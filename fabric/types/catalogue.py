@@ -182,15 +182,25 @@ class Catalogue:
             frozenset(_joined(t, link) for t, link in one if link.outgoing),
             frozenset(_joined(t, link) for t, link in one if not link.outgoing),
             frozenset(
-                NarrowedEnds(_joined(self._owner(t, link), link), _joined(t, by), link.outgoing)
+                NarrowedEnds(_joined(self.declaring(t)[link.name], link), _joined(t, by), link.outgoing)
                 for t, link, by in narrowed
                 if by.target != link.target
             ),
         )
 
-    def _owner(self, name: str, link: LinkField) -> str:
-        lineage = (name, *self.types[name].ancestors)
-        return next(n for n in reversed(lineage) if link.name in self.types[n].own_links)
+    def declaring(self, name: str) -> Mapping[str, str]:
+        """Which type declares each field and link that the type of this name has."""
+        if name not in self._declaring:
+            found: dict[str, str] = {}
+            for each in reversed((name, *self.types[name].ancestors)):
+                for member in (*self.types[each].own_fields, *self.types[each].own_links):
+                    found.setdefault(member, each)
+            self._declaring[name] = found
+        return self._declaring[name]
+
+    @cached_property
+    def _declaring(self) -> dict[str, Mapping[str, str]]:
+        return {}
 
     def may_join(self, relation: Relation, source: str, target: str) -> bool:
         """Whether links of the relation lead from objects of the one type to objects of the other."""
@@ -226,8 +236,7 @@ class Catalogue:
 
         Not where a member of the type's relatives has that name already: a relative must not lack what its parent has.
         """
-        lineage = [self.types[n] for n in (object_type.name, *object_type.ancestors)]
-        owner = next(t for t in reversed(lineage) if link in t.own_links)
+        owner = self.types[self.declaring(object_type.name)[link]]
         name = link_aggregate(link)
         relatives = (self.types[n] for n in owner.family)
         return owner.links[link].many and not any(name in t.fields or name in t.links for t in relatives)

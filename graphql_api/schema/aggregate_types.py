@@ -108,7 +108,7 @@ class AggregateTypes:
         made = {"label": self._field(self._scalars["Label"])}
         for name, kind in measured(t.fields).items():
             if kind is Kind.ENUM:
-                made[name] = self._field(self._inputs.leaf(t.fields[name], self._inputs.declaring(t)[name]))
+                made[name] = self._field(self._inputs.leaf_of(t, name))
             else:
                 made[name] = self._once(f"key:{kind}", partial(self._key_of, kind))
         return made

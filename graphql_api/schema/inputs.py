@@ -78,12 +78,11 @@ class Inputs:
         self._scalars = scalars
         self._made: dict[str, GraphQLInputObjectType] = {}
         self._enums: dict[str, GraphQLEnumType] = {}
-        self._declaring: dict[str, Mapping[str, str]] = {}
         self._data_fields: dict[tuple[str, str, bool, str | None], GraphQLInputField] = {}
         self._filter_fields: dict[tuple[str, str], GraphQLInputField] = {}
         self._link_filter_fields: dict[str, GraphQLInputField] = {}
         self._order_fields: dict[str, GraphQLInputField] = {}
-        self._links = LinkInputs(catalogue, scalars, self.value, self.declaring, self._object)
+        self._links = LinkInputs(catalogue, scalars, self.value, self._object)
 
     # Types that are asked for by their names
 
@@ -114,6 +113,9 @@ class Inputs:
             return self.enum(field, owner)
         return self._scalars[NAMES[field.kind]]
 
+    def leaf_of(self, t: ObjectType, name: str) -> GraphQLScalarType | GraphQLEnumType:
+        return self.leaf(t.fields[name], self._catalogue.declaring(t.name)[name])
+
     def enum(self, field: Field, owner: str) -> GraphQLEnumType:
         name = owner + pascal(field.name)
         if name not in self._enums:
@@ -123,17 +125,6 @@ class Inputs:
             self._enums[name] = GraphQLEnumType(name, values | retired, description=declared.description)
         return self._enums[name]
 
-    def declaring(self, t: ObjectType) -> Mapping[str, str]:
-        """Which type declares each field and link that the type has."""
-        if t.name not in self._declaring:
-            found: dict[str, str] = {}
-            for name in reversed((t.name, *t.ancestors)):
-                each = self._catalogue.types[name]
-                for member in (*each.own_fields, *each.own_links):
-                    found.setdefault(member, name)
-            self._declaring[t.name] = found
-        return self._declaring[t.name]
-
     # Filters and orderings
 
     def where(self, object_type: ObjectType) -> GraphQLInputObjectType:
@@ -141,7 +132,7 @@ class Inputs:
             own = self._object(object_type.name + "Where")
             listed = GraphQLInputField(GraphQLList(GraphQLNonNull(own)))
             made = {"and": listed, "or": listed, "not": GraphQLInputField(own), **self._column_filters}
-            declaring = self.declaring(object_type)
+            declaring = self._catalogue.declaring(object_type.name)
             for name, field in object_type.fields.items():
                 if filterable(field):
                     made[name] = self._filter_field(field, declaring[name])
@@ -262,7 +253,7 @@ class Inputs:
         )
 
     def _data(self, object_type: ObjectType, required: Callable[[Field], bool]) -> GraphQLInputFieldMap:
-        declaring, fields = self.declaring(object_type), object_type.fields.items()
+        declaring, fields = self._catalogue.declaring(object_type.name), object_type.fields.items()
         return {name: self._data_field(declaring[name], field, required(field)) for name, field in fields}
 
     def _data_field(self, owner: str, field: Field, required: bool) -> GraphQLInputField:

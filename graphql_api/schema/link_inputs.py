@@ -28,19 +28,15 @@ Made = Callable[[str, Callable[[], GraphQLInputFieldMap]], GraphQLInputObjectTyp
 
 
 class LinkInputs:
-    """Makes the input types of one schema.
-
-    `value` gives the type of a field's values, `declaring` which type declares each member, `made` keeps types by name.
-    """
+    """Makes the input types of one schema. `value` gives the type of a field's values, `made` keeps types by name."""
 
     def __init__(
         self, catalogue: Catalogue, scalars: Mapping[str, GraphQLScalarType],
-        value: Callable[[str, Field], GraphQLInputType],
-        declaring: Callable[[ObjectType], Mapping[str, str]], made: Made,
+        value: Callable[[str, Field], GraphQLInputType], made: Made,
     ) -> None:  # fmt: skip
         self._types = catalogue.types
         self._value = value
-        self._declaring = declaring
+        self._declaring = catalogue.declaring
         self._made = made
         self._fields: dict[tuple[str, str, str], GraphQLInputField] = {}
         self._values = {
@@ -68,7 +64,7 @@ class LinkInputs:
 
     def _of_type(self, t: ObjectType, verb: str) -> GraphQLInputObjectType:
         def fields() -> GraphQLInputFieldMap:
-            declaring = self._declaring(t)
+            declaring = self._declaring(t.name)
             return {name: self._link_field(declaring[name], link, verb) for name, link in t.links.items()}
 
         return self._made(f"{t.name}{verb}sInput", fields)
@@ -91,7 +87,7 @@ class LinkInputs:
             return made | self._values if verb == "Link" else made
 
         def keys() -> GraphQLInputFieldMap:
-            declaring = self._declaring(target)
+            declaring = self._declaring(target.name)
             types: dict[str, Any] = {n: self._value(declaring[n], target.fields[n]) for n in target.natural_key}
             return {name: GraphQLInputField(GraphQLNonNull(type_)) for name, type_ in types.items()}
 

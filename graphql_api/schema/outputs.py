@@ -85,7 +85,7 @@ class Outputs:
             many + AGGREGATE: self.aggregates.field(t),
         }
         if t.natural_key:
-            values = {k: self.inputs.value(self.inputs.declaring(t)[k], t.fields[k]) for k in t.natural_key}
+            values = {k: self.inputs.value(self._catalogue.declaring(t.name)[k], t.fields[k]) for k in t.natural_key}
             keys = {k: GraphQLArgument(required(value)) for k, value in values.items()}
             fields[f"{single}ByKey"] = field(self.shape(t), keys)
         return fields
@@ -134,7 +134,7 @@ class Outputs:
     def _members(self, t: ObjectType) -> GraphQLFieldMap:
         """The fields of the type's objects, which are those of its interface too."""
         if t.name not in self._of_types:
-            members, declaring = dict(COLUMNS), self.inputs.declaring(t)
+            members, declaring = dict(COLUMNS), self._catalogue.declaring(t.name)
             for name, declared in t.fields.items():
                 members[name] = self._field(declaring[name], declared)
             for name, link in t.links.items():
