@@ -101,8 +101,7 @@ with near as materialized (
     select x.entity_id, x.label, x.content_hash, {COSINE} as score from fabric.embeddings x where {OF_MODEL}
 ), ends as materialized (
     select o.object_id, n.score from fabric.objects o
-    left join fabric.search_texts t on (t.organization_id, t.entity_table, t.entity_id, t.label)
-        = (s.org, 'objects', o.object_id, o.label) and t.revision = {STAMP.format("o")}
+    left {text_of("o")}
     left join near n on n.entity_id = o.object_id and n.label = o.label and n.content_hash = t.content_hash
     where {_seen('o')}
 )
