@@ -5,7 +5,7 @@ they ask, so that whatever an object of it may have, an object of its parents ma
 docs/decisions/0026-heirs-narrow-what-they-inherit.md).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from fabric.inference.rules import NO_AXIOMS
@@ -139,7 +139,7 @@ def _faults(name: str, catalogue: Catalogue) -> Iterator[tuple[tuple[str, str], 
             yield ("fields", member), message
     lineage = [heir, *(catalogue.types[n] for n in heir.ancestors)]
     for member in sorted({n for t in lineage for n in t.narrowed_fields} & heir.fields.keys()):
-        if message := _contradiction(lineage, member):
+        if message := _contradiction(heir.fields[member]):
             yield ("fields", member), message
     for member, links in heir.narrowed_links.items():
         if message := _fault_of_link(heir, member, links, catalogue):
@@ -167,8 +167,8 @@ def _fault_of_field(heir: ObjectType, name: str, said: Iterable[Field]) -> str |
     return None
 
 
-def _contradiction(lineage: Sequence[ObjectType], name: str) -> str | None:
-    member, found = lineage[0].fields[name], list[str]()
+def _contradiction(member: Field) -> str | None:
+    found: list[str] = []
     if member.kind is Kind.ENUM and not member.values:
         found.append("no value is left")
     contradictions(member.constraints, member.kind, lambda message, *_: found.append(message))
