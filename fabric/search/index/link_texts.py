@@ -10,6 +10,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable,
 from dataclasses import dataclass
 from uuid import UUID
 
+import asyncpg
+
 from fabric.database.db import Database, Transaction
 from fabric.search.index.composites import Composite, End, LinkVersion, composites
 from fabric.search.index.composition import Composition, content_hash, relation_composition
@@ -97,12 +99,13 @@ class LinkTexts:
                 return
             relations = [(row["label"], row["relation"]) for row in await transaction.fetch(_RELATIONS, ids)]
         made = await composed(self.types, organization_id, relations, relation_composition)
-        digests = {(label, relation): _digest(relation, each) for (label, relation), each in made.items()}
         async for page in self._pages(organization_id, ids):
             async with self.database.following(organization_id, snapshot=True) as transaction:
-                stamps = await _outdated(transaction, digests, page)
+                stamps = await _outdated(transaction, made, page)
+                # In the same snapshot: a stamp tells of what was read, and of nothing that it becomes meanwhile.
+                stored = await _stored(transaction, stamps)
             if stamps:
-                await self._put(organization_id, language, stamps)
+                await self._put(organization_id, language, stamps, await self._told(organization_id, stored, made))
             yield list(stamps)
 
     async def _pages(self, organization_id: UUID, ids: Sequence[UUID] | None) -> AsyncIterator[Sequence[UUID]]:
@@ -121,16 +124,17 @@ class LinkTexts:
             place = page[-1]
 
     async def texts(self, organization_id: UUID, keys: Collection[Key]) -> dict[Key, str]:
-        links, ends = await self._read(organization_id, {key.id for key in keys})
-        made = {id: composites(versions, ends) for id, versions in links.items()}
+        async with self.database.following(organization_id, snapshot=True) as transaction:
+            stored = await _stored(transaction, {key.id for key in keys})
+        told = await self._told(organization_id, stored, {})
+        made = {id: composites(versions, told.ends) for id, versions in told.links.items()}
         return {key: made[key.id][key.label].text for key in keys if key.label in made.get(key.id, {})}
 
-    async def _put(self, organization_id: UUID, language: str, stamps: Mapping[UUID, int]) -> None:
+    async def _put(self, organization_id: UUID, language: str, stamps: Mapping[UUID, int], told: "_Told") -> None:
         """A link of which nobody sees anything has a text without anything in it, which says that it was looked at."""
-        links, ends = await self._read(organization_id, stamps)
         texts: dict[Key, Composite] = {}
-        for id, versions in links.items():
-            made = composites(versions, ends) or {min(version.label for version in versions): _NOTHING}
+        for id, versions in told.links.items():
+            made = composites(versions, told.ends) or {min(version.label for version in versions): _NOTHING}
             texts |= {Key(id, label): composite for label, composite in made.items()}
         async with self.database.following(organization_id, snapshot=True) as transaction:
             kept = {Key(row["entity_id"], row["label"]) for row in await transaction.fetch(_KEPT, list(stamps))}
@@ -144,27 +148,46 @@ class LinkTexts:
 
             await storing(self.database, organization_id, label, put)
 
-    async def _read(
-        self, organization_id: UUID, ids: Iterable[UUID]
-    ) -> tuple[dict[UUID, list[LinkVersion]], dict[UUID, list[End]]]:
-        """The versions of links that there are, by their ids, and those of the objects at their ends."""
-        async with self.database.following(organization_id, snapshot=True) as transaction:
-            await transaction.plan_by_values()
-            rows = await transaction.fetch(_VERSIONS, list(ids))
-            found = await transaction.fetch(_ENDS, [row[name] for row in rows for name in ("source_id", "target_id")])
-        names = [(row["label"], row["relation"]) for row in rows]
-        made = await composed(self.types, organization_id, names, relation_composition)
+    async def _told(
+        self, organization_id: UUID, stored: "_Stored", made: Mapping[tuple[int, str], Composition]
+    ) -> "_Told":
+        """`made` are compositions that are known already."""
+        named = {(row["label"], row["relation"]) for row in stored.links}
+        made = {**await composed(self.types, organization_id, named - made.keys(), relation_composition), **made}
         ends: dict[UUID, list[End]] = defaultdict(list)
-        for row in found:
+        for row in stored.ends:
             ends[row["object_id"]].append(End(row["label"], row["tombstone"], row["head"]))
         links: dict[UUID, list[LinkVersion]] = defaultdict(list)
-        for row in rows:
+        for row in stored.links:
             label, relation = row["label"], row["relation"]
             said = made[label, relation].text(row["properties"])
             links[row["link_id"]].append(
                 LinkVersion(label, row["tombstone"], relation, row["source_id"], row["target_id"], said, row["stamp"])
             )
-        return links, ends
+        return _Told(links, ends)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """The versions of links that there are, and those of the objects at their ends."""
+
+    links: Sequence[asyncpg.Record]
+    ends: Sequence[asyncpg.Record]
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """The same by their ids, as texts are made of them."""
+
+    links: Mapping[UUID, list[LinkVersion]]
+    ends: Mapping[UUID, list[End]]
+
+
+async def _stored(transaction: Transaction, ids: Iterable[UUID]) -> _Stored:
+    await transaction.plan_by_values()
+    links = await transaction.fetch(_VERSIONS, list(ids))
+    objects = [row[name] for row in links for name in ("source_id", "target_id")]
+    return _Stored(links, await transaction.fetch(_ENDS, objects))
 
 
 async def _touched(transaction: Transaction, changed: Changed) -> list[UUID]:
@@ -174,12 +197,13 @@ async def _touched(transaction: Transaction, changed: Changed) -> list[UUID]:
 
 
 async def _outdated(
-    transaction: Transaction, digests: Mapping[tuple[int, str], str], ids: Sequence[UUID]
+    transaction: Transaction, made: Mapping[tuple[int, str], Composition], ids: Sequence[UUID]
 ) -> dict[UUID, int]:
     """The stamps of those of the links whose texts are missing or outdated."""
     await transaction.plan_by_values()
-    relations, labels = [name for _, name in digests], [label for label, _ in digests]
-    rows = await transaction.fetch(_OUTDATED, list(ids), relations, labels, [*digests.values()])
+    relations, labels = [name for _, name in made], [label for label, _ in made]
+    digests = [_digest(relation, each) for (_, relation), each in made.items()]
+    rows = await transaction.fetch(_OUTDATED, list(ids), relations, labels, digests)
     return {row["link_id"]: row["stamp"] for row in rows}
 
 

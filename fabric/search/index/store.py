@@ -163,6 +163,13 @@ where t.content_hash is not null and not exists (select from fabric.embeddings e
 _FORGET_MODELS = "delete from fabric.embeddings where organization_id = $1 and label = $2 and model <> $3"
 
 
+# Who indexes beside another, as `semantic-fabric embed` does beside a server, would not see the words that the other
+# is about to store, and leave them.
+_IN_TURN = """
+select pg_advisory_xact_lock(
+    hashtextextended(concat_ws(' ', 'fabric.search_texts', $1::uuid, $2::text, $3::bigint), 0))"""
+
+
 async def storing(
     database: Database, organization_id: UUID, label: int, work: Callable[[Transaction], Awaitable[T]]
 ) -> T:
@@ -209,6 +216,7 @@ async def put_texts(transaction: Transaction, table: str, texts: Sequence[Text],
         return 0
     organization_id, label = transaction.session.organization_id, transaction.session.label
     await transaction.plan_by_values()
+    await transaction.fetch(_IN_TURN, organization_id, table, label)
     given = _GIVEN.format(table=table, stands=_STANDS[table])
     rows = await transaction.fetch(given, *_columns(texts), organization_id, label)
     known = {row["id"]: row["known"] for row in rows}
@@ -236,6 +244,7 @@ async def forget_texts(transaction: Transaction, table: str, ids: Sequence[UUID]
     if ids:
         await transaction.plan_by_values()
         session = transaction.session
+        await transaction.fetch(_IN_TURN, session.organization_id, table, session.label)
         for statement in (_FORGET_TEXTS, _FORGET_VECTORS):
             await transaction.fetch(statement, session.organization_id, table, session.label, list(ids))
 
