@@ -96,8 +96,6 @@ class Worker:
             del self._kept[organization_id]
             return True
         if any(event.entity_table == "type_definitions" for event in page.events):
-            # The notice that makes others forget them may still be under way.
-            self._types.forget(organization_id)
             await self._begin(organization_id, page.end)
         else:
             await inference.apply(changes(page.events))
@@ -106,6 +104,8 @@ class Worker:
 
     async def _begin(self, organization_id: UUID, place: Position) -> None:
         self._kept.pop(organization_id, None)
+        # Definitions may have changed before the place, and the notice that makes others forget them be under way.
+        self._types.forget(organization_id)
         inference = await Inference.load(self._database, self._types, organization_id, self._most)
         await inference.begin()
         self._kept[organization_id] = inference, place

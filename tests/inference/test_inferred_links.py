@@ -53,6 +53,19 @@ async def test_who_takes_over_makes_good_what_was_missed(world: World) -> None:
         await world.until_right()
 
 
+async def test_who_takes_over_asks_for_the_definitions_anew(world: World) -> None:
+    stale = Types(world.database)  # whom nobody tells of changes
+    for label in LABELS:
+        await stale.catalogue(world.subject(label).session)
+    await world.define("SECRET/ALPHA", reached=REACHED)
+    a, b, c, *_ = world.ids
+    await world.link(a, b)
+    await world.link(b, c, "near")
+    async with Worker(world.database, stale, 10_000).running():
+        await world.until_right()
+    assert Fact("near", a.int, c.int) in await world.inferred("SECRET/ALPHA")
+
+
 async def test_a_premise_that_a_higher_version_hides_is_none_for_who_sees_that(world: World) -> None:
     a, b, c, *_ = world.ids
     await world.link(a, b)

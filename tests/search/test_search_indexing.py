@@ -19,6 +19,7 @@ from fabric.identity.subject import Subject
 from fabric.search.index import indexing, object_texts, worker
 from fabric.search.index.sources import Changed
 from fabric.search.index.worker import Worker
+from fabric.types.types import Types
 from fabric.writing.objects import Change
 
 pytestmark = pytest.mark.anyio
@@ -164,6 +165,20 @@ async def test_a_version_that_changes_while_it_is_embedded_gets_the_vector_of_it
     await library.index()
     assert await library.indexer.missing(library.id) == (0, 0)
     assert library.provider.texts == ["Weirs", "Dams"]
+
+
+async def test_who_begins_asks_for_the_definitions_anew(database: Database, library: Library) -> None:
+    stale = Types(database)  # whom nobody tells of changes
+    await stale.catalogue(library.subject(U).session)
+    id = await library.paper("Weirs", place="Delta")
+    fields = PAPER["fields"] | {"place": {"type": "string", "searchable": True}}
+    await library.types.define(library.subject(), library.organization.lattice, [{**PAPER, "fields": fields}])
+
+    async def words() -> bool:
+        return await library.words() == {(id, U): ["delta", "weir"]}
+
+    async with Worker(database, replace(library.indexer, types=stale)).running():
+        await until(words)
 
 
 async def test_a_pass_that_is_killed_misses_none_and_repeats_at_most_a_batch(

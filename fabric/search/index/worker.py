@@ -131,6 +131,10 @@ class Worker:
         if len(words) < MOST_AT_ONCE:
             changed, end, waiting = await self._news(organization_id)
             if changed is None:
+                # What was defined and configured before the place: the notices that make others forget what was there
+                # before may still be under way.
+                self._indexer.types.forget(organization_id)
+                self._indexer.configurations.forget(organization_id)
                 words.clear()
             if changed is None or changed:
                 words.append(self._indexer.without_words(organization_id, changed))
@@ -195,9 +199,6 @@ class Worker:
                 return None, await read_now(transaction), False
         tables = {event.entity_table for event in page.events}
         if tables & {"type_definitions", CONFIGURATIONS}:
-            # The notices that make others forget them may still be under way.
-            self._indexer.types.forget(organization_id)
-            self._indexer.configurations.forget(organization_id)
             return None, page.end, page.waiting
         return _changed(page.events), page.end, page.waiting
 
