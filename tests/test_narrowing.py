@@ -15,7 +15,7 @@ from fabric.errors import BadInput, Conflict, FabricError, Several
 from fabric.identity.organizations import Organization
 from fabric.types.catalogue import Catalogue
 from fabric.types.constraints import joined
-from fabric.types.definitions import Faults
+from fabric.types.faults import Faults
 from fabric.types.kinds import Kind
 from fabric.types.type_documents import as_document
 from fabric.types.types import Types

@@ -18,7 +18,7 @@ from fabric.events.topics import OURS, is_ours
 from fabric.identity.organizations import Organization
 from fabric.identity.subject import Subject
 from fabric.types.catalogue import Catalogue, ObjectType
-from fabric.types.definitions import Faults
+from fabric.types.faults import Faults
 from fabric.types.types import Types
 from fabric.types.values import check_required, read_data
 

@@ -10,7 +10,8 @@ from typing import Any, TypeAlias
 
 from fabric.mapping.conversions import Conversion, conversion
 from fabric.types.catalogue import Catalogue, ObjectType
-from fabric.types.definitions import Faults, Field
+from fabric.types.definitions import Field
+from fabric.types.faults import Faults
 from fabric.types.kinds import JSONValue, Kind, KindError
 from fabric.types.values import Stored, check_required, read_value
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from fabric.labels import dominates
 from fabric.names import RESERVED_NAMES, aggregated_link, generated_names, link_aggregate, names_generated_twice
 from fabric.types.catalogue import Catalogue, ObjectType
-from fabric.types.definitions import Document, Faults, Field
+from fabric.types.definitions import Document, Field
+from fabric.types.faults import Faults
 from fabric.types.kinds import Kind
 from fabric.types.narrowing import check_narrowed
 

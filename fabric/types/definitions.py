@@ -10,22 +10,32 @@ from typing import Any
 
 from fabric.encryption.protection import KEYS as PROTECTION_KEYS
 from fabric.encryption.protection import Protection, read_protection
-from fabric.errors import BadInput, FabricError, raise_any
+from fabric.errors import BadInput
 from fabric.inference.rules import MAX_PREMISES, NO_AXIOMS, Axioms
 from fabric.labels import Label
 from fabric.names import GRAPHQL_NAME
 from fabric.types.annotations import Annotations, read_about, read_annotations
 from fabric.types.constraints import KEYS as CONSTRAINT_KEYS
 from fabric.types.constraints import NO_CONSTRAINTS, Constraints, read_constraints
-from fabric.types.kinds import Kind, KindError, canonical
+from fabric.types.document_values import (
+    MAX_NAMES,
+    check_keys,
+    read_choice,
+    read_flag,
+    read_iri,
+    read_name,
+    read_names,
+    read_text,
+)
+from fabric.types.faults import Faults
+from fabric.types.kinds import Kind
 
 RESERVED_FIELDS = frozenset("id label revision createdAt updatedAt history similar link unlink and or not".split())
 """What every generated type has of its own, or its inputs use."""
 
-MAX_FIELDS = 500
+MAX_FIELDS = MAX_NAMES
 MAX_INDEXES = 20
 MAX_PARENTS = 20
-MAX_DESCRIPTION = 10_000
 MAX_CHAINS = 20
 
 _TYPE_KEYS = frozenset(
@@ -115,32 +125,12 @@ class Document:
     labels: Mapping[str, Label] = field(default_factory=dict)
 
 
-class Faults:
-    """Collects what is wrong, so that a document is answered with all of it at once."""
-
-    def __init__(self) -> None:
-        self.errors: list[FabricError] = []
-        self._prefix: tuple[str | int, ...] = ()
-
-    def add(self, message: str, *path: str | int) -> None:
-        self.errors.append(BadInput(message, (*self._prefix, *path)))
-
-    def under(self, *prefix: str | int) -> "Faults":
-        """The same collection, for adding to it with paths led on from `prefix`."""
-        led = Faults()
-        led.errors, led._prefix = self.errors, (*self._prefix, *prefix)
-        return led
-
-    def raise_any(self) -> None:
-        raise_any(self.errors)
-
-
 def read_document(value: object) -> Document:
     """The document in typed form. BadInput or Several, with paths from the document's root, for anything else."""
     faults = Faults()
     if not isinstance(value, Mapping):
         raise BadInput("a type definition is an object")
-    _known_keys(value, _TYPE_KEYS, faults)
+    check_keys(value, _TYPE_KEYS, faults)
     name = value.get("typeName")
     if not isinstance(name, str) or not GRAPHQL_NAME.match(name) or not name[0].isupper() or "__" in name:
         faults.add(
@@ -155,15 +145,15 @@ def read_document(value: object) -> Document:
         faults.add("a field and a link cannot have one name", "links", both)
     document = Document(
         name=str(name),
-        domain=_choice(value, "domain", ("object", "event"), "object", faults),
-        description=_text(value, "description", faults),
+        domain=read_choice(value, "domain", ("object", "event"), "object", faults),
+        description=read_text(value, "description", faults),
         extends=_read_parents(value, faults),
-        plural=_name(value, "plural", faults),
-        natural_key=_names(value, "naturalKey", faults),
+        plural=read_name(value, "plural", faults),
+        natural_key=read_names(value, "naturalKey", faults),
         indexes=_read_indexes(value, faults),
         embedding=_read_embedding(value, faults),
         ui_schema=_read_ui_schema(value, faults),
-        iri=_iri(value, faults),
+        iri=read_iri(value, faults),
         annotations=read_annotations(value, faults.add),
         about=read_about(value, faults.add),
         fields=fields,
@@ -182,29 +172,29 @@ def _read_field(
     if not isinstance(value, Mapping):
         faults.add('a field is an object such as {"type": "string"}', *path)
         return None
-    _known_keys(value, _FIELD_KEYS, faults, *path)
+    check_keys(value, _FIELD_KEYS, faults, *path)
     _read_label(value, name, labels, faults, *path)
     kind = value.get("type")
     if not isinstance(kind, str) or kind not in Kind._value2member_map_:
         faults.add(f"a field's type is one of {', '.join(Kind)}", *path, "type")
         return None
-    many = _flag(value, "list", faults, path)
+    many = read_flag(value, "list", faults, path)
     result = Field(
         name=name,
         kind=Kind(kind),
         many=many,
-        required=_flag(value, "required", faults, path),
+        required=read_flag(value, "required", faults, path),
         values=_read_values(value, Kind(kind), faults, path),
-        indexed=_flag(value, "indexed", faults, path),
-        searchable=_flag(value, "searchable", faults, path),
-        description=_text(value, "description", faults, *path),
+        indexed=read_flag(value, "indexed", faults, path),
+        searchable=read_flag(value, "searchable", faults, path),
+        description=read_text(value, "description", faults, *path),
         key=name,
         protection=_read_protection(value, Kind(kind), many, faults, path),
         constraints=read_constraints(value, Kind(kind), many, faults.under(*path).add),
-        iri=_iri(value, faults, *path),
-        datatype=_iri(value, faults, *path, key="datatype"),
+        iri=read_iri(value, faults, *path),
+        datatype=read_iri(value, faults, *path, key="datatype"),
         annotations=read_annotations(value, faults.under(*path).add),
-        replaces=_name(value, "replaces", faults, *path),
+        replaces=read_name(value, "replaces", faults, *path),
     )
     if result.indexed and (many or kind == Kind.JSON):
         faults.add("a list or json field cannot be indexed", *path, "indexed")
@@ -216,7 +206,7 @@ def _read_field(
 def _read_protection(
     value: Mapping[str, Any], kind: Kind, many: bool, faults: Faults, path: tuple[str, ...]
 ) -> Protection | None:
-    if _flag(value, "encrypted", faults, path):
+    if read_flag(value, "encrypted", faults, path):
         return read_protection(value, kind, many, faults.under(*path).add)
     for key in sorted(PROTECTION_KEYS & value.keys()):
         faults.add("only an encrypted field has this", *path, key)
@@ -226,7 +216,7 @@ def _read_protection(
 def _read_values(value: Mapping[str, Any], kind: Kind, faults: Faults, path: tuple[str, ...]) -> tuple[str, ...]:
     if kind is not Kind.ENUM:  # they are a constraint
         return ()
-    values = _names(value, "values", faults, *path)
+    values = read_names(value, "values", faults, *path)
     if not values:
         faults.add("an enum needs at least one value", *path, "values")
     for reserved in {"true", "false", "null"} & set(values):
@@ -240,7 +230,7 @@ def _read_link(
     if not isinstance(value, Mapping):
         faults.add('a link is an object such as {"relation": "has_part", "target": "Part"}', *path)
         return None
-    _known_keys(value, _LINK_KEYS, faults, *path)
+    check_keys(value, _LINK_KEYS, faults, *path)
     _read_label(value, name, labels, faults, *path)
     relation, target = value.get("relation"), value.get("target")
     if not isinstance(relation, str) or not 1 <= len(relation) <= 200 or not relation.isprintable():
@@ -254,11 +244,11 @@ def _read_link(
         name=name,
         relation=relation,
         target=target,
-        outgoing=_choice(value, "direction", ("out", "in"), "out", faults, *path) == "out",
-        many=_choice(value, "cardinality", ("many", "one"), "many", faults, *path) == "many",
+        outgoing=read_choice(value, "direction", ("out", "in"), "out", faults, *path) == "out",
+        many=read_choice(value, "cardinality", ("many", "one"), "many", faults, *path) == "many",
         properties=properties,
-        description=_text(value, "description", faults, *path),
-        iri=_iri(value, faults, *path),
+        description=read_text(value, "description", faults, *path),
+        iri=read_iri(value, faults, *path),
         annotations=read_annotations(value, faults.under(*path).add),
         axioms=_read_axioms(value, faults, path),
     )
@@ -280,8 +270,8 @@ def _read_axioms(value: Mapping[str, Any], faults: Faults, path: tuple[str, ...]
         faults.add(f"subPropertyOf is a list of at most {MAX_CHAINS} relations", *path, "subPropertyOf")
         broader = []
     return Axioms(
-        symmetric=_flag(value, "symmetric", faults, path),
-        transitive=_flag(value, "transitive", faults, path),
+        symmetric=read_flag(value, "symmetric", faults, path),
+        transitive=read_flag(value, "transitive", faults, path),
         inverse=inverse,
         sub_property_of=tuple(broader),
         chains=tuple(tuple(chain) for chain in chains if isinstance(chain, list) and all(map(_is_relation, chain))),
@@ -357,9 +347,9 @@ def _check_protected(document: Document, faults: Faults) -> None:
 def _read_parents(value: Mapping[str, Any], faults: Faults) -> tuple[str, ...]:
     """One parent's name, or the names of several in a list."""
     if not isinstance(value.get("extends"), list):
-        name = _name(value, "extends", faults)
+        name = read_name(value, "extends", faults)
         return () if name is None else (name,)
-    names = _names(value, "extends", faults)
+    names = read_names(value, "extends", faults)
     if len(names) > MAX_PARENTS:
         faults.add(f"a type has at most {MAX_PARENTS} parents", "extends")
     return names[:MAX_PARENTS]
@@ -370,7 +360,7 @@ def _read_indexes(value: Mapping[str, Any], faults: Faults) -> tuple[tuple[str, 
     if not isinstance(indexes, list) or len(indexes) > MAX_INDEXES:
         faults.add(f"indexes is a list of at most {MAX_INDEXES} lists of field names", "indexes")
         return ()
-    return tuple(_names({"indexes": names}, "indexes", faults) for names in indexes if names)
+    return tuple(read_names({"indexes": names}, "indexes", faults) for names in indexes if names)
 
 
 def _read_embedding(value: Mapping[str, Any], faults: Faults) -> tuple[str, ...]:
@@ -380,7 +370,7 @@ def _read_embedding(value: Mapping[str, Any], faults: Faults) -> tuple[str, ...]
     if not isinstance(embedding, Mapping) or set(embedding) != {"fields"}:
         faults.add('embedding is an object: {"fields": ["name", …]}', "embedding")
         return ()
-    return _names(embedding, "fields", faults, "embedding")
+    return read_names(embedding, "fields", faults, "embedding")
 
 
 def _read_ui_schema(value: Mapping[str, Any], faults: Faults) -> Mapping[str, Any] | None:
@@ -398,68 +388,3 @@ def _read_label(value: Mapping[str, Any], name: str, labels: dict[str, Label], f
         labels[name] = Label.of(value["label"])
     except ValueError as error:
         faults.add(str(error), *path, "label")
-
-
-def _known_keys(value: Mapping[str, Any], known: frozenset[str], faults: Faults, *path: str) -> None:
-    for key in value:
-        if key not in known:
-            faults.add(f"unknown; known here are {', '.join(sorted(known))}", *path, str(key))
-
-
-def _flag(value: Mapping[str, Any], key: str, faults: Faults, path: tuple[str, ...]) -> bool:
-    flag = value.get(key, False)
-    if not isinstance(flag, bool):
-        faults.add(f"{key} is true or false", *path, key)
-    return flag is True
-
-
-def _choice(
-    value: Mapping[str, Any], key: str, choices: tuple[str, ...], default: str, faults: Faults, *path: str
-) -> str:
-    chosen = value.get(key)
-    if chosen is None:
-        return default
-    if chosen not in choices:
-        faults.add(f"{key} is {' or '.join(choices)}", *path, key)
-        return default
-    return str(chosen)
-
-
-def _text(value: Mapping[str, Any], key: str, faults: Faults, *path: str) -> str | None:
-    text = value.get(key)
-    if text is None:
-        return None
-    if not isinstance(text, str) or len(text) > MAX_DESCRIPTION or "\0" in text:
-        faults.add(f"{key} is a text of at most {MAX_DESCRIPTION:,} characters", *path, key)
-        return None
-    return text
-
-
-def _iri(value: Mapping[str, Any], faults: Faults, *path: str, key: str = "iri") -> str | None:
-    given = value.get(key)
-    if given is None:
-        return None
-    try:
-        return str(canonical(Kind.URI, given))
-    except KindError as error:
-        faults.add(str(error), *path, key)
-        return None
-
-
-def _name(value: Mapping[str, Any], key: str, faults: Faults, *path: str) -> str | None:
-    name = value.get(key)
-    if name is not None and (not isinstance(name, str) or not GRAPHQL_NAME.match(name)):
-        faults.add(f"{key} is a name: a letter, then letters, digits or underscores", *path, key)
-        return None
-    return name
-
-
-def _names(value: Mapping[str, Any], key: str, faults: Faults, *path: str) -> tuple[str, ...]:
-    names = value.get(key)
-    if names is None:
-        return ()
-    good = isinstance(names, list) and all(isinstance(n, str) and GRAPHQL_NAME.match(n) for n in names)
-    if not good or len(set(names)) != len(names) or len(names) > MAX_FIELDS:
-        faults.add(f"{key} is a list of different names: a letter, then letters, digits or underscores", *path, key)
-        return ()
-    return tuple(names)

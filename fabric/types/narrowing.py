@@ -12,7 +12,8 @@ from fabric.inference.rules import NO_AXIOMS
 from fabric.labels import dominates
 from fabric.types.catalogue import Catalogue, ObjectType
 from fabric.types.constraints import contradictions, joined
-from fabric.types.definitions import Document, Faults, Field, LinkField
+from fabric.types.definitions import Document, Field, LinkField
+from fabric.types.faults import Faults
 from fabric.types.kinds import Kind
 
 

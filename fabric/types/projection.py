@@ -17,8 +17,9 @@ from fabric.types.catalogue import (
     read_field,
     read_parents,
 )
-from fabric.types.definitions import Document, Faults, Field, LinkField
+from fabric.types.definitions import Document, Field, LinkField
 from fabric.types.evolution import keeps_values
+from fabric.types.faults import Faults
 from fabric.types.kinds import Kind
 from fabric.types.merging import build
 from fabric.types.narrowing import Inherited

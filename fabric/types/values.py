@@ -6,7 +6,8 @@ from typing import Any
 from fabric.encryption.markers import MARKER
 from fabric.types.catalogue import ObjectType
 from fabric.types.constraints import check_constraints
-from fabric.types.definitions import Faults, Field
+from fabric.types.definitions import Field
+from fabric.types.faults import Faults
 from fabric.types.kinds import JSONValue, KindError, canonical, canonical_list
 
 Stored = dict[str, Any]

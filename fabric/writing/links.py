@@ -20,7 +20,7 @@ from fabric.identity.organizations import Organization
 from fabric.identity.subject import Subject
 from fabric.names import camel
 from fabric.types.catalogue import Catalogue, Relation
-from fabric.types.definitions import Faults
+from fabric.types.faults import Faults
 from fabric.types.kinds import Kind, KindError, canonical
 from fabric.types.types import Types
 from fabric.types.values import check_required, merged, read_data

@@ -8,7 +8,7 @@ from uuid import UUID
 from fabric import ids
 from fabric.identity.organizations import Organization
 from fabric.types.catalogue import Catalogue, ObjectType
-from fabric.types.definitions import Faults
+from fabric.types.faults import Faults
 from fabric.types.values import read_data
 from fabric.writing.links import LinkChange
 

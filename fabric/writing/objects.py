@@ -23,7 +23,7 @@ from fabric.events.journal import Entry, Position
 from fabric.identity.organizations import Organization
 from fabric.identity.subject import Subject
 from fabric.types.catalogue import Catalogue, ObjectType
-from fabric.types.definitions import Faults
+from fabric.types.faults import Faults
 from fabric.types.types import Types
 from fabric.types.values import Stored, check_narrower, check_required, difference, merged, read_data
 from fabric.writing import links, versions
