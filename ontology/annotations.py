@@ -23,6 +23,7 @@ from ontology.classes import DESCRIPTIONS
 from ontology.graph import Graph, Term
 from ontology.iris import names_property, node
 from ontology.terms import ClassTerm, Ontology, PropertyTerm, is_built_in
+from ontology.values import TAGGED
 from ontology.vocabulary import (
     BASE,
     OWL,
@@ -173,6 +174,8 @@ def _term(value: Value) -> NamedNode | Literal | None:
     """None for what is no IRI, or no tag of a language, to all who read RDF."""
     if "@id" in value:
         return node(value["@id"])
+    if value.get("@type") in TAGGED:
+        return None
     try:
         datatype = NamedNode(value["@type"]) if "@type" in value else None
         return Literal(value["@value"], language=value.get("@language"), datatype=datatype)

@@ -235,15 +235,15 @@ class Individuals:
         try:
             ends = (subject, target) if outgoing else (target, subject)
             sides = {side: self.end(end) for side, end in zip(("from", "to"), ends, strict=True)}
-            record = {**body, "link": relation, **sides, **self._weight(body)}
+            told = self._weight(body) | self._labelled(about.get(LABEL))
+            record = {**body, "link": relation, **sides, **told}
         except (BadInput, KindError) as error:
             yield Problem(where, str(error))
             return
         yield from (Problem(where, fault) for fault in faults)
-        record |= {"properties": properties} if properties else {}
-        yield Record(where, record | self._labelled(about.get(LABEL)))
+        yield Record(where, record | ({"properties": properties} if properties else {}))
 
-    def _weight(self, body: Mapping[str, str]) -> dict[str, float]:
+    def _weight(self, body: Mapping[str, str]) -> dict[str, Any]:
         if "weight" not in body:
             return {}
         try:
@@ -252,6 +252,8 @@ class Individuals:
             raise BadInput("fabric:weight is a number") from None
 
     def _labelled(self, given: list[Term] | None) -> dict[str, str]:
+        if given and len(given) > 1:
+            raise BadInput("has several labels")
         label = text_of(given[0]) if given else self._label
         return {"label": label} if label is not None else {}
 

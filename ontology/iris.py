@@ -1,7 +1,7 @@
 """The IRIs of what a catalogue holds: those that definitions give, and for the rest some that are made of names.
 
-A given IRI counts only where it means one thing, and where every format can write it: RDF/XML makes element names of
-properties.
+A given IRI counts only where it means one thing, is none by which RDF and its vocabularies say what nodes are, and can
+be written in every format: RDF/XML makes element names of properties.
 """
 
 import re
@@ -15,13 +15,27 @@ from pyoxigraph import NamedNode
 
 from fabric.types.catalogue import Catalogue, ObjectType, Relation
 from fabric.types.definitions import Field
-from ontology.terms import ROOTS
-from ontology.vocabulary import BASE, ITSELF, ROOT
+from ontology.terms import BUILT_IN, ROOTS
+from ontology.vocabulary import BASE, ITSELF, OWL, RDF, RDF_NS, RDFS, ROOT
 
 IDS = BASE + "id:"
 GENIDS = BASE + "genid:"
 """Of nodes without IRIs of their own: see `ontology.blank`."""
 _ELEMENT = re.compile(r"[A-Za-z_][A-Za-z0-9._-]*\Z")
+_NO_ELEMENTS = frozenset(
+    RDF_NS + name
+    for name in "RDF Description ID about aboutEach aboutEachPrefix bagID datatype li nodeID parseType resource".split()
+)
+"""What RDF/XML takes for something else."""
+_NO_NAMESPACE = "http://www.w3.org/2000/xmlns/"
+_GIVEN_TO_MANY = frozenset(
+    each.value
+    for each in (
+        RDF.value, RDFS.label, RDFS.comment, RDFS.seeAlso, RDFS.isDefinedBy, RDFS.member, OWL.sameAs, OWL.differentFrom,
+        OWL.versionInfo, OWL.deprecated,
+    )
+)  # fmt: skip
+"""Properties of RDF, RDFS and OWL that say something of any node, and from which nothing follows for what it is."""
 
 
 def node(iri: str) -> NamedNode | None:
@@ -44,7 +58,19 @@ def _coded(character: str) -> str:
 
 
 def names_property(iri: str | None) -> bool:
-    return iri is not None and _ELEMENT.search(iri) is not None and node(iri) is not None
+    """Whether every format can write it as a property."""
+    if iri is None or iri in _NO_ELEMENTS or iri.startswith(_NO_NAMESPACE):
+        return False
+    return _ELEMENT.search(iri) is not None and node(iri) is not None
+
+
+def may_name_property(iri: str | None) -> bool:
+    """Whether a definition or a link can call a property so.
+
+    What RDF, RDFS, OWL, SHACL and we ourselves say of nodes is not to be said by values: these could claim to be of
+    another type, or of another label.
+    """
+    return names_property(iri) and (iri in _GIVEN_TO_MANY or not str(iri).startswith(BUILT_IN))
 
 
 class Iris:
@@ -58,7 +84,7 @@ class Iris:
         """By type."""
         given = Counter(t.iri for t in self.catalogue.types.values())
         return {
-            t.name: t.iri if t.iri and given[t.iri] == 1 and node(t.iri) else f"{BASE}type#{t.name}"
+            t.name: t.iri if t.iri and given[t.iri] == 1 and _may_name_class(t.iri) else f"{BASE}type#{t.name}"
             for t in self.catalogue.types.values()
         }
 
@@ -103,7 +129,7 @@ class Iris:
             link.iri: (link.relation, False)
             for t in self.catalogue.types.values()
             for link in t.own_links.values()
-            if link.iri and not link.outgoing
+            if link.iri and not link.outgoing and may_name_property(link.iri)
         }
         return found | {iri: (name, True) for name, iri in self.relations.items()}
 
@@ -154,4 +180,8 @@ class Iris:
         return len(t.natural_key) == 1 and t.fields[t.natural_key[0]].iri == ITSELF
 
     def _property(self, iri: str | None, unclear: bool, made: str) -> str:
-        return iri if iri is not None and not unclear and iri != ITSELF and names_property(iri) else BASE + made
+        return iri if iri is not None and not unclear and may_name_property(iri) else BASE + made
+
+
+def _may_name_class(iri: str) -> bool:
+    return node(iri) is not None and (iri in ROOTS or not iri.startswith(BUILT_IN))

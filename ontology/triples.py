@@ -16,7 +16,7 @@ from fabric.types.catalogue import ObjectType
 from fabric.types.definitions import Field, LinkField
 from fabric.types.kinds import JSONValue, Kind
 from ontology.annotations import is_said, statements
-from ontology.iris import Iris, names_property
+from ontology.iris import Iris, may_name_property
 from ontology.iris import node as as_node
 from ontology.shape_triples import shape_triples
 from ontology.terms import BUILT_IN, NOT_OURS
@@ -71,7 +71,7 @@ class Triples:
         yield from self._following(node, link)
         if link.outgoing:
             yield from _named(node, None, link)
-        if not link.outgoing and link.iri is not None and names_property(link.iri):
+        if not link.outgoing and link.iri is not None and may_name_property(link.iri):
             inverse = NamedNode(link.iri)
             yield Triple(inverse, RDF.type, OWL.ObjectProperty)
             yield Triple(inverse, OWL.inverseOf, node)
@@ -174,7 +174,7 @@ class Triples:
     def _predicate(self, body: Mapping[str, Any]) -> NamedNode:
         """What the link itself says it means in RDF, or else its relation."""
         given = (body.get("semanticNamespace") or "") + (body.get("semanticPredicate") or "")
-        if body.get("semanticPredicate") and names_property(given) and ":" in given:
+        if body.get("semanticPredicate") and may_name_property(given) and ":" in given:
             return NamedNode(given)
         return NamedNode(self._iris.relations[body["link"]])
 

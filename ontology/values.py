@@ -9,17 +9,19 @@ from pyoxigraph import Literal, NamedNode
 from fabric.types.definitions import Field
 from fabric.types.kinds import JSONValue, Kind, KindError, canonical
 from ontology.graph import Term
-from ontology.vocabulary import DATATYPES, ESCAPED, KINDS
+from ontology.vocabulary import DATATYPES, ESCAPED, KINDS, RDF
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,4000}")
 _FLOAT = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+TAGGED = (RDF.langString.value, RDF.dirLangString.value)
+"""Datatypes of literals with a language: no parser takes one of them without."""
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
 def datatype_of(field: Field) -> NamedNode:
     """What the field's values are written as: the datatype that it came with, if that has the values of its kind."""
     kind = Kind.STRING if field.kind is Kind.ENUM else field.kind
-    known = field.datatype is not None and KINDS.get(field.datatype) is kind
+    known = field.datatype not in (None, *TAGGED) and KINDS.get(field.datatype or "") is kind
     return NamedNode(field.datatype) if known and field.datatype else DATATYPES[field.kind]
 
 

@@ -145,6 +145,49 @@ async def test_one_type_comes_with_the_links_among_its_objects(ground: Ground, t
         await exported(ground, organization, "nquads", TOP, "Nothing")
 
 
+RDF, OWN = "http://www.w3.org/1999/02/22-rdf-syntax-ns#", "urn:semantic-fabric:"
+
+
+@pytest.mark.parametrize(
+    "iri",
+    [
+        f"{OWN}vocabulary#label", f"{OWN}vocabulary#definition", f"{OWN}type:Town#names", f"{OWN}relation#is.20.near",
+        f"{RDF}type", f"{RDF}li", f"{RDF}Description", f"{RDF}aboutEach", "http://www.w3.org/2000/xmlns/a",
+        "http://www.w3.org/2002/07/owl#inverseOf", "http://www.w3.org/2000/01/rdf-schema#subClassOf",
+    ],
+)  # fmt: skip
+async def test_no_value_and_no_link_says_what_rdf_or_the_fabric_says(ground: Ground, iri: str, tmp_path: Path) -> None:
+    forger = {
+        "typeName": "Forger", "iri": f"{OWN}type#Town", "extends": "Town", "fields": {
+            "says": {"type": "string", "iri": iri, "datatype": f"{RDF}langString"}},
+        "links": {"leads": {"relation": "leads", "target": "Town", "iri": iri},
+                  "led": {"relation": "led", "target": "Town", "iri": iri, "direction": "in"}},
+    }  # fmt: skip
+    ends = {"from": {"type": "Forger", "key": {"code": "f"}}, "to": {"type": "Town", "key": {"code": "d"}}}
+    local = next(i for i in range(len(iri), 0, -1) if iri[i - 1] in "/#:")
+    meaning = {"semanticNamespace": iri[:local], "semanticPredicate": iri[local:]}
+    forged = {"type": "Forger", "key": {"code": "f"}, "label": "SECRET", "data": {"says": "CONFIDENTIAL"}}
+    lines = [*LINES, {"define": forger}, forged, {"link": "leads", **ends, **meaning}]
+    organization = await with_lines(ground, tmp_path, lines)
+    path = tmp_path / "export.rdf"
+    path.write_bytes(await exported(ground, organization, "rdfxml"))
+    rdflib.Graph().parse(path)
+    other = await ground.organization("other")
+    assert (await load(ground, other, [path])).problems == []
+    assert await ground.export(other) == await ground.export(organization)
+
+
+async def test_what_no_parser_takes_is_not_written(ground: Ground, tmp_path: Path) -> None:
+    noted = {"http://example.org/note": [{"@value": "x", "@type": f"{RDF}langString"}, {"@value": "kept"}]}
+    fields = {"says": {"type": "text", "datatype": f"{RDF}langString", "annotations": noted}}
+    lines = [{"define": {"typeName": "Said", "fields": fields, "annotations": noted}}]
+    lines.append({"type": "Said", "id": "0e3c1d3e-8a5f-4c0e-9d3c-2b7f2f0f7a11", "data": {"says": "hello"}})
+    organization = await with_lines(ground, tmp_path, lines)
+    for format in FORMATS:
+        said = {quad.object.value for quad in parse(await exported(ground, organization, format), FORMATS[format])}
+        assert {"kept", "hello"} <= said
+
+
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)

@@ -351,6 +351,15 @@ class TestIndividuals:
             ("a", "is of no class; it is left out"), ("b", "is of no class; it is left out"),
         }  # fmt: skip
 
+    def test_an_object_or_a_link_of_several_labels_is_a_problem(self) -> None:
+        several = 'fabric:label "SECRET", "CONFIDENTIAL" .'
+        objects, links, problems = records(
+            f"{ZOO}{DATA}ex:pingu {several} [] a rdf:Statement ; rdf:subject ex:kim ; rdf:predicate ex:keeps ;"
+            f" rdf:object ex:tux ; {several}"
+        )
+        assert {"pingu: has several labels", "kim keeps tux: has several labels"} <= problems
+        assert not [each for each in (*objects, *links) if each.get("label") or each.get("key") == {"iri": "pingu"}]
+
     def test_a_label_for_what_gives_none(self) -> None:
         text = ZOO + DATA + 'ex:pingu fabric:label "SECRET/ALPHA" .'
         objects, links, _ = records(text, label=Label.parse("CONFIDENTIAL"))
