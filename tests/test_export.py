@@ -40,15 +40,19 @@ THING = {
     },
     "naturalKey": ["serial", "issued"],
     "links": {
-        "next": {"relation": "next", "target": "Thing", "properties": {"mark": {"type": "string"}}},
+        "next": {
+            "relation": "next", "target": "Thing", "properties": {"mark": {"type": "string"}},
+            "minLinks": 1, "maxLinks": 60,
+        },
         "notes": {"relation": "about", "target": "Note", "direction": "in"},
     },
-}
+}  # fmt: skip
 BOX = {
     "typeName": "Box",
     "plural": "Boxen",
     "extends": "Thing",
     "fields": {"size": {"type": "enum", "values": ["S", "L"]}},
+    "links": {"next": {"relation": "next", "target": "Thing", "minLinks": 2}},
 }
 ALARM = {"typeName": "Alarm", "domain": "event", "fields": {"level": {"type": "integer"}}}
 NOTE = {

@@ -26,10 +26,11 @@ _fields = st.lists(
 )
 _links = st.lists(
     st.builds(
-        lambda name, target, many: {
-            "name": name, "relation": name, "target": target, "cardinality": "many" if many else "one"
+        lambda name, target, many, least: {
+            "name": name, "relation": name, "target": target, "cardinality": "many" if many else "one",
+            "minLinks": least,
         },
-        st.sampled_from(["near", "parts"]), st.sampled_from(NAMES), st.booleans(),
+        st.sampled_from(["near", "parts"]), st.sampled_from(NAMES), st.booleans(), st.integers(0, 2),
     ),
     max_size=2, unique_by=lambda k: k["name"],
 )  # fmt: skip
@@ -44,6 +45,7 @@ def _schemas(draw: st.DrawFn) -> dict[str, Any]:
         "naturalKey": draw(st.sampled_from([[], [], ["name"]])),
         "fields": draw(_fields),
         "links": draw(_links),
+        "narrowedLinks": draw(_links),
     }
 
 

@@ -20,6 +20,7 @@ from fabric.types.annotations import Annotations
 from fabric.types.constraints import constraints_json, constraints_of
 from fabric.types.definitions import Field, LinkField
 from fabric.types.kinds import Kind
+from fabric.types.link_counts import counts_json, counts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +280,7 @@ def read_link(stored: Mapping[str, Any], label: int) -> LinkField:
         target=stored["target"],
         outgoing=stored.get("direction", "out") == "out",
         many=stored.get("cardinality", "many") == "many",
+        counts=counts_of(stored),
         properties={p["name"]: read_field(p, label) for p in stored.get("properties", ())},
         description=stored.get("description"),
         label=label,
@@ -333,6 +335,7 @@ def link_json(member: LinkField) -> dict[str, Any]:
         "target": member.target,
         "direction": None if member.outgoing else "in",
         "cardinality": None if member.many else "one",
+        **counts_json(member.counts),
         "properties": [field_json(p) for p in member.properties.values()],
         "symmetric": member.axioms.symmetric,
         "transitive": member.axioms.transitive,

@@ -4,15 +4,17 @@ Objects are counted as the transaction's session sees them, so a plan tells noth
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from fabric.database.db import Transaction
 from fabric.types.catalogue import Catalogue, ObjectType
 from fabric.types.constraints import joined
-from fabric.types.definitions import Field
+from fabric.types.definitions import Field, LinkField
 from fabric.types.evolution import keeps_values
 from fabric.types.kinds import Kind
+from fabric.types.link_counts import NO_COUNTS, LinkCounts
+from fabric.types.link_counts import joined as joined_counts
 
 
 class Change(StrEnum):
@@ -29,7 +31,8 @@ class Change(StrEnum):
 class Planned:
     """One change, of a field or (without one) of a whole type.
 
-    `objects` hold a value of the field as it was, or lack one that is required now.
+    `objects` hold a value of the field as it was, lack one that is required now, or do not have as many links as the
+    field, which is a link then, asks now.
     """
 
     type_name: str
@@ -61,6 +64,7 @@ async def planned(transaction: Transaction, before: Catalogue, after: Catalogue)
             found.append(Planned(name, None, Change.ADDED, 0))
         elif old is not new:
             found += await _counted(transaction, new, list(_changes(old, new)))
+            found += [await _linked(transaction, after, *change) for change in _link_changes(old, new)]
     return tuple(found)
 
 
@@ -133,3 +137,40 @@ def _of_kind(old: Field, new: Field) -> Change | None:
     if old.kind == new.kind:
         return None
     return Change.NARROWED if (old.kind, new.kind) == (Kind.TEXT, Kind.STRING) else Change.WIDENED
+
+
+def _link_changes(old: ObjectType, new: ObjectType) -> Iterator[tuple[Planned, LinkField]]:
+    """Of how many links the type itself asks for, of its own and of those that it inherits."""
+    for name in sorted(new.own_links.keys() | old.narrowed_links.keys() | new.narrowed_links.keys()):
+        link = new.links.get(name)
+        was, now = (t.links[name].counts if name in t.links else NO_COUNTS for t in (old, new))
+        if link is None or was == now or _said(old, name) == _said(new, name):
+            continue
+        change = Change.WIDENED if joined_counts(was, now) == was else Change.NARROWED
+        yield Planned(new.name, name, change, 0), link
+
+
+def _said(object_type: ObjectType, link: str) -> list[LinkCounts]:
+    own = [object_type.own_links[link]] if link in object_type.own_links else []
+    return [each.counts for each in (*own, *object_type.narrowed_links.get(link, ()))]
+
+
+_MISCOUNTED = """
+    select count(*) from fabric.objects o
+    left join (
+        select l.{side} as id, count(distinct l.{other}) as number
+        from fabric.links l join fabric.objects t on t.organization_id = l.organization_id and t.object_id = l.{other}
+        where l.relation = $2 and not l.tombstone and t.type_name = any($3) and not t.tombstone
+        group by l.{side}) linked on linked.id = o.object_id
+    where o.type_name = any($1) and not o.tombstone
+      and (coalesce(linked.number, 0) < $4::bigint or linked.number > $5::bigint)"""
+
+
+async def _linked(transaction: Transaction, after: Catalogue, planned: Planned, link: LinkField) -> Planned:
+    side, other = ("source_id", "target_id") if link.outgoing else ("target_id", "source_id")
+    owners, targets = (list(after.types[name].family) for name in (planned.type_name, link.target))
+    statement = _MISCOUNTED.format(side=side, other=other)
+    number = await transaction.fetchval(
+        statement, owners, link.relation, targets, link.counts.least, link.counts.most
+    )
+    return replace(planned, objects=number)

@@ -29,6 +29,8 @@ from fabric.types.document_values import (
 )
 from fabric.types.faults import Faults
 from fabric.types.kinds import Kind
+from fabric.types.link_counts import KEYS as COUNT_KEYS
+from fabric.types.link_counts import NO_COUNTS, LinkCounts, read_counts
 
 RESERVED_FIELDS = frozenset("id label revision createdAt updatedAt history similar link unlink and or not".split())
 """What every generated type has of its own, or its inputs use."""
@@ -45,7 +47,7 @@ _TYPE_KEYS = frozenset(
 _FIELD_KEYS = PROTECTION_KEYS | CONSTRAINT_KEYS | frozenset(
     "type list required values indexed searchable description label iri datatype annotations encrypted replaces".split()
 )  # fmt: skip
-_LINK_KEYS = frozenset(
+_LINK_KEYS = COUNT_KEYS | frozenset(
     "relation target direction cardinality properties description label iri annotations"
     " symmetric transitive inverse subPropertyOf inferredFrom".split()
 )
@@ -93,6 +95,8 @@ class LinkField:
     target: str
     outgoing: bool = True
     many: bool = True
+    counts: LinkCounts = NO_COUNTS
+    """How many objects it leads to."""
     properties: Mapping[str, Field] = field(default_factory=dict)
     description: str | None = None
     label: int = 0
@@ -240,12 +244,14 @@ def _read_link(
     properties = _members(value, "properties", faults, lambda n, v, p: _read_property(n, v, p, faults), *path)
     if not isinstance(relation, str) or not isinstance(target, str):
         return None
+    many = read_choice(value, "cardinality", ("many", "one"), "many", faults, *path) == "many"
     return LinkField(
         name=name,
         relation=relation,
         target=target,
         outgoing=read_choice(value, "direction", ("out", "in"), "out", faults, *path) == "out",
-        many=read_choice(value, "cardinality", ("many", "one"), "many", faults, *path) == "many",
+        many=many,
+        counts=read_counts(value, many, faults.under(*path).add),
         properties=properties,
         description=read_text(value, "description", faults, *path),
         iri=read_iri(value, faults, *path),

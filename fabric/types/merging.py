@@ -15,7 +15,7 @@ from fabric.names import generated_names, names_generated_twice, plural
 from fabric.types.catalogue import Catalogue, Fragment, ObjectType, Steps, read_field, read_link, read_parents
 from fabric.types.definitions import Field, LinkField
 from fabric.types.kinds import Kind
-from fabric.types.narrowing import narrowed
+from fabric.types.narrowing import narrowed, narrowed_link
 
 EMPTY = Catalogue({})
 
@@ -250,6 +250,9 @@ def _resolve(name: str, ancestors: tuple[str, ...], present: Mapping[str, Object
         for n, said in present[each].narrowed_fields.items():
             if n in fields and n not in present[each].own_fields:
                 fields[n] = narrowed(fields[n], said)
+        for n, also in present[each].narrowed_links.items():
+            if n in links and n not in present[each].own_links:
+                links[n] = narrowed_link(links[n], also)
     key_type = next((a for a in reversed([name, *ancestors]) if present[a].natural_key), name)
     return replace(
         own,

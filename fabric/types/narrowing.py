@@ -7,6 +7,7 @@ docs/decisions/0026-heirs-narrow-what-they-inherit.md).
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import reduce
 
 from fabric.inference.rules import NO_AXIOMS
 from fabric.labels import dominates
@@ -15,6 +16,8 @@ from fabric.types.constraints import contradictions, joined
 from fabric.types.definitions import Document, Field, LinkField
 from fabric.types.faults import Faults
 from fabric.types.kinds import Kind
+from fabric.types.link_counts import LinkCounts
+from fabric.types.link_counts import joined as joined_counts
 
 
 def narrowed(member: Field, by: Iterable[Field]) -> Field:
@@ -46,6 +49,16 @@ def _narrowed(member: Field, by: Field) -> Field:
     )
 
 
+def narrowed_link(link: LinkField, by: Iterable[LinkField]) -> LinkField:
+    """The inherited link as its heir has it: as it is, with counts that hold beside those that are inherited."""
+    said = [link.counts, *(each.counts for each in by if _is_same(link, each))]
+    return replace(link, counts=reduce(joined_counts, said))
+
+
+def _is_same(link: LinkField, by: LinkField) -> bool:
+    return (link.relation, link.outgoing) == (by.relation, by.outgoing)
+
+
 def narrowed_fields(heir: ObjectType) -> list[Field]:
     """What the type says of fields that it inherits; what several labels say in one, with the highest of them."""
     return [
@@ -58,7 +71,7 @@ def narrowed_fields(heir: ObjectType) -> list[Field]:
 def narrowed_links(heir: ObjectType) -> list[LinkField]:
     """What it says of links likewise; of several labels the highest."""
     return [
-        replace(said[-1], many=all(each.many for each in said))
+        replace(said[-1], many=all(k.many for k in said), counts=reduce(joined_counts, [k.counts for k in said]))
         for name, said in heir.narrowed_links.items()
         if name in heir.links and name not in heir.own_links
     ]
@@ -145,6 +158,9 @@ def _faults(name: str, catalogue: Catalogue) -> Iterator[tuple[tuple[str, str], 
     for member, links in heir.narrowed_links.items():
         if message := _fault_of_link(heir, member, links, catalogue):
             yield ("links", member), message
+    for member in sorted({n for t in lineage for n in t.narrowed_links} & heir.links.keys()):
+        if _allows_none(heir.links[member], [k for t in lineage for k in t.narrowed_links.get(member, ())]):
+            yield ("links", member), "no number of links is left, with what is inherited"
 
 
 def _fault_of_field(heir: ObjectType, name: str, said: Iterable[Field]) -> str | None:
@@ -176,12 +192,18 @@ def _contradiction(member: Field) -> str | None:
     return f"{found[0]}, with what is inherited" if found else None
 
 
+def _allows_none(link: LinkField, narrowed: Iterable[LinkField]) -> bool:
+    """Whether there is no number that the counts allow, beside the cardinality that it has by now."""
+    one = not link.many or any(not each.many for each in narrowed if _is_same(link, each))
+    return joined_counts(link.counts, LinkCounts(most=1 if one else None)).allow_none
+
+
 def _fault_of_link(heir: ObjectType, name: str, said: Iterable[LinkField], after: Catalogue) -> str | None:
     link = heir.links.get(name)
     if link is None or name in heir.own_links:
         return "it is no inherited link any more"
     for each in said:
-        if (each.relation, each.outgoing) != (link.relation, link.outgoing):
+        if not _is_same(link, each):
             return "an inherited link keeps its relation and direction"
         if each.target in after.types and not after.is_a(each.target, link.target):
             return f"the target of an inherited link is {link.target}, or descends from it"

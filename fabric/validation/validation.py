@@ -6,6 +6,7 @@ It reads what a reader at its label would: of each object the version that shows
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from itertools import chain
 from typing import Any, TypeAlias
 
 from fabric.database.db import StaleTypes, Transaction, retried
@@ -17,7 +18,7 @@ from fabric.jobs.run import Progress, Run
 from fabric.tasks import ended
 from fabric.types.catalogue import Catalogue
 from fabric.types.types import Types
-from fabric.validation import link_validation
+from fabric.validation import link_counts, link_validation
 from fabric.validation.violations import Report, violations
 
 NAME = "validateObjects"
@@ -142,10 +143,10 @@ async def _objects(
     catalogue: Catalogue, job: Job, family: list[str], place: Mapping[str, Any], transaction: Transaction
 ) -> Progress:
     rows = await transaction.fetch(_NEXT, job.organization_id, family, place["after"], BATCH)
-    report = Report(place)
+    report, beside = Report(place), await link_counts.miscounted(transaction, catalogue, job.organization_id, rows)
     for number, row in enumerate(rows, start=1):
         found = violations(catalogue.types[row["type_name"]].fields, row["data"])
-        report.add(str(row["object_id"]), row["type_name"], found)
+        report.add(str(row["object_id"]), row["type_name"], chain(found, beside.get(row["object_id"], ())))
         if number % _AT_ONCE == 0:
             await asyncio.sleep(0)
     last = str(rows[-1]["object_id"]) if len(rows) == BATCH else None

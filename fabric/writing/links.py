@@ -24,7 +24,7 @@ from fabric.types.faults import Faults
 from fabric.types.kinds import Kind, KindError, canonical
 from fabric.types.types import Types
 from fabric.types.values import check_required, merged, read_data
-from fabric.writing import cardinality, versions
+from fabric.writing import cardinality, link_counts, versions
 from fabric.writing.inferred import Named, tell_of_inferred
 from fabric.writing.versions import Content, Version, VersionTable
 
@@ -188,11 +188,13 @@ async def plan(
 
 
 async def store(transaction: Transaction, catalogue: Catalogue, planned: PlannedLinks) -> list[Entry]:
-    """Stores what changed; what tells of it. Conflict, or Several, for links beyond the one that may be there."""
+    """Stores what changed; what tells of it. Conflict, or Several, for links beyond those that may be there."""
     await TABLE.store(transaction, planned.before, planned.changed)
-    raise_any(
-        await cardinality.check(transaction, catalogue, planned.end_types, planned.changed.values(), planned.paths)
-    )
+    there, stored = planned.before, planned.changed
+    added = [link for id, link in stored.items() if not link.tombstone and (id not in there or there[id].tombstone)]
+    errors = await cardinality.check(transaction, catalogue, planned.end_types, stored.values(), planned.paths)
+    errors += await link_counts.check(transaction, catalogue, planned.end_types, added, planned.paths)
+    raise_any(errors)
     return [_entry(catalogue, planned.before.get(id), version) for id, version in planned.changed.items()]
 
 

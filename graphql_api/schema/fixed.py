@@ -63,7 +63,8 @@ class PlannedChange:
     )
     was: str | None = strawberry.field(description="The name before, of a field that is renamed.")
     objects: int = strawberry.field(
-        description="Those you see that hold a value of the field, or of one that becomes required lack it."
+        description="Those you see that hold a value of the field, lack one that becomes required, or do not have as "
+        "many links as is asked now."
     )
 
 
