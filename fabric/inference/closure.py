@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from fabric.inference.rules import Premise, Rule
-from fabric.inference.scopes import Scopes, at, meet, timeless, union
+from fabric.inference.scopes import Scope, Scopes, Whose, at, meet, union
 from fabric.labels import dominates, rank
 
 MOST_JOINS = 64
@@ -51,8 +51,10 @@ class Closure:
         self._into: dict[tuple[str, int], set[int]] = {}
         self._by: Counter[Rule] = Counter()
         """How much each rule was the first to conclude."""
-        self._numbers: Counter[Scopes] = Counter()
-        """How many conclusions there are for whom, at whatever time."""
+        self._numbers: Counter[Whose] = Counter()
+        """How many conclusions there are for whom, those of different times each for itself."""
+        self._number = 0
+        """How many there are in all."""
         self._look = most
         self._using: dict[str, list[tuple[Rule, int]]] = {}
         self._concluding: dict[str, list[Rule]] = {}
@@ -62,7 +64,7 @@ class Closure:
                 self._using.setdefault(premise.relation, []).append((rule, place))
 
     def __len__(self) -> int:
-        """The number of conclusions."""
+        """The number of facts that are concluded, at whatever times."""
         return len(self._derived)
 
     def asserted(self, fact: Fact) -> Scopes:
@@ -100,7 +102,7 @@ class Closure:
             for rule, scopes in self._derivations(fact):
                 self._conclude(rule, fact, scopes, before, pending)
         self._settle(before, pending)
-        if len(self._derived) > self._most:
+        if self._number > self._most:
             self._check()
         return changed.keys() | {fact for fact, was in before.items() if self.derived(fact) != was}
 
@@ -120,10 +122,9 @@ class Closure:
         before.setdefault(fact, was)
         self._derived[fact] = now
         self._count(was, now)
-        if not was:
-            self._by[rule] += 1
-            if len(self._derived) > self._look:
-                self._check()
+        self._by[rule] += max(len(now) - len(was), 0)
+        if self._number > self._look:
+            self._check()
         self._learn(fact, now, pending)
 
     def _learn(self, fact: Fact, scopes: Scopes, pending: "deque[Fact]") -> None:
@@ -208,35 +209,36 @@ class Closure:
         return (self._out if premise.reversed else self._into).get((premise.relation, node), _NONE)
 
     def _count(self, was: Scopes, now: Scopes) -> None:
-        if was:
-            self._numbers[timeless(was)] -= 1
-        if now:
-            self._numbers[timeless(now)] += 1
+        for each in was:
+            self._numbers[each.label, each.over] -= 1
+        for each in now:
+            self._numbers[each.label, each.over] += 1
+        self._number += len(now) - len(was)
 
     def _check(self) -> None:
         """Runaway where some clearance would see too many; otherwise it is looked at again once there are more."""
-        labels = {each.label for scopes in +self._numbers for each in scopes}
-        for label in sorted(labels, key=rank):
-            seen = sum(n for scopes, n in self._numbers.items() if any(each.holds(label) for each in scopes))
-            if seen > self._most:
-                raise self._runaway(label)
-        self._look = len(self._derived) + self._most // 10 + 1
+        numbers = +self._numbers
+        for label in sorted({label for label, _ in numbers}, key=rank):
+            if sum(n for whose, n in numbers.items() if Scope(*whose).holds(label)) > self._most:
+                self._require_few(label)
+        self._look = self._number + self._most // 10 + 1
 
-    def _runaway(self, label: int) -> Runaway:
-        """For the lowest-ranking label of those that `label` dominates at which there would be too many.
+    def _require_few(self, label: int) -> None:
+        """Runaway for the lowest-ranking label, of those that `label` dominates, at which there would be too many.
 
         The rule is the one that concludes most of what that label sees. Both are found from what it sees alone, as if
         there were no other: what is above has no part in them, or they would tell of it.
         """
-        for below in () if self._alone else sorted(self._below(label), key=rank):
+        if self._alone:
+            raise Runaway(max(sorted(self._rules), key=lambda rule: self._by[rule]), label)
+        for below in sorted(self._below(label), key=rank):
             rules = {rule: scopes for rule, given in self._rules.items() if (scopes := at(given, below))}
             try:
                 Closure(rules, self._most, alone=True).change(
                     {fact: at(self._asserted[fact], below) for fact in sorted(self._asserted)}
                 )
             except Runaway as runaway:
-                return Runaway(runaway.rule, below)
-        return Runaway(max(sorted(self._rules), key=lambda rule: self._by[rule]), label)
+                raise Runaway(runaway.rule, below) from None
 
     def _below(self, label: int) -> set[int]:
         """Labels that are dominated, itself included: those of facts and rules, and as far as they are few their joins.

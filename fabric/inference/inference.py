@@ -1,7 +1,7 @@
 """The inferred links of one organization: what there should be, kept current by what is told, and stored."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from uuid import UUID
 
 import structlog
@@ -18,7 +18,7 @@ from fabric.inference.stopped_rules import Stop, read_stops, replace_stops
 from fabric.types.types import Types
 
 AT_ONCE = 2_000
-"""Facts that are stored in one transaction."""
+"""Rows that are stored in one transaction, or a few more."""
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -44,7 +44,8 @@ class Inference:
             relations = {relation for rule in rules for relation in rule.relations}
             premises = Premises(relations)
             if rules:
-                premises.apply([change async for change in store.read_changes(transaction, relations)])
+                changes = [change async for change in store.read_changes(transaction, relations)]
+                await asyncio.to_thread(premises.apply, changes)
             stored = await store.read_stored(transaction)
             stops = await read_stops(transaction)
         return cls(database, organization_id, rules, premises, stored, stops, most)
@@ -60,7 +61,7 @@ class Inference:
 
     async def apply(self, changes: Iterable[Change]) -> None:
         """Works in what has changed. After a failure only `load` helps."""
-        touched = self._premises.apply(changes)
+        touched = await asyncio.to_thread(self._premises.apply, changes)
         if not self._rules or not touched:
             return
         try:
@@ -95,15 +96,32 @@ class Inference:
         self._rules[runaway.rule] = tuple(each for scopes in left for each in scopes)
 
     async def _store(self, facts: Iterable[Fact]) -> None:
-        now = {fact: tuple(sorted(parts(self._closure.derived(fact), self._closure.asserted(fact)))) for fact in facts}
-        changed = [fact for fact, each in now.items() if each != self._stored.get(fact, ())]
-        for first in range(0, len(changed), AT_ONCE):
-            batch = changed[first : first + AT_ONCE]
+        changed = await asyncio.to_thread(self._changed, facts)
+        for batch in _batches(changed, self._stored):
             async with self._database.transaction(Session(self._organization_id, 0)) as transaction:
                 was = {fact: self._stored[fact] for fact in batch if fact in self._stored}
-                await store.replace(transaction, was, {fact: now[fact] for fact in batch if now[fact]})
-            for fact in batch:
-                if now[fact]:
-                    self._stored[fact] = now[fact]
+                await store.replace(transaction, was, {fact: now for fact, now in batch.items() if now})
+            for fact, now in batch.items():
+                if now:
+                    self._stored[fact] = now
                 else:
                     self._stored.pop(fact, None)
+
+    def _changed(self, facts: Iterable[Fact]) -> dict[Fact, tuple[Part, ...]]:
+        """What is to be stored of these, as far as it is not what is stored."""
+        now = {fact: tuple(sorted(parts(self._closure.derived(fact), self._closure.asserted(fact)))) for fact in facts}
+        return {fact: each for fact, each in now.items() if each != self._stored.get(fact, ())}
+
+
+def _batches(
+    changed: Mapping[Fact, tuple[Part, ...]], stored: Mapping[Fact, tuple[Part, ...]]
+) -> Iterator[dict[Fact, tuple[Part, ...]]]:
+    batch, rows = dict[Fact, tuple[Part, ...]](), 0
+    for fact, now in changed.items():
+        batch[fact] = now
+        rows += len(now) + len(stored.get(fact, ()))
+        if rows >= AT_ONCE:
+            yield batch
+            batch, rows = {}, 0
+    if batch:
+        yield batch

@@ -6,7 +6,7 @@ from functools import lru_cache
 from fabric.graph.profiles import overriders
 from fabric.graph.versions import Change, LinkRemoved, LinkVersion, ObjectRemoved, ObjectVersion, end_of, start_of
 from fabric.inference.closure import Fact
-from fabric.inference.scopes import Scopes, meet, scope, union
+from fabric.inference.scopes import Scopes, meet, scope, union_of
 
 _Version = tuple[int, bool, int, int]
 """Label, whether it is a tombstone, and its time."""
@@ -37,10 +37,7 @@ class Premises:
     def asserted(self, fact: Fact) -> Scopes:
         """Where a link says so, and both its ends are there."""
         ends = meet(_scopes(self._objects.get(fact.source, ())), _scopes(self._objects.get(fact.target, ())))
-        found: Scopes = ()
-        for link in self._asserting.get(fact, ()):
-            found = union(found, meet(_scopes(self._links[link]), ends))
-        return found
+        return union_of(meet(_scopes(self._links[link]), ends) for link in self._asserting.get(fact, ()))
 
     def _apply(self, change: Change) -> Iterable[Fact]:
         number = change.id.int
@@ -96,8 +93,5 @@ def _put(
 def _scopes(versions: tuple[_Version, ...]) -> Scopes:
     """Where one of the versions is what is seen."""
     labels = [each[0] for each in versions]
-    found: Scopes = ()
-    for label, tombstone, start, end in versions:
-        if not tombstone:
-            found = union(found, scope(label, overriders(labels, label), start, end))
-    return found
+    there = [each for each in versions if not each[1]]
+    return union_of(scope(label, overriders(labels, label), start, end) for label, _, start, end in there)

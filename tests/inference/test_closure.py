@@ -10,7 +10,7 @@ from plain_closure import interpreted
 
 from fabric.inference.closure import Closure, Fact, Runaway
 from fabric.inference.rules import Axioms, Premise, Rule, of_relation
-from fabric.inference.scopes import EVERYBODY, Scope, Scopes, meet, parts, scope, union, within
+from fabric.inference.scopes import EVERYBODY, Scope, Scopes, meet, parts, scope, union, union_of, within
 from fabric.labels import Level, code, dominates, rank
 
 LABELS = [code(level, bits) for level, bits in product((Level.UNCLASSIFIED, Level.SECRET), range(4))]
@@ -169,6 +169,51 @@ def test_many_conclusions_are_no_runaway_where_no_clearance_sees_them_all() -> N
     closure = Closure({broader: EVERYBODY}, most=20)
     closure.change(apart)
     assert len(closure) == 40
+
+
+def test_links_of_many_times_between_the_same_objects_conclude_as_many() -> None:
+    (transitive,) = of_relation("r", Axioms(transitive=True))
+    first = _spans_of(2 * i for i in range(3_000))
+    second = _spans_of(3 * i for i in range(3_000))
+    closure = Closure({transitive: EVERYBODY}, most=10_000)
+    closure.change({Fact("r", 1, 2): first, Fact("r", 2, 3): second})
+    both = {(i, i + 1) for i in range(0, 6_000, 6)}
+    assert {(each.start, each.end) for each in closure.derived(Fact("r", 1, 3))} == both
+    apart = parts(first, second)
+    assert {(each.scope.start, each.scope.end) for each in apart} == {(2 * i, 2 * i + 1) for i in range(3_000)} - both
+    overlapping = union_of((Scope(0, (), i, i + 9_000),) for i in range(3_000))
+    assert len(overlapping) == len(parts(overlapping, ())) == 3_000
+    assert meet(overlapping, overlapping) == overlapping
+
+
+def _spans_of(starts: Iterable[int]) -> Scopes:
+    return union_of((Scope(0, (), start, start + 1),) for start in starts)
+
+
+def test_an_object_with_versions_at_very_many_labels_is_of_some_scope_at_each() -> None:
+    labels = [code(level, bits) for level in Level for bits in range(32)]
+    versions = union_of(scope(label, (o for o in labels if rank(o) > rank(label))) for label in labels)
+    assert all(_there(versions, label, 0) for label in labels)
+    assert meet(versions, versions) == versions
+
+
+def test_conclusions_of_different_times_count_each_for_itself() -> None:
+    (broader,) = of_relation("r", Axioms(sub_property_of=("b",)))
+    with pytest.raises(Runaway) as raised:
+        Closure({broader: EVERYBODY}, most=20).change({Fact("r", 1, 2): _spans_of(2 * i for i in range(21))})
+    assert (raised.value.rule, raised.value.label) == (broader, 0)
+    Closure({broader: EVERYBODY}, most=21).change({Fact("r", 1, 2): _spans_of(2 * i for i in range(21))})
+
+
+def test_what_is_counted_above_a_label_twice_stops_no_rule_there() -> None:
+    """Both derivations are there for who dominates SECRET, each whole for others, and are one conclusion."""
+    rules = {*of_relation("r", Axioms(sub_property_of=("b",))), *of_relation("s", Axioms(sub_property_of=("b",)))}
+    secret, alpha = code(Level.SECRET, 0), code(Level.UNCLASSIFIED, 1)
+    asserted: dict[Fact, Scopes] = {Fact("r", i, i + 1): (Scope(secret),) for i in range(15)}
+    asserted |= {Fact("s", i, i + 1): (Scope(alpha),) for i in range(15)}
+    closure = Closure(dict.fromkeys(rules, EVERYBODY), most=20)
+    closure.change(asserted)
+    assert len(closure) == 15
 
 
 def test_ranks_order_the_alternatives() -> None:
