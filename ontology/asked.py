@@ -41,6 +41,14 @@ class Asked:
             values = ()
         return said | self._constraints(term, owner, said, self._facets(term, owner), values)
 
+    def of_text(self, term: PropertyTerm, owner: str, kind: Kind) -> dict[str, Any]:
+        """The same, of a field that has the property's values in one language."""
+        said: dict[str, Any] = {"type": str(kind)}
+        one = term.functional or term.one_each or owner in term.single_in | term.one_each_in
+        if not (one or self._single):
+            said["list"] = True
+        return said | self._constraints(term, owner, said, term.facets_in.get(owner, []), ())
+
     def constraints(self, term: PropertyTerm, owner: str, field: Mapping[str, Any]) -> dict[str, Any]:
         """Of a field that the class declares already."""
         return self._constraints(term, owner, field, self._facets(term, owner), ())
@@ -57,7 +65,7 @@ class Asked:
         if heir in term.required_in and not inherited.get("required"):
             said["required"] = True
         values, facets = term.values_in.get(heir, ()), list(term.facets_in.get(heir, ()))
-        if heir in term.single_in and inherited.get("list"):
+        if heir in term.single_in | (term.one_each_in if "language" in inherited else set()) and inherited.get("list"):
             facets.append(Facet("sh:maxCount", "maxItems", "1"))
         if inherited["type"] == Kind.ENUM and values:
             known = [value for value in inherited["values"] if value in values]

@@ -18,7 +18,7 @@ from ontology.graph import Graph, Node, Said, Term, classes_among, said
 from ontology.iris import IDS, Iris
 from ontology.statements import Described
 from ontology.terms import is_built_in
-from ontology.values import lexical, text_of, value_of
+from ontology.values import Fields, field_for, lexical, text_of, value_of
 from ontology.vocabulary import BASE, FABRIC, INFERRED, LABEL, LINK_VALUES, ORDER, RDF
 
 _UUIDS = "urn:uuid:"
@@ -36,7 +36,7 @@ class Individuals:
         self._graph, self._iris, self._label = graph, iris, label
         self._genids = Genids(graph)
         self._described = Described(graph)
-        self._members: dict[str, dict[str, Field]] = {}
+        self._members: dict[str, Mapping[str, Fields]] = {}
         self.end = lru_cache(maxsize=_NAMES_KEPT)(self._end)
         self._types = lru_cache(maxsize=_SETS_KEPT)(self._types_among)
 
@@ -74,7 +74,7 @@ class Individuals:
             known = self._iris.links.get(predicate.value)
             if known is None:
                 continue
-            field = self._of(object_type).get(predicate.value)
+            field = self._of(object_type).get(predicate.value, {}).get(None)
             for target in self._flat(terms):
                 if not isinstance(target, Literal) and not (field and self._is_value(field, target)):
                     yield from self._link(node, known, target)
@@ -97,9 +97,7 @@ class Individuals:
     def _type_of(self, node: Node) -> ObjectType | None:
         return next(iter(self._types(*self._graph.iris(node, RDF.type))), None)
 
-    def _object(
-        self, node: Node, types: Sequence[ObjectType], quads: Iterable[Quad]
-    ) -> Iterator[Record | Problem]:
+    def _object(self, node: Node, types: Sequence[ObjectType], quads: Iterable[Quad]) -> Iterator[Record | Problem]:
         where, object_type = self.iri(node), types[0]
         for other in types[1:]:
             too = f"is of the class {self._iris.classes[other.name]} too"
@@ -128,46 +126,49 @@ class Individuals:
     def _is_known(self, predicate: NamedNode) -> bool:
         return predicate.value in self._iris.links or is_built_in(predicate.value)
 
-    def _of(self, object_type: ObjectType) -> dict[str, Field]:
+    def _of(self, object_type: ObjectType) -> Mapping[str, Fields]:
         found = self._members.get(object_type.name)
         if found is None:
             found = self._members[object_type.name] = self._iris.members(object_type)
         return found
 
-    def _data(
-        self, about: Said, members: Mapping[str, Field], faults: list[str]
-    ) -> dict[str, JSONValue]:
+    def _data(self, about: Said, members: Mapping[str, Fields], faults: list[str]) -> dict[str, JSONValue]:
         """Values by field; those that a field cannot hold are faults."""
         data: dict[str, JSONValue] = {}
         for predicate, terms in about.items():
-            field = members.get(predicate.value)
-            if field is None:
-                continue
-            values = self._values(field, predicate, terms, faults)
-            if field.many and values:
-                data[field.name] = values
-            elif len(values) == 1:
-                data[field.name] = values[0]
-            elif values:
-                faults.append(f"{predicate.value}: has {len(values)} values, and {field.name} holds one")
+            fields = members.get(predicate.value, {})
+            found = self._values(fields, predicate, terms, faults)
+            for field in fields.values():
+                values = found.get(field.name, [])
+                if field.many and values:
+                    data[field.name] = sorted(values, key=partial(lexical, field.kind))
+                elif len(values) == 1:
+                    data[field.name] = values[0]
+                elif values:
+                    faults.append(f"{predicate.value}: has {len(values)} values, and {field.name} holds one")
         return data | self._ordered(about, members)
 
-    def _values(self, field: Field, predicate: NamedNode, terms: list[Term], faults: list[str]) -> list[JSONValue]:
+    def _values(
+        self, fields: Fields, predicate: NamedNode, terms: list[Term], faults: list[str]
+    ) -> dict[str, list[JSONValue]]:
+        """Each once, by the names of the property's fields."""
         linked = predicate.value in self._iris.links
-        values: list[JSONValue] = []
-        for term in self._flat(terms):
-            if linked and not self._is_value(field, term):
-                continue
+        found: dict[str, list[JSONValue]] = {}
+        for term in self._flat(terms) if fields else ():
             try:
+                field = field_for(fields, term)
+                if linked and not (self._is_value(field, term) if field else isinstance(term, Literal)):
+                    continue
+                if field is None:
+                    raise KindError(f"expected a text in one of the languages {', '.join(sorted(map(str, fields)))}")
                 value = value_of(field, term)
             except KindError as error:
                 faults.append(f"{predicate.value}: {error}")
             else:
+                values = found.setdefault(field.name, [])
                 if value not in values:
                     values.append(value)
-        if field.many:
-            values.sort(key=partial(lexical, field.kind))
-        return values
+        return found
 
     def _is_value(self, field: Field, term: Term) -> bool:
         """Of a property that has values and links, an IRI that is of no class is a value."""
@@ -184,10 +185,10 @@ class Individuals:
             else:
                 yield term
 
-    def _ordered(self, about: Said, members: Mapping[str, Field]) -> dict[str, JSONValue]:
+    def _ordered(self, about: Said, members: Mapping[str, Fields]) -> dict[str, JSONValue]:
         """The lists that the fabric wrote beside their values, since these alone have no order."""
         found: dict[str, JSONValue] = {}
-        lists = {f.name for f in members.values() if f.many}
+        lists = {f.name for fields in members.values() for f in fields.values() if f.many}
         for term in about.get(ORDER, ()):
             try:
                 written = json.loads(text_of(term))

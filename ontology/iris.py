@@ -6,7 +6,7 @@ be written in every format: RDF/XML makes element names of properties.
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote
@@ -16,6 +16,7 @@ from pyoxigraph import NamedNode
 from fabric.types.catalogue import Catalogue, ObjectType, Relation
 from fabric.types.definitions import Field
 from ontology.terms import BUILT_IN, ROOTS
+from ontology.values import Fields
 from ontology.vocabulary import BASE, ITSELF, OWL, RDF, RDF_NS, RDFS, ROOT
 
 IDS = BASE + "id:"
@@ -73,6 +74,13 @@ def may_name_property(iri: str | None) -> bool:
     return names_property(iri) and (iri in _GIVEN_TO_MANY or not str(iri).startswith(BUILT_IN))
 
 
+def _by_property(named: Iterable[tuple[str, Field]]) -> dict[str, Fields]:
+    found: dict[str, dict[str | None, Field]] = {}
+    for iri, field in named:
+        found.setdefault(iri, {})[field.language] = field
+    return dict(found)
+
+
 class Iris:
     """From the names of one catalogue to IRIs, and back."""
 
@@ -99,13 +107,19 @@ class Iris:
         """By (type, name) of each type's own fields."""
         unclear: set[tuple[str, str]] = set()
         for t in self.catalogue.types.values():
-            shared = Counter(f.iri for f in t.fields.values())
-            unclear |= {(self.owner(t, f.name), f.name) for f in t.fields.values() if shared[f.iri] > 1}
+            shared = Counter((f.iri, f.language) for f in t.fields.values())
+            unclear |= {(self.owner(t, f.name), f.name) for f in t.fields.values() if shared[f.iri, f.language] > 1}
         return {
             (t.name, f.name): self._property(f.iri, (t.name, f.name) in unclear, f"type:{t.name}#{as_element(f.name)}")
             for t in self.catalogue.types.values()
             for f in t.own_fields.values()
         }
+
+    @cached_property
+    def in_languages(self) -> Set[str]:
+        """The IRIs of properties that have fields for texts in one language."""
+        types = self.catalogue.types
+        return {iri for (name, field), iri in self.fields.items() if types[name].own_fields[field].language is not None}
 
     @cached_property
     def relations(self) -> Mapping[str, str]:
@@ -133,20 +147,21 @@ class Iris:
         }
         return found | {iri: (name, True) for name, iri in self.relations.items()}
 
-    def members(self, object_type: ObjectType) -> dict[str, Field]:
+    def members(self, object_type: ObjectType) -> Mapping[str, Fields]:
         """The type's fields, inherited ones too, by the IRIs of their properties."""
-        return {self.field(object_type, f): f for f in object_type.fields.values()}
+        return _by_property((self.field(object_type, f), f) for f in object_type.fields.values())
 
     def field(self, object_type: ObjectType, field: Field) -> str:
         return self.fields[self.owner(object_type, field.name), field.name]
 
-    def properties(self, relation: Relation) -> dict[str, Field]:
+    def properties(self, relation: Relation) -> Mapping[str, Fields]:
         """The fields of the relation's links, by the IRIs of their properties."""
-        shared = Counter(f.iri for f in relation.properties.values())
+        shared = Counter((f.iri, f.language) for f in relation.properties.values())
         made = f"relation:{as_element(relation.name)}#"
-        return {
-            self._property(f.iri, shared[f.iri] > 1, made + as_element(f.name)): f for f in relation.properties.values()
-        }
+        return _by_property(
+            (self._property(f.iri, shared[f.iri, f.language] > 1, made + as_element(f.name)), f)
+            for f in relation.properties.values()
+        )
 
     def owner(self, object_type: ObjectType, field: str) -> str:
         """Which of the type and its ancestors declares the field."""

@@ -44,12 +44,27 @@ class Names:
         """For a member of the types `owners`; `ending` follows the name where another member has it."""
         types = list(owners)
         for name in self._candidates(iri, camel, ending):
-            brought = {f"type:{t}{pascal(name)}{suffix}" for t in types for suffix in _SUFFIXES}
-            if not {name, link_aggregate(name)} & self._members and not brought & self._generated:
-                self._members |= {name, link_aggregate(name)}
-                self._generated |= brought
+            if self._take(name, types):
                 return name
         raise AssertionError("candidates have no end")
+
+    def beside(self, name: str, language: str, owners: Iterable[str]) -> str:
+        """For a member of the types `owners` that has the values of another, `name`, in one language."""
+        types = list(owners)
+        for number in count(1):
+            suffix = pascal(language) + (str(number) if number > 1 else "")
+            taken = name[: NAME_LENGTH - len(suffix)] + suffix
+            if self._take(taken, types):
+                return taken
+        raise AssertionError("candidates have no end")
+
+    def _take(self, name: str, types: list[str]) -> bool:
+        brought = {f"type:{t}{pascal(name)}{suffix}" for t in types for suffix in _SUFFIXES}
+        if {name, link_aggregate(name)} & self._members or brought & self._generated:
+            return False
+        self._members |= {name, link_aggregate(name)}
+        self._generated |= brought
+        return True
 
     def is_plain(self, iri: str, name: str) -> bool:
         """Whether it is the name that the IRI itself suggests."""

@@ -119,4 +119,4 @@ def _contradicts(constraints: Constraints, kind: Kind) -> bool:
 def _asking(term: PropertyTerm, group: str) -> set[str]:
     if group == "links":
         return term.single_in | term.classes_in.keys()
-    return term.single_in | term.required_in | term.values_in.keys() | term.facets_in.keys()
+    return term.single_in | term.one_each_in | term.required_in | term.values_in.keys() | term.facets_in.keys()

@@ -1,6 +1,6 @@
 """From an ontology to type definitions: which there will be, and what of the ontology has no counterpart in them."""
 
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,23 +17,13 @@ from ontology.hierarchy import Hierarchy
 from ontology.iris import Iris
 from ontology.naming import Names
 from ontology.narrowing import Narrowings
+from ontology.resource import RESOURCE
 from ontology.terms import ROOTS, Ontology, PropertyTerm
-from ontology.vocabulary import ITSELF, RDFS_NS, ROOT, kind_of
+from ontology.vocabulary import RDF, RDFS_NS, ROOT, kind_of
 
 LINKS = "Links"
 """What is added to the name of a link whose property has values too."""
-
-RESOURCE: Mapping[str, Any] = {
-    "description": "Whatever has an IRI.",
-    "iri": ROOT,
-    "fields": {
-        "iri": {"type": "uri", "required": True, "iri": ITSELF},
-        "labels": {"type": "text", "list": True, "searchable": True, "iri": RDFS_NS + "label"},
-        "comments": {"type": "text", "list": True, "iri": RDFS_NS + "comment"},
-        "seeAlso": {"type": "text", "list": True, "iri": RDFS_NS + "seeAlso"},
-    },
-    "naturalKey": ["iri"],
-}
+_TEXTS = (Kind.TEXT, Kind.STRING)
 
 
 @dataclass(slots=True)
@@ -44,6 +34,8 @@ class _Member:
     name: str
     owners: list[str]
     document: dict[str, Any] = field(default_factory=dict)
+    beside: str | None = None
+    """The field for values in no language, of a field for those in one."""
 
 
 class Planner:
@@ -67,6 +59,8 @@ class Planner:
         self._names.reserve(catalogue.names, [*members, *resource])
         self._types: dict[str, str] = dict(self._there)
         self._declared = _declared(catalogue)
+        if ROOT not in self._there:
+            self._declared |= {("fields", f["iri"], None): name for name, f in RESOURCE["fields"].items()}
         self._links = Iris(catalogue).links
         self._link_names: dict[str, str] = {}
         self._new_links: list[tuple[str, dict[str, Any]]] = []
@@ -84,8 +78,7 @@ class Planner:
         narrowings = Narrowings(
             self._ontology, self._hierarchy, self._catalogue, self._types, self._decode, self._asked
         )  # fmt: skip
-        ordered = self._names.in_order(self._ontology.properties)
-        for iri in sorted(ordered, key=lambda iri: self._ontology.properties[iri].inverse is not None):
+        for iri in self._in_order():
             for member in self._members(self._ontology.properties[iri]):
                 for owner in member.owners:
                     self._add(documents, owner, member, iri)
@@ -94,6 +87,15 @@ class Planner:
         self._say_what_follows()
         annotate(documents, self._ontology)
         return sorted(documents.items(), key=lambda planned: str(planned[1]["typeName"]))
+
+    def _in_order(self) -> list[str]:
+        """The properties, those last that have more names than their own, or need those of others."""
+
+        def last(iri: str) -> tuple[bool, bool]:
+            term = self._ontology.properties[iri]
+            return term.inverse is not None, bool(term.languages)
+
+        return sorted(self._names.in_order(self._ontology.properties), key=last)
 
     def _name_types(self) -> None:
         for iri in self._names.in_order({ROOT, *self._ontology.classes}):
@@ -125,7 +127,7 @@ class Planner:
 
     def _members(self, term: PropertyTerm) -> list[_Member]:
         """The field and the link that a property becomes, or the one of them."""
-        found = []
+        found: list[_Member] = []
         if term.inverse is not None:
             canonical = self._ontology.properties[term.inverse]
             domains, classes = term.domains or canonical.classes, term.classes
@@ -136,7 +138,7 @@ class Planner:
         owners = self._hierarchy.owners(domains)
         self._tell_of_owners(term, domains, owners)
         if term.datatypes:
-            found.append(self._field(term, owners))
+            found += self._fields(term, owners)
         if classes:
             found.append(self._link(term, owners, classes))
         for owner in sorted(term.required_in if not term.datatypes else ()):
@@ -156,13 +158,18 @@ class Planner:
                     term.iri, f"is of {told}, from which others descend together; {self._types[owner]} has it for all"
                 )
 
-    def _field(self, term: PropertyTerm, owners: list[str]) -> _Member:
-        member = _Member("fields", self._name(term, owners, "fields"), owners)
-        kind = kind_of(frozenset(term.datatypes))
-        if len(term.datatypes) > 1 and kind in (Kind.TEXT, Kind.STRING):
-            self._ontology.notice(term.iri, f"has values of several datatypes; {member.name} is text")
-        member.document = {"type": str(kind), "description": term.description, "iri": term.iri}
-        return member
+    def _fields(self, term: PropertyTerm, owners: list[str]) -> Iterator[_Member]:
+        """One for each language that values are in, after that for all others."""
+        kind, name = kind_of(frozenset(term.datatypes)), self._name(term, owners, "fields")
+        said = {"type": str(kind), "description": term.description, "iri": term.iri}
+        if not term.languages or term.in_no_language or term.datatypes != {RDF.langString.value}:
+            if len(term.datatypes - ({RDF.langString.value} if term.languages else set())) > 1 and kind in _TEXTS:
+                self._ontology.notice(term.iri, f"has values of several datatypes; {name} is text")
+            yield _Member("fields", name, owners, said)
+        for language in sorted(term.languages):
+            known = self._declared.get(("fields", term.iri, language))
+            own = known or self._names.beside(name, language, [self._types[o] for o in owners])
+            yield _Member("fields", own, owners, said | {"language": language}, beside=name)
 
     def _link(self, term: PropertyTerm, owners: list[str], classes: set[str]) -> _Member:
         member = _Member("links", self._name(term, owners, "links"), owners)
@@ -261,7 +268,7 @@ class Planner:
         return name if name not in self._catalogue.relations else iri
 
     def _name(self, term: PropertyTerm, owners: list[str], group: str) -> str:
-        known = self._declared.get((group, term.iri))
+        known = self._declared.get((group, term.iri, None))
         if known is not None:
             return known
         types = [self._types[o] for o in owners]
@@ -286,7 +293,10 @@ class Planner:
             return
         term = self._ontology.properties[iri]
         said = {name: value for name, value in member.document.items() if value}
-        if member.group == "fields":
+        if member.beside is not None:
+            searchable = group.get(member.beside, {}).get("searchable", False)
+            said |= self._asked.of_text(term, owner, Kind(said["type"])) | ({"searchable": True} if searchable else {})
+        elif member.group == "fields":
             said |= self._asked.of_field(term, owner, Kind(said["type"]))
         else:
             said |= self._of_link(term, owner)
@@ -317,10 +327,10 @@ class Planner:
         return bool(covered or clashing)
 
 
-def _declared(catalogue: Catalogue) -> dict[tuple[str, str], str]:
-    """Names that properties have already, by group and IRI."""
-    found: dict[tuple[str, str], str] = {}
+def _declared(catalogue: Catalogue) -> dict[tuple[str, str, str | None], str]:
+    """Names that properties have already, by group, IRI and language."""
+    found: dict[tuple[str, str, str | None], str] = {}
     for t in catalogue.types.values():
-        found |= {("fields", f.iri): f.name for f in t.own_fields.values() if f.iri}
-        found |= {("links", k.iri): k.name for k in t.own_links.values() if k.iri}
+        found |= {("fields", f.iri, f.language): f.name for f in t.own_fields.values() if f.iri}
+        found |= {("links", k.iri, None): k.name for k in t.own_links.values() if k.iri}
     return found

@@ -1,7 +1,8 @@
 """What definitions ask of values, as shapes of SHACL: for each field a property shape with an IRI of its own.
 
 A shape says nothing that data could be as its definition wants and the shape not: of lists RDF counts values that
-differ, what is encrypted has no triples, and a pattern without a counterpart in XPath is left out.
+differ, what is encrypted has no triples, and a pattern without a counterpart in XPath is left out. A property that has
+fields for languages has none, for a shape would be of all its values.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,7 +26,8 @@ def shape_triples(iris: Iris, object_type: ObjectType) -> Iterator[Triple]:
     owner, said = NamedNode(iris.classes[object_type.name]), False
     for field in (*object_type.own_fields.values(), *_narrowed(object_type)):
         path = iris.field(object_type, field)
-        if field.protection is None and field.iri != ITSELF and not path.startswith(NOT_OURS):
+        is_told = field.protection is None and field.iri != ITSELF and path not in iris.in_languages
+        if is_told and not path.startswith(NOT_OURS):
             shape = shape_iri(object_type.name, field.name)
             yield from _property(owner, shape, path)
             yield from _asked(shape, field)

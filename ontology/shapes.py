@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence, Set
 
 from pyoxigraph import Literal, NamedNode
 
+from fabric.types.languages import canonical_tag
 from ontology.datatypes import Datatypes
 from ontology.facets import Facet, facets, listed, shortened
 from ontology.graph import Graph, Node, Term
@@ -134,6 +135,15 @@ def _constrain(
             if not term.datatypes:
                 iris = all(isinstance(item, NamedNode) for item in found)
                 term.datatypes.add(XSD.anyURI.value if iris else RDFS.Literal.value)
+        case SHACL.languageIn:
+            tags = [item.value.lower() for head in values for item in graph.items(head)]
+            if not tags or not all(map(canonical_tag, tags)):
+                yield f"it lists what is no language; {LEFT_OUT}"
+                return
+            term.languages.update(tags)
+            term.datatypes.update(() if term.datatypes else (RDF.langString.value,))
+        case SHACL.uniqueLang:
+            term.one_each_in |= set(targets) if any(v.value in ("true", "1") for v in values) else set()
         case SHACL.hasValue if not term.classes and len(values) == 1 and _is_single(graph, term, node):
             _list(term, targets, listed(values))
             term.required_in |= set(targets)

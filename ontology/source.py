@@ -32,17 +32,19 @@ class RdfSource:
     """What was read, as records for an organization whose definitions are `before`.
 
     `label` is that of objects and links that give none. With `single` fields are no lists where the ontology says
-    nothing of how many values they have. BadInput or Several for definitions that would be refused.
+    nothing of how many values they have; `languages_apart` is that of `survey`. BadInput or Several for definitions
+    that would be refused.
     """
 
     def __init__(
-        self, read: Read, before: Catalogue, lattice: Lattice, *, label: Label | None = None, single: bool = False
-    ) -> None:
+        self, read: Read, before: Catalogue, lattice: Lattice, *, label: Label | None = None, single: bool = False,
+        languages_apart: bool = True,
+    ) -> None:  # fmt: skip
         self._read, self._lattice, self._label = read, lattice, label
         _add_skos(read)
         own = definitions(read.graph)
         known = self._defined(before, [document for _, document in own])
-        ontology = survey(read, Iris(known))
+        ontology = survey(read, Iris(known), languages_apart=languages_apart)
         planned = Planner(ontology, known, lattice.decode, read.prefixes, single=single).plan()
         self.notices: Sequence[Notice] = sorted(set(ontology.notices))
         self._definitions = [*own, *((iri, _without_empty(document)) for iri, document in planned)]

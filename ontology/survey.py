@@ -13,6 +13,7 @@ from ontology.datatypes import read_datatypes
 from ontology.graph import Graph
 from ontology.imports import missing_imports
 from ontology.iris import Iris
+from ontology.languages import add_languages
 from ontology.properties import read_properties
 from ontology.reading import Read
 from ontology.restrictions import read_restrictions
@@ -38,9 +39,10 @@ def definitions(graph: Graph) -> list[tuple[str, dict[str, Any]]]:
     return sorted(found, key=lambda each: (str(each[1].get("typeName")), each[0]))
 
 
-def survey(read: Read, iris: Iris) -> Ontology:
+def survey(read: Read, iris: Iris, *, languages_apart: bool = True) -> Ontology:
     """The ontology of what was read, of which `iris` are already known: types with definitions of their own too.
 
+    With `languages_apart` texts of individuals keep their language, each in a field of its own.
     BadInput for one that is larger or deeper than it may be.
     """
     graph, ontology = read.graph, Ontology()
@@ -52,7 +54,8 @@ def survey(read: Read, iris: Iris) -> Ontology:
     read_shapes(graph, ontology, derived, defined)
     read_restrictions(graph, ontology, derived)
     known = {*iris.fields.values(), *iris.links}
-    read_usage(graph, ontology, iris.types.keys(), known)
+    spoken = read_usage(graph, ontology, iris.types.keys(), known)
+    add_languages(ontology, iris, spoken, apart=languages_apart)
     read_annotations(graph, ontology, derived, known)
     _tell_of_the_rest(read, ontology)
     return ontology

@@ -62,6 +62,13 @@ class PropertyTerm:
     """The properties that each statement with this one makes too."""
     chains: list[tuple[tuple[str, bool], ...]] = field(default_factory=list)
     """Properties, each read backwards or not, that lead together to what this one leads to."""
+    languages: set[str] = field(default_factory=set)
+    """Those that have fields of their own: tags."""
+    in_no_language: bool = False
+    """Whether there are values beside those that the datatypes tell of, in none of these languages."""
+    one_each: bool = False
+    """Whether it has one value in each language at most."""
+    one_each_in: set[str] = field(default_factory=set)
     annotations: Annotations = field(default_factory=dict)
 
 

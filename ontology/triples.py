@@ -20,7 +20,7 @@ from ontology.iris import Iris, may_name_property
 from ontology.iris import node as as_node
 from ontology.shape_triples import shape_triples
 from ontology.terms import BUILT_IN, NOT_OURS
-from ontology.values import datatype_of, lexical, literal, literal_of
+from ontology.values import Fields, datatype_of, lexical, literal, literal_of
 from ontology.vocabulary import DEFINITION, INFERRED, LABEL, LINK_VALUES, ORDER, OWL, RDF, RDFS
 
 _SAID_BY_ENDS = frozenset({"link", "from", "to", "label"})
@@ -59,7 +59,7 @@ class Triples:
         yield Triple(node, RDF.type, OWL.DatatypeProperty)
         yield Triple(node, RDFS.domain, owner)
         yield Triple(node, RDFS.range, datatype_of(field))
-        yield from _named(node, field.name, field)
+        yield from _named(node, field.name if field.language is None else None, field)
 
     def _relation(self, owner: NamedNode, object_type: ObjectType, link: LinkField) -> Iterator[Triple]:
         target = NamedNode(self._iris.classes[link.target])
@@ -78,10 +78,11 @@ class Triples:
             yield Triple(inverse, RDFS.domain, owner)
             yield Triple(inverse, RDFS.range, NamedNode(self._iris.classes[link.target]))
             yield from statements(inverse, link.annotations)
-        for iri, field in self._iris.properties(self._iris.catalogue.relations[link.relation]).items():
+        for iri, fields in self._iris.properties(self._iris.catalogue.relations[link.relation]).items():
             if iri not in self._told:
                 self._told.add(iri)
-                yield from self._field(RDF.Statement, NamedNode(iri), field)
+                for field in fields.values():
+                    yield from self._field(RDF.Statement, NamedNode(iri), field)
 
     def _following(self, node: NamedNode, link: LinkField) -> Iterator[Triple]:
         """What follows from links, as far as all that is named is there for the reader."""
@@ -133,7 +134,7 @@ class Triples:
         found = self._fields.get(name)
         if found is None:
             members = self._iris.members(self._iris.catalogue.types[name])
-            found = self._fields[name] = {f.name: (NamedNode(iri), f) for iri, f in members.items()}
+            found = self._fields[name] = _by_name(members)
         return found
 
     def _values(
@@ -192,8 +193,12 @@ class Triples:
                 kind = _LINK_KINDS.get(name, Kind.STRING)
                 yield Triple(node, said, literal(kind, body[name]))
         declared = self._iris.catalogue.relations[body["link"]]
-        members = {f.name: (NamedNode(iri), f) for iri, f in self._iris.properties(declared).items()}
+        members = _by_name(self._iris.properties(declared))
         yield from self._values(node, members, body.get("properties") or {})
+
+
+def _by_name(members: Mapping[str, Fields]) -> dict[str, tuple[NamedNode, Field]]:
+    return {f.name: (NamedNode(iri), f) for iri, fields in members.items() for f in fields.values()}
 
 
 _LINK_KINDS = {"weight": Kind.FLOAT, "validFrom": Kind.DATETIME, "validTo": Kind.DATETIME}

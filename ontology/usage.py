@@ -16,12 +16,17 @@ MAX_NOTICES = 100
 """Nodes without a class that are told of one by one."""
 
 
-def read_usage(graph: Graph, ontology: Ontology, known_classes: Set[str], known_properties: Set[str]) -> None:
-    """Adds the properties that individuals have and neither the ontology nor the organization declares."""
+def read_usage(
+    graph: Graph, ontology: Ontology, known_classes: Set[str], known_properties: Set[str]
+) -> dict[str, Counter[str]]:
+    """Adds the properties that individuals have and neither the ontology nor the organization declares.
+
+    How many values they have in each language, by property; the empty tag is that of texts in none.
+    """
     found: dict[str, PropertyTerm] = {}
     types = ontology.classes.keys() | known_classes
     described = Described(graph)
-    without, tagged = 0, Counter[str]()
+    without, spoken = 0, dict[str, Counter[str]]()
     for subject, quads in graph.by_subject():
         named = classes_among(quads)
         classes = named & types
@@ -33,7 +38,8 @@ def read_usage(graph: Graph, ontology: Ontology, known_classes: Set[str], known_
             predicate, object, iri = quad.predicate, quad.object, quad.predicate.value
             if iri.startswith(RDF_NS) or not isinstance(object, NamedNode | BlankNode | Literal):
                 continue
-            tagged[iri] += isinstance(object, Literal) and object.language is not None
+            if isinstance(object, Literal):
+                spoken.setdefault(iri, Counter())[object.language or ""] += 1
             if is_built_in(iri) or iri in ontology.properties or iri in known_properties:
                 continue
             if (subject, predicate, object) in described:
@@ -48,13 +54,11 @@ def read_usage(graph: Graph, ontology: Ontology, known_classes: Set[str], known_
                 raise BadInput(f"more than {MAX_PROPERTIES:,} properties")
     if without > MAX_NOTICES:
         ontology.notice(RDF.type.value, f"{without - MAX_NOTICES:,} more nodes are of no class; they are left out")
-    for iri, number in sorted(tagged.items()):
-        if number:
-            ontology.notice(iri, f"values lose their language, and keep their text: {number:,}")
     for iri, term in sorted(found.items()):
         if term.datatypes or term.classes:
             ontology.properties[iri] = term
         ontology.notice(iri, "is used as a property, and declared nowhere")
+    return spoken
 
 
 def _is_schema(node: NamedNode, classes: Set[str], ontology: Ontology) -> bool:

@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Mapping
+from typing import TypeAlias
 
 import orjson
 from pyoxigraph import Literal, NamedNode
@@ -10,6 +12,9 @@ from fabric.types.definitions import Field
 from fabric.types.kinds import JSONValue, Kind, KindError, canonical
 from ontology.graph import Term
 from ontology.vocabulary import DATATYPES, ESCAPED, KINDS, RDF
+
+Fields: TypeAlias = Mapping[str | None, Field]
+"""Those of one property, by the language that their values are in; None for those in no language."""
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,4000}")
 _FLOAT = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -20,13 +25,17 @@ _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 def datatype_of(field: Field) -> NamedNode:
     """What the field's values are written as: the datatype that it came with, if that has the values of its kind."""
+    if field.language is not None:
+        return RDF.langString
     kind = Kind.STRING if field.kind is Kind.ENUM else field.kind
     known = field.datatype not in (None, *TAGGED) and KINDS.get(field.datatype or "") is kind
     return NamedNode(field.datatype) if known and field.datatype else DATATYPES[field.kind]
 
 
 def literal_of(field: Field, value: JSONValue) -> Literal:
-    """A canonical value of the field, as text of its datatype."""
+    """A canonical value of the field, as text of its datatype or in its language."""
+    if field.language is not None:
+        return Literal(lexical(field.kind, value), language=field.language)
     return Literal(lexical(field.kind, value), datatype=datatype_of(field))
 
 
@@ -51,19 +60,41 @@ def value_of(field: Field, term: Term) -> JSONValue:
     return canonical(field.kind, _decoded(field.kind, text), values=field.values)
 
 
+def field_for(fields: Fields, term: Term) -> Field | None:
+    """Of one property the field that takes the value: of its language, or else of none."""
+    language = language_of(term)
+    return fields.get(language, fields.get(None))
+
+
 def text_of(term: Term) -> str:
     """The term's text, even if RDF/XML could not hold it. KindError for one that is escaped wrongly."""
-    return _unescaped(term.value) if isinstance(term, Literal) and term.datatype == ESCAPED else term.value
+    return _unescaped(term)[0] if isinstance(term, Literal) and term.datatype == ESCAPED else term.value
 
 
-def _unescaped(text: str) -> str:
+def language_of(term: Term) -> str | None:
+    """The language that the term is in, likewise."""
+    if not isinstance(term, Literal):
+        return None
+    return _unescaped(term)[1] if term.datatype == ESCAPED else term.language
+
+
+def escaped(literal: Literal) -> Literal:
+    """The same in characters that every format can hold."""
+    said = {"@value": literal.value, "@language": literal.language} if literal.language else literal.value
+    return Literal(json.dumps(said), datatype=ESCAPED)
+
+
+def _unescaped(literal: Literal) -> tuple[str, str | None]:
+    """The text, and its language."""
     try:
-        value = json.loads(text)
-    except json.JSONDecodeError:
-        value = None
-    if not isinstance(value, str):
-        raise KindError("expected a text that is escaped as JSON")
-    return value
+        match json.loads(literal.value):
+            case str() as text:
+                return text, None
+            case {"@value": str() as text, "@language": str() as language}:
+                return text, language
+    except (json.JSONDecodeError, RecursionError):
+        pass
+    raise KindError("expected a text that is escaped as JSON")
 
 
 def _decoded(kind: Kind, text: str) -> JSONValue:

@@ -1,13 +1,13 @@
 """Triples in the formats of RDF, a block after the other: what goes around them is written once."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import cast
 
 from pyoxigraph import Literal, Quad, RdfFormat, Triple, serialize
 
-from ontology.vocabulary import ESCAPED, PREFIXES
+from ontology.values import escaped
+from ontology.vocabulary import PREFIXES
 
 FORMATS: Mapping[str, RdfFormat] = {
     "turtle": RdfFormat.TURTLE,
@@ -72,5 +72,5 @@ def _for_xml(triple: Triple | Quad) -> Triple | Quad:
     """Characters that XML cannot have in any way are escaped, and the literal says so."""
     value = triple.object
     if isinstance(value, Literal) and _NOT_XML.search(value.value):
-        return Triple(triple.subject, triple.predicate, Literal(json.dumps(value.value), datatype=ESCAPED))
+        return Triple(triple.subject, triple.predicate, escaped(value))
     return triple

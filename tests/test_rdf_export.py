@@ -33,11 +33,16 @@ ENDINGS = {"turtle": "ttl", "nquads": "nq", "ntriples": "nt", "rdfxml": "rdf", "
 LINES = [
     {"define": {"typeName": "Town", "iri": "http://example.org/Town", "fields": {
         "code": {"type": "string", "required": True}, "names": {"type": "string", "list": True},
-        "size": {"type": "integer", "iri": "http://example.org/size"}}, "naturalKey": ["code"],
+        "size": {"type": "integer", "iri": "http://example.org/size"},
+        "motto": {"type": "text", "iri": "http://example.org/motto"},
+        "mottoDe": {"type": "text", "iri": "http://example.org/motto", "language": "de"},
+        "mottosFr": {"type": "string", "list": True, "iri": "http://example.org/motto", "language": "FR-ca"}},
+        "naturalKey": ["code"],
         "links": {"near": {"relation": "is near", "target": "Town", "properties": {"km": {"type": "float"}}}}}},
     {"type": "Town", "key": {"code": "a b"}, "data": {"names": ["b", "a", "a"], "size": 7}},
     {"type": "Town", "key": {"code": "c"}, "label": "SECRET", "data": {"names": ["a\ufffe", "b\u0001"], "size": 8}},
-    {"type": "Town", "key": {"code": "d"}, "data": {"names": []}},
+    {"type": "Town", "key": {"code": "d"}, "data": {"names": [], "motto": "m", "mottoDe": "m", "mottosFr": ["n", "m"]}},
+    {"type": "Town", "key": {"code": "e"}, "data": {"mottoDe": "a\u0001", "mottosFr": ["b\u0001\ufffe"]}},
     {"link": "is near", "from": {"type": "Town", "key": {"code": "a b"}}, "to": {"type": "Town", "key": {"code": "d"}}},
     {"link": "is near", "from": {"type": "Town", "key": {"code": "d"}}, "to": {"type": "Town", "key": {"code": "a b"}},
      "weight": 0.5, "properties": {"km": 3.0}, "semanticNamespace": "http://example.org/", "semanticPredicate": "near"},

@@ -269,6 +269,7 @@ def read_field(stored: Mapping[str, Any], label: int) -> Field:
         constraints=constraints_of(stored),
         iri=stored.get("iri"),
         datatype=stored.get("datatype"),
+        language=stored.get("language"),
         annotations=stored.get("annotations", {}),
     )
 
@@ -313,6 +314,7 @@ def field_json(member: Field) -> dict[str, Any]:
         **(protection_json(member.protection) if member.protection else {}),
         "iri": member.iri,
         "datatype": member.datatype,
+        "language": member.language,
         "annotations": member.annotations,
     }
     return {k: v for k, v in stored.items() if v} | constraints_json(member.constraints)

@@ -29,6 +29,7 @@ from fabric.types.document_values import (
 )
 from fabric.types.faults import Faults
 from fabric.types.kinds import Kind
+from fabric.types.languages import EXPECTED, canonical_tag
 from fabric.types.link_counts import KEYS as COUNT_KEYS
 from fabric.types.link_counts import NO_COUNTS, LinkCounts, read_counts
 
@@ -45,7 +46,8 @@ _TYPE_KEYS = frozenset(
     " annotations about".split()
 )
 _FIELD_KEYS = PROTECTION_KEYS | CONSTRAINT_KEYS | frozenset(
-    "type list required values indexed searchable description label iri datatype annotations encrypted replaces".split()
+    "type list required values indexed searchable description label iri datatype language annotations encrypted"
+    " replaces".split()
 )  # fmt: skip
 _LINK_KEYS = COUNT_KEYS | frozenset(
     "relation target direction cardinality properties description label iri annotations"
@@ -81,6 +83,8 @@ class Field:
     """What RDF calls the property."""
     datatype: str | None = None
     """What RDF calls the type of its values, where that is not the kind's own."""
+    language: str | None = None
+    """The tag of the language that its texts are in, in small letters; of one IRI there is a field for each."""
     annotations: Annotations = field(default_factory=dict)
     replaces: str | None = None
     """The name that it had before; said of a change, and not kept."""
@@ -197,6 +201,7 @@ def _read_field(
         constraints=read_constraints(value, Kind(kind), many, faults.under(*path).add),
         iri=read_iri(value, faults, *path),
         datatype=read_iri(value, faults, *path, key="datatype"),
+        language=_read_language(value, Kind(kind), faults, path),
         annotations=read_annotations(value, faults.under(*path).add),
         replaces=read_name(value, "replaces", faults, *path),
     )
@@ -214,6 +219,21 @@ def _read_protection(
         return read_protection(value, kind, many, faults.under(*path).add)
     for key in sorted(PROTECTION_KEYS & value.keys()):
         faults.add("only an encrypted field has this", *path, key)
+    return None
+
+
+def _read_language(value: Mapping[str, Any], kind: Kind, faults: Faults, path: tuple[str, ...]) -> str | None:
+    given = value.get("language")
+    if given is None:
+        return None
+    if kind not in (Kind.STRING, Kind.TEXT):
+        faults.add("only fields of the types string and text are in a language", *path, "language")
+    elif value.get("datatype") is not None:
+        faults.add("a text in a language has no other datatype", *path, "datatype")
+    elif (tag := canonical_tag(given)) is not None:
+        return tag
+    else:
+        faults.add(EXPECTED, *path, "language")
     return None
 
 

@@ -176,8 +176,9 @@ def _fault_of_field(heir: ObjectType, name: str, said: Iterable[Field]) -> str |
             return "an inherited field is indexed and searchable as it is"
         if not dominates(each.label, member.label):
             return "its label dominates that of the inherited field"
-        if each.iri not in (None, member.iri) or each.datatype not in (None, member.datatype):
-            return "an inherited field keeps its iri and datatype"
+        kept = (each.iri, member.iri), (each.datatype, member.datatype), (each.language, member.language)
+        if any(given not in (None, inherited) for given, inherited in kept):
+            return "an inherited field keeps its iri, its datatype and its language"
         known = {*member.values, *member.retired_values}
         if not known.issuperset(each.values):
             return "an inherited enum gets no values"

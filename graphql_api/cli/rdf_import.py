@@ -55,6 +55,7 @@ _Report = Annotated[
 class _Wanted:
     label: Label | None
     single: bool
+    languages_apart: bool
     strict: bool
     dry_run: bool
 
@@ -89,6 +90,9 @@ def rdf(
         list[str] | None,
         typer.Option(metavar="TAG", help="of descriptions, the first that there is, en if none; may be given again"),
     ] = None,
+    merge_languages: Annotated[
+        bool, typer.Option("--merge-languages", help="one field for values in all languages, which they lose")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show what would become of it, and write nothing")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="end at the first problem")] = False,
     report: _Report = None,
@@ -103,7 +107,7 @@ def rdf(
     """
     settings = settings_of(context, data_dir=data_dir, database_url=database_url, admin_database_url=admin_database_url)
     log.configure(settings.log_format, "warning")
-    wanted = _Wanted(label, single, strict, dry_run)
+    wanted = _Wanted(label, single, not merge_languages, strict, dry_run)
     graph = _read(settings, files, format, base, language or LANGUAGES)
     with refusing(OSError), graph as read, place_of(settings) as place:
         outcome = asyncio.run(_import(settings, place, organization, read, wanted))
@@ -161,7 +165,9 @@ async def _catalogue(types: Types, organization: Organization) -> Catalogue:
 def _source(read: Read, before: Catalogue, lattice: Lattice, wanted: _Wanted) -> RdfSource:
     with progress_bars() as bars:
         bars.add_task("looking at what it holds", total=None)
-        return RdfSource(read, before, lattice, label=wanted.label, single=wanted.single)
+        return RdfSource(
+            read, before, lattice, label=wanted.label, single=wanted.single, languages_apart=wanted.languages_apart
+        )
 
 
 def _done(source: RdfSource, summary: Summary, news: str) -> _Outcome:
