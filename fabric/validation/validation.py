@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Any, TypeAlias
 
 from fabric.database.db import StaleTypes, Transaction, retried
-from fabric.errors import BadInput
+from fabric.errors import BadInput, Conflict
 from fabric.identity.subject import Subject
 from fabric.jobs.job import Job
 from fabric.jobs.jobs import Jobs, Kind
@@ -26,6 +26,8 @@ PERMISSIONS = ("type:define", "type:read", "object:read", "link:read")
 """To ask for it, and to be told what came of it: that tells of objects and links, and names some."""
 BATCH = 500
 """Objects of one step."""
+_OF_A_PLACE = frozenset({*Report().state(), "links", "next", "after"})
+"""Keys of the place in which a step leaves a job."""
 _AT_ONCE = 20
 """Objects that are looked at before others have a turn."""
 
@@ -83,7 +85,12 @@ def _family(catalogue: Catalogue, type_name: str | None) -> list[str]:
 
 
 async def _work(types: Types, check: Check, run: Run) -> Mapping[str, Any]:
-    """From the object or link after the last one on. The place is the report so far, with where that is."""
+    """From the object or link after the last one on. The place is the report so far, with where that is.
+
+    Conflict for a place that is not told so.
+    """
+    if run.place is not None and not run.place.keys() >= _OF_A_PLACE:
+        raise Conflict("this was begun by another version of the server; ask for it again")
 
     async def attempt() -> None:
         catalogue = await types.catalogue(run.job.session)

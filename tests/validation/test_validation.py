@@ -1,19 +1,20 @@
 """Validation: what is counted of stored objects, at one label, without any value."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import pytest
-from databases import MakeSubject
+from databases import MakeSubject, run_sql
 
 from fabric.database.db import Database
 from fabric.errors import BadInput, Forbidden
 from fabric.identity.organizations import Organization
 from fabric.jobs.counts import JobCounts
-from fabric.jobs.job import Job
+from fabric.jobs.job import Job, State
 from fabric.jobs.jobs import Jobs
 from fabric.jobs.worker import Worker
 from fabric.labels import Lattice
@@ -96,15 +97,18 @@ class Ground:
         await Objects(self.types).write(self.subject(at), self.organization, list(changes))
 
     async def report(self, at: str, type_name: str | None = None) -> dict[str, Any]:
-        subject = self.subject(at)
-        job = await validation.ask(self.types, self.jobs, subject, type_name)
+        job = await self.ended(await validation.ask(self.types, self.jobs, self.subject(at), type_name))
+        assert job.result is not None, job.failure
+        return dict(job.result)
+
+    async def ended(self, job: Job) -> Job:
+        subject = self.subject("TOP_SECRET/ALPHA,BRAVO,CHARLIE")
         async with Worker(self.database, self.kinds, JobCounts(), 1, look=0.05).running():
             async with asyncio.timeout(60):
                 while not job.ended:
                     await asyncio.sleep(0.02)
                     (job,) = await self.jobs.seen(subject, 1, job.job_id)
-        assert job.result is not None, job.failure
-        return dict(job.result)
+        return job
 
 
 @pytest.fixture
@@ -142,6 +146,17 @@ async def test_what_is_stored_before_a_constraint_is_counted_over_all_batches(
     assert size["examples"] == [str(UUID(int=4, version=4))]
     assert (await ground.report("UNCLASSIFIED"))["objects"] == 6
     assert counted(await ground.report("UNCLASSIFIED", "Bolt")) == {"Bolt.size maximum": 1}
+
+
+@pytest.mark.anyio
+async def test_a_job_that_another_version_began_says_so(ground: Ground, admin_url: str) -> None:
+    await ground.define(LOOSE)
+    job = await validation.ask(ground.types, ground.jobs, ground.subject("UNCLASSIFIED"))
+    place = {**Report().state(), "after": None}
+    await run_sql(admin_url, "update fabric.jobs set place = $1::text::jsonb", json.dumps(place))
+    ended = await ground.ended(job)
+    assert (ended.state, ended.failure_code) == (State.FAILED, "CONFLICT")
+    assert "ask for it again" in str(ended.failure)
 
 
 @pytest.mark.anyio
