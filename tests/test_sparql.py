@@ -1,8 +1,10 @@
 """What SPARQL answers: what another engine finds in the reader's export, and nothing that its label hides."""
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from uuid import uuid4
@@ -193,3 +195,15 @@ async def test_who_stops_asking_ends_the_process_that_answers() -> None:
         await asyncio.to_thread(eventually, lambda: answering.read_text() == "")
     finally:
         await graph.close()
+
+
+async def test_a_start_that_is_cancelled_leaves_nothing_open() -> None:
+    await (await HeldGraph.start(ROOM)).close()
+    before = len(os.listdir("/proc/self/fd"))
+    for number in range(20):
+        starting = asyncio.ensure_future(HeldGraph.start(ROOM))
+        await asyncio.sleep(number / 10_000)
+        starting.cancel()
+        with suppress(asyncio.CancelledError):
+            await (await starting).close()
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -94,10 +94,14 @@ class SparqlOverHTTP(Endpoint):
             asked.named_graphs, asked.inferred,
         )  # fmt: skip
         with self._seats.one(subject):
-            async with self._graphs.of(organization, subject, asked.inferred) as graph:
-                verdict, content = await while_connected(request.receive, graph.ask(question, self._limits))
+            asking = self._asked(organization, subject, question)
+            verdict, content = await while_connected(request.receive, asking)
         await self._pipeline.gate.require_current(subject)
         return _said(verdict, content)
+
+    async def _asked(self, organization: Organization, subject: Subject, question: Question) -> tuple[Verdict, bytes]:
+        async with self._graphs.of(organization, subject, question.inferred) as graph:
+            return await graph.ask(question, self._limits)
 
 
 class Seats:

@@ -147,9 +147,8 @@ class HeldGraphs:
 
     async def _make_room(self, newest: Key) -> None:
         """Forgets what was not asked for longest, until the rest fits."""
-        for key in list(self._kept):
-            if key != newest and self.figures.nbytes > self._memory:
-                await self._retire(key)
+        while self.figures.nbytes > self._memory and (key := next((k for k in self._kept if k != newest), None)):
+            await self._retire(key)
 
     async def _retire(self, key: Key) -> None:
         """It is asked nothing more, and ends with the last question that it is being asked."""

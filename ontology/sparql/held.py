@@ -40,9 +40,12 @@ class HeldGraph:
     @classmethod
     async def start(cls, memory: int) -> Self:
         """`memory` in bytes is what the graph may take."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            return cls(await asyncio.to_thread(_started, theirs.fileno(), memory), ours)
+        starting = asyncio.ensure_future(asyncio.to_thread(_started, memory))
+        try:
+            return cls(*await asyncio.shield(starting))
+        except asyncio.CancelledError:
+            await cls(*await starting).close()  # the thread goes on, whoever has gone
+            raise
 
     @property
     def lives(self) -> bool:
@@ -118,12 +121,16 @@ class HeldGraph:
         await asyncio.to_thread(self._process.wait)
 
 
-def _started(control: int, memory: int) -> subprocess.Popen[bytes]:
-    """The process, which gets nothing of this one's environment."""
-    return subprocess.Popen(
-        [sys.executable, "-I", "-m", "ontology.sparql.holder", str(control), str(memory)],
-        pass_fds=[control], env={}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+def _started(memory: int) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """The process, which gets nothing of this one's environment, and our end of its socket."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-m", "ontology.sparql.holder", str(theirs.fileno()), str(memory)],
+            pass_fds=[theirs.fileno()], env={}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+    return process, ours
 
 
 async def _rest(reader: asyncio.StreamReader) -> bytes:

@@ -259,3 +259,17 @@ def test_a_client_who_leaves_takes_its_query_along(new_server: MakeServer) -> No
             with pytest.raises(httpx.ReadTimeout):
                 server.client.request(url="/sparql", headers=tenant.authorization(), timeout=0.5, **way)
             eventually(lambda: query(tenant, "ask {}").status == 200)
+
+
+def test_a_client_who_leaves_while_its_graph_is_made_takes_that_along(new_server: MakeServer) -> None:
+    with new_server({"max_sparql_queries_each": 1}) as server, ThreadPoolExecutor(1) as aside:
+        tenant = server.organization()
+        tenant.define(*TYPES)
+        hold = "do $$ begin lock table fabric.links in access exclusive mode; perform pg_sleep(3); end $$"
+        held, found = aside.submit(server.sql, hold), 429
+        time.sleep(0.3)
+        with pytest.raises(httpx.ReadTimeout):
+            server.client.get("/sparql", params={"query": ALL}, headers=tenant.authorization(), timeout=0.5)
+        while found == 429 and not held.done():
+            found = query(tenant, "ask {}").status
+        assert found == 200
