@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from databases import COMPARTMENTS, POLICY, MakeSubject, drop_database, run_sql, url_of
+from databases import COMPARTMENTS, POLICY, MakeSubject, clone_database, drop_database, run_sql, servers_place, url_of
 from demo_organization import TEMPLATE, load_demo
 from http_server import MakeServer, Server, serving
 from hypothesis import settings
@@ -90,16 +90,15 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedPostgres]:
     """The worker's server, with the template."""
-    # A short path: a Unix socket's is limited.
-    with TemporaryDirectory(prefix="sf-", dir="/tmp") as folder, EmbeddedPostgres(Path(folder)) as server:
+    with TemporaryDirectory(prefix="sf-", dir=servers_place()) as folder, EmbeddedPostgres(Path(folder)) as server:
         asyncio.run(_prepare_template(server.admin_url))
         yield server
 
 
 async def _prepare_template(url: str) -> None:
     maintenance = url_of(url, "postgres")
-    for parameter in ("fsync", "full_page_writes", "synchronous_commit"):
-        await run_sql(maintenance, f"alter system set {parameter} = off")
+    for changed in ("fsync = off", "full_page_writes = off", "synchronous_commit = off", "max_wal_size = '512MB'"):
+        await run_sql(maintenance, f"alter system set {changed}")
     await run_sql(maintenance, "select pg_reload_conf()")
     await migrate(url)
     await run_sql(maintenance, f"alter database {DATABASE} is_template true allow_connections false")
@@ -114,7 +113,7 @@ def demo_template(postgres: EmbeddedPostgres) -> str:
 
 async def _prepare_demo(server: EmbeddedPostgres) -> None:
     maintenance = url_of(server.admin_url, "postgres")
-    await run_sql(maintenance, f"create database {TEMPLATE} template {DATABASE}")
+    await clone_database(maintenance, TEMPLATE)
     await load_demo(url_of(server.admin_url, TEMPLATE), url_of(server.url, TEMPLATE))
     await run_sql(maintenance, f"alter database {TEMPLATE} is_template true allow_connections false")
 
@@ -129,7 +128,7 @@ def new_server(postgres: EmbeddedPostgres, worker: str, tmp_path_factory: pytest
     @contextmanager
     def make(changed: Mapping[str, Any] | None = None, template: str = DATABASE) -> Iterator[Server]:
         name = f"{worker}_http_{next(numbers)}"
-        asyncio.run(run_sql(maintenance, f"create database {name} template {template}"))
+        asyncio.run(clone_database(maintenance, name, template))
         try:
             folder = tmp_path_factory.mktemp(name)
             urls = url_of(postgres.url, name), url_of(postgres.admin_url, name)
@@ -146,7 +145,7 @@ def database_name(postgres: EmbeddedPostgres, worker: str) -> Iterator[str]:
     """A migrated database that only this test knows."""
     name = f"{worker}_{next(_names)}"
     maintenance = url_of(postgres.admin_url, "postgres")
-    asyncio.run(run_sql(maintenance, f"create database {name} template {DATABASE}"))
+    asyncio.run(clone_database(maintenance, name))
     yield name
     asyncio.run(drop_database(maintenance, name))
 

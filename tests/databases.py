@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
+from shutil import disk_usage
 from typing import Any
 
 import asyncpg
 
 from fabric.database.embedded import ADMIN_ROLE, DATABASE, SERVING_ROLE
+from fabric.database.tuning import available_memory
 from fabric.identity.policy import Policy
 from fabric.identity.subject import Subject
 
@@ -15,6 +18,23 @@ POLICY = Policy.load(None)
 
 MakeSubject = Callable[..., Subject]
 """`subject(label="UNCLASSIFIED", roles=("admin",), name="ann", clearance=None)`; no clearance means the label's."""
+
+
+_ROOM = 6 << 30
+"""Bytes that half of the memory must have before databases are kept in it; those of two workers take less."""
+
+
+def servers_place() -> str:
+    """Where servers are made: in memory where there is much of it, else on the disk.
+
+    A database has hundreds of files. ext4 gives none of them an inode that was freed in the last half minute, and looks
+    at each of these in turn: where databases come and go it takes a hundred times as long to make one. The path is
+    short, since a Unix socket's is limited.
+    """
+    with suppress(OSError):
+        if min(disk_usage("/dev/shm").free, available_memory() // 2) > _ROOM:
+            return "/dev/shm"
+    return "/tmp"
 
 
 def url_of(url: str, database: str) -> str:
@@ -29,6 +49,11 @@ async def run_sql(url: str, sql: str, *args: Any) -> list[asyncpg.Record]:
         return list(await connection.fetch(sql, *args))
     finally:
         await connection.close()
+
+
+async def clone_database(maintenance: str, name: str, template: str = DATABASE) -> None:
+    """Copies the files, in half the time that it takes to write them all to the log first."""
+    await run_sql(maintenance, f"create database {name} template {template} strategy file_copy")
 
 
 async def drop_database(maintenance: str, name: str) -> None:

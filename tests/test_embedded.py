@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import pytest
+from databases import servers_place
 
 from fabric.database.embedded import ACCOUNT, EmbeddedError, EmbeddedPostgres, account
 from fabric.database.tuning import configuration
@@ -38,7 +39,7 @@ with EmbeddedPostgres(Path(sys.argv[1])):
 @contextmanager
 def folder(prefix: str = "fabric-") -> Iterator[Path]:
     """A data folder with a short path, outside pytest's own, which is closed to the user that serves root."""
-    path = Path(tempfile.mkdtemp(prefix=prefix))
+    path = Path(tempfile.mkdtemp(prefix=prefix, dir=servers_place()))
     try:
         yield path
     finally:

@@ -4,16 +4,16 @@ import asyncio
 import os
 import random
 import signal
-import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import pytest
-from databases import COMPARTMENTS, POLICY, MakeSubject, run_sql
+from databases import COMPARTMENTS, POLICY, MakeSubject, run_sql, servers_place
 from random_world import LABELS, NOTES, World
 
 from fabric.database.db import Database
@@ -225,7 +225,10 @@ async def test_how_far_a_load_has_come_is_told(graphs: Graphs, world: World, mon
 
 async def test_a_graph_outlives_a_crash_of_postgresql_under_load() -> None:
     """A process of the server is killed, which makes all of it start anew, while others write and a graph follows."""
-    with EmbeddedPostgres(Path(tempfile.mkdtemp(prefix="sf-", dir="/tmp"))) as postgres:
+    with (
+        TemporaryDirectory(prefix="sf-", dir=servers_place()) as folder,
+        EmbeddedPostgres(Path(folder)) as postgres,
+    ):
         await migrate(postgres.admin_url)
         await establish(postgres.admin_url, "acme", COMPARTMENTS)
         async with await Database.connect(postgres.url) as database:

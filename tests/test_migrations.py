@@ -1,14 +1,13 @@
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import asyncpg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from databases import drop_database, run_sql, url_of
+from databases import drop_database, run_sql, servers_place, url_of
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -60,10 +59,8 @@ async def empty_url(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
 @pytest.fixture(scope="module")
 def other_server() -> Iterator[EmbeddedPostgres]:
     """A server of which nobody has made the roles yet: roles belong to all of a server's databases."""
-    folder = Path(tempfile.mkdtemp(prefix="sf-", dir="/tmp"))
-    with EmbeddedPostgres(folder) as server:
+    with TemporaryDirectory(prefix="sf-", dir=servers_place()) as folder, EmbeddedPostgres(Path(folder)) as server:
         yield server
-    shutil.rmtree(folder)
 
 
 async def shape(url: str) -> list[tuple[str, ...]]:

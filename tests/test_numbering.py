@@ -1,16 +1,15 @@
 """What a restore into another cluster brings: old transaction ids stay, new ones come after them, and seals hold."""
 
 import asyncio
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
-from databases import run_sql, settled, url_of
+from databases import run_sql, servers_place, settled, url_of
 from sealed import HIGH, LOW, Ground
 
 from fabric.database.db import Database
@@ -148,10 +147,8 @@ def programs() -> Path:
 
 @pytest.fixture
 def other_server() -> Iterator[EmbeddedPostgres]:
-    folder = Path(tempfile.mkdtemp(prefix="sf-", dir="/tmp"))
-    with EmbeddedPostgres(folder) as server:
+    with TemporaryDirectory(prefix="sf-", dir=servers_place()) as folder, EmbeddedPostgres(Path(folder)) as server:
         yield server
-    shutil.rmtree(folder)
 
 
 async def test_a_dump_restored_elsewhere_is_verified_and_goes_on(

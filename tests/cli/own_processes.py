@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from command_line import ROOT
+from databases import servers_place
 
 
 @contextmanager
 def folder() -> Iterator[Path]:
     """A data folder with a short path, outside pytest's own, which is closed to the user that serves root."""
-    path = Path(tempfile.mkdtemp(prefix="sfc-", dir="/tmp"))
+    path = Path(tempfile.mkdtemp(prefix="sfc-", dir=servers_place()))
     try:
         yield path
     finally:

@@ -2,11 +2,11 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
-from databases import drop_database, run_sql, url_of
+from databases import clone_database, drop_database, url_of
 
 from compiler.ground import Ground
 from compiler.house import House, build
-from fabric.database.embedded import DATABASE, EmbeddedPostgres
+from fabric.database.embedded import EmbeddedPostgres
 
 
 @pytest.fixture(scope="session")
@@ -14,7 +14,7 @@ def ground(postgres: EmbeddedPostgres, worker: str) -> Iterator[Ground]:
     """One database for all of the compiler's tests: each takes an organization of its own."""
     name = f"{worker}_compiler"
     maintenance = url_of(postgres.admin_url, "postgres")
-    asyncio.run(run_sql(maintenance, f"create database {name} template {DATABASE}"))
+    asyncio.run(clone_database(maintenance, name))
     with Ground(url_of(postgres.admin_url, name), url_of(postgres.url, name)) as ground:
         yield ground
     asyncio.run(drop_database(maintenance, name))

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from databases import drop_database, run_sql, url_of
+from databases import clone_database, drop_database, url_of
 
 from compiler.ground import Ground
 from compiler.plans import Ran, explain
-from fabric.database.embedded import DATABASE, EmbeddedPostgres
+from fabric.database.embedded import EmbeddedPostgres
 from fabric.identity.organizations import Organization
 from fabric.labels import Label
 from fabric.types import indexes
@@ -95,7 +95,7 @@ def million(postgres: EmbeddedPostgres, worker: str) -> Iterator[_Million]:
     """In a database of its own, which is gone afterwards."""
     name = f"{worker}_million"
     maintenance = url_of(postgres.admin_url, "postgres")
-    asyncio.run(run_sql(maintenance, f"create database {name} template {DATABASE}"))
+    asyncio.run(clone_database(maintenance, name))
     with Ground(url_of(postgres.admin_url, name), url_of(postgres.url, name)) as ground:
         yield ground.run(_fill(ground))
     asyncio.run(drop_database(maintenance, name))

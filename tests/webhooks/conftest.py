@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from itertools import count
 
 import pytest
-from databases import drop_database, run_sql, url_of
+from databases import clone_database, drop_database, url_of
 from hooks import SETTINGS, MakePlace
 from http_server import TYPES, Server, Tenant, serving
 from receiver import Receiver, receiving
 
-from fabric.database.embedded import DATABASE, EmbeddedPostgres
+from fabric.database.embedded import EmbeddedPostgres
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +22,7 @@ def new_place(postgres: EmbeddedPostgres, worker: str) -> MakePlace:
     @contextmanager
     def make() -> Iterator[tuple[str, str]]:
         name = f"{worker}_hooks_{next(numbers)}"
-        asyncio.run(run_sql(maintenance, f"create database {name} template {DATABASE}"))
+        asyncio.run(clone_database(maintenance, name))
         try:
             yield url_of(postgres.url, name), url_of(postgres.admin_url, name)
         finally:
