@@ -64,7 +64,7 @@ def simple(database: Database) -> Configurations:
     return Configurations(database, {LANGUAGE.name: "simple"})
 
 
-async def fill(database: Database, types: Types, admin_url: str, number: int) -> None:
+async def fill(database: Database, types: Types, admin_url: str, number: int, *, vectors: bool = True) -> None:
     organization = await Directory(database).find("search")
     assert organization is not None
     top = organization.lattice.encode(Label(Level.SECRET))
@@ -89,9 +89,10 @@ async def fill(database: Database, types: Types, admin_url: str, number: int) ->
     indexer = Indexer(database, types, Random(), simple(database), IndexCounts())
     await indexer.put_words(organization.organization_id)
     print(f"words stored: {number / (time.perf_counter() - began):,.0f} objects a second")
-    began = time.perf_counter()
-    await indexer.put_vectors(organization.organization_id)
-    print(f"vectors stored: {number / (time.perf_counter() - began):,.0f} objects a second, made by a hash")
+    if vectors:
+        began = time.perf_counter()
+        await indexer.put_vectors(organization.organization_id)
+        print(f"vectors stored: {number / (time.perf_counter() - began):,.0f} objects a second, made by a hash")
     await connection.execute("vacuum analyze")
     await connection.close()
 

@@ -287,6 +287,7 @@ class SearchTerm(Base):
     label: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     length: Mapped[int]  # of the version's text, in words
     positions: Mapped[list[int]] = mapped_column(ARRAY(SmallInteger()))
+    stamp: Mapped[int]  # of the version that the text was made of
 
 
 class EncryptedField(Base):

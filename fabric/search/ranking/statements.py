@@ -44,32 +44,29 @@ _SEEN = "not o.tombstone and o.type_name = any({seen}::text[])"
 _ASKED = "o.type_name = any({types}::text[]) and {where}"
 
 
-def by_words(table: str, seen: str, passes: str, fits: str = "select * from visible") -> str:
+def by_words(table: str, seen: str, passes: str) -> str:
     """[id, BM25 score] of the best, of what has any of the words and all of the phrases.
 
     `seen` joins `f`, the texts that have some of the words, with what of them the session sees; `passes` says what is
-    asked for; `fits` chooses among what is `visible`. Each is done with before the next: while texts are being added, a
-    plan that was made when there were few would go through all of them again and again.
+    asked for. Each is done with before the next: while texts are being added, a plan that was made when there were few
+    would go through all of them again and again.
     """
     return f"""
 with asked as (
     select t.n, t.term, t.upto from unnest({{words}}::text[], {{uptos}}::text[]) with ordinality as t(term, upto, n)
 ), found as materialized (
-    select t.n, w.entity_id, w.label, cardinality(w.positions) as frequency, w.length
+    select t.n, w.entity_id, w.label, cardinality(w.positions) as frequency, w.length, w.stamp
     from asked t join fabric.search_terms w
         on w.organization_id = s.org and w.entity_table = '{table}' and w.term = t.term collate "C"
     where t.upto is null
     union all
-    select t.n, w.entity_id, w.label, sum(cardinality(w.positions)), max(w.length)
+    select t.n, w.entity_id, w.label, sum(cardinality(w.positions)), max(w.length), w.stamp
     from asked t join fabric.search_terms w
         on w.organization_id = s.org and w.entity_table = '{table}'
        and w.term >= t.term collate "C" and w.term < t.upto collate "C"
-    where t.upto is not null group by t.n, w.entity_id, w.label
-), visible as materialized (
-    select f.*, ({passes}) is true as passes, {STAMP.format("o") if table == OBJECTS else 0} as stamp
-    from found f join {seen}
+    where t.upto is not null group by t.n, w.entity_id, w.label, w.stamp
 ), seen as materialized (
-    {fits}
+    select f.n, f.entity_id, f.label, f.frequency, f.length, ({passes}) is true as passes from found f join {seen}
 ), weights as (
     select n, ln(1 + (greatest({{number}}::float8, count(*)) - count(*) + 0.5) / (count(*) + 0.5)) as weight
     from seen group by n
@@ -99,14 +96,20 @@ select coalesce(jsonb_agg(jsonb_build_array(r.entity_id, r.score) order by r.sco
     group by m.entity_id order by score desc, m.entity_id limit {{most}}::int) r"""
 
 
+_STAMP = STAMP.format("o")
+
+# Of a version that was written since, without its text becoming another one, the text is asked: as a value, which is
+# looked up for each, where `exists` may read all texts at once.
+FITTING = f""" and (f.stamp = {_STAMP} or {_STAMP} = (
+        select t.revision from fabric.search_texts t
+        where (t.organization_id, t.entity_table, t.entity_id, t.label) = (s.org, 'objects', o.object_id, o.label)))"""
+"""Of words, that they are of a text that `text_of` would join, too."""
+
 TEXT = by_words(
     OBJECTS,
     "fabric.objects o on o.organization_id = s.org and o.object_id = f.entity_id and o.label = f.label"
-    f" where {_SEEN}",
+    f" where {_SEEN}{FITTING}",
     _ASKED,
-    """select v.* from visible v join fabric.search_texts t
-        on (t.organization_id, t.entity_table, t.entity_id, t.label) = (s.org, 'objects', v.entity_id, v.label)
-       and t.revision = v.stamp""",
 )
 
 # The vector in a subquery, which is read once: a plan for any value would read its text for each row.
