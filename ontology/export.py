@@ -13,6 +13,7 @@ from fabric.identity.subject import Subject
 from fabric.transfer.export import bodies, reading
 from ontology.iris import Iris
 from ontology.triples import Triples
+from ontology.uncounted import uncounted
 from ontology.vocabulary import INFERRED_GRAPH
 from ontology.writing import Writer
 
@@ -46,8 +47,9 @@ async def export(
             if type_name not in catalogue.types:
                 raise NotFound(f"no such type: {type_name}")
             only = catalogue.types[type_name].family
-        triples, apart = Triples(Iris(catalogue)), inferred is Inferred.APART
-        wanted = bodies(transaction, catalogue, organization, only, inferred is not Inferred.LEFT_OUT)
+        iris, apart, beside = Iris(catalogue), inferred is Inferred.APART, inferred is not Inferred.LEFT_OUT
+        triples = Triples(iris, await uncounted(transaction, iris, only, inferred=beside))
+        wanted = bodies(transaction, catalogue, organization, only, beside)
         yield writer.head()
         block: list[Triple | Quad] = []
         async for some in _triples(triples, wanted, apart):

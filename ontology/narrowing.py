@@ -7,8 +7,11 @@ from fabric.labels import Label
 from fabric.types.catalogue import Catalogue
 from fabric.types.constraints import NO_CONSTRAINTS, Constraints, contradictions, joined, read_constraints
 from fabric.types.kinds import Kind
+from fabric.types.link_counts import NO_COUNTS
+from fabric.types.link_counts import joined as joined_counts
 from ontology.asked import Asked
 from ontology.hierarchy import Hierarchy
+from ontology.link_counts import asked_counts, counting, counts_of
 from ontology.terms import Ontology, PropertyTerm
 
 Documents = Mapping[str, dict[str, Any]]
@@ -63,6 +66,9 @@ class Narrowings:
             target = self._target(heir, term, classes, inherited["target"])
             if target is not None and target != inherited["target"]:
                 said["target"] = target
+        one = "one" in (said.get("cardinality"), inherited.get("cardinality"))
+        counts = asked_counts(self._ontology, term, heir, one=one)
+        said |= {key: number for key, number in counts.items() if inherited.get(key) != number}
         kept = ("relation", "target", "direction", "cardinality")
         return {key: inherited[key] for key in kept if key in inherited} | said if said else {}
 
@@ -84,19 +90,30 @@ class Narrowings:
 
     def without_contradictions(self, documents: Documents) -> None:
         """Takes away what leaves no value together with what other classes of a lineage ask."""
-        narrowed: dict[str, set[str]] = {}
-        for iri, document in documents.items():
-            for name in document["fields"]:
-                narrowed.setdefault(name, set()).add(iri)
-        several = {name: classes for name, classes in narrowed.items() if len(classes) > 1}
-        for iri in sorted(documents, key=lambda iri: (len(self._hierarchy.lineage(iri)), iri)):
-            lineage = sorted(self._hierarchy.lineage(iri), key=lambda i: (len(self._hierarchy.lineage(i)), i))
-            for name in sorted(several):
-                said = [each for each in lineage if each in several[name] and name in documents[each]["fields"]]
-                if len(said) > 1:
-                    self._check(documents, name, said)
+        for group, check in (("fields", self._check_field), ("links", self._check_link)):
+            narrowed: dict[str, set[str]] = {}
+            for iri, document in documents.items():
+                for name in document[group]:
+                    narrowed.setdefault(name, set()).add(iri)
+            several = {name: classes for name, classes in narrowed.items() if len(classes) > 1}
+            for iri in sorted(documents, key=lambda iri: (len(self._hierarchy.lineage(iri)), iri)):
+                lineage = sorted(self._hierarchy.lineage(iri), key=lambda i: (len(self._hierarchy.lineage(i)), i))
+                for name in sorted(several):
+                    said = [each for each in lineage if each in several[name] and name in documents[each][group]]
+                    if len(said) > 1:
+                        check(documents, name, said)
 
-    def _check(self, documents: Documents, name: str, said: list[str]) -> None:
+    def _check_link(self, documents: Documents, name: str, said: list[str]) -> None:
+        held = NO_COUNTS
+        for iri in said:
+            both = joined_counts(held, counts_of(documents[iri]["links"][name]))
+            if both.allow_none:
+                del documents[iri]["links"][name]
+                self._tell_of_ruled_out(iri, name)
+            else:
+                held = both
+
+    def _check_field(self, documents: Documents, name: str, said: list[str]) -> None:
         held, values = NO_CONSTRAINTS, list(documents[said[0]]["fields"][name].get("values", ()))
         for iri in said:
             field = documents[iri]["fields"][name]
@@ -105,9 +122,12 @@ class Narrowings:
             left = [value for value in values if value in field["values"]] if kind is Kind.ENUM else values
             if _contradicts(both, kind) or (kind is Kind.ENUM and not left):
                 del documents[iri]["fields"][name]
-                self._ontology.notice(iri, f"asks of {name} what its superclasses rule out; this is left out")
+                self._tell_of_ruled_out(iri, name)
             else:
                 held, values = both, left
+
+    def _tell_of_ruled_out(self, iri: str, name: str) -> None:
+        self._ontology.notice(iri, f"asks of {name} what its superclasses rule out; this is left out")
 
 
 def _contradicts(constraints: Constraints, kind: Kind) -> bool:
@@ -118,5 +138,5 @@ def _contradicts(constraints: Constraints, kind: Kind) -> bool:
 
 def _asking(term: PropertyTerm, group: str) -> set[str]:
     if group == "links":
-        return term.single_in | term.classes_in.keys()
+        return term.single_in | term.classes_in.keys() | {iri for iri in term.facets_in if counting(term, iri)}
     return term.single_in | term.one_each_in | term.required_in | term.values_in.keys() | term.facets_in.keys()

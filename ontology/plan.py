@@ -15,6 +15,7 @@ from ontology.annotations import WITHOUT_EFFECT, annotate
 from ontology.asked import Asked
 from ontology.hierarchy import Hierarchy
 from ontology.iris import Iris
+from ontology.link_counts import asked_counts, counting
 from ontology.naming import Names
 from ontology.narrowing import Narrowings
 from ontology.resource import RESOURCE
@@ -141,10 +142,8 @@ class Planner:
             found += self._fields(term, owners)
         if classes:
             found.append(self._link(term, owners, classes))
-        for owner in sorted(term.required_in if not term.datatypes else ()):
-            self._ontology.notice(owner, f"requires {term.iri}; this is left out: it is a link")
         for owner, facets in sorted(term.facets_in.items() if not term.datatypes else ()):
-            for said in sorted({facet.said for facet in facets} - {"sh:minCount"}):
+            for said in sorted({facet.said for facet in facets} - {facet.said for facet in counting(term, owner)}):
                 self._ontology.notice(owner, f"has a shape with {said} for {term.iri}; this is left out: it is a link")
         return found
 
@@ -191,7 +190,9 @@ class Planner:
 
     def _of_link(self, term: PropertyTerm, owner: str) -> dict[str, Any]:
         """What the class that declares a link asks of it itself."""
-        said: dict[str, Any] = {"cardinality": "one"} if term.functional or owner in term.single_in else {}
+        one = term.functional or owner in term.single_in
+        said: dict[str, Any] = {"cardinality": "one"} if one else {}
+        said |= asked_counts(self._ontology, term, owner, one=one)
         if owner in term.classes_in and term.inverse is None:
             said["target"] = self._types[self._hierarchy.common(term.classes_in[owner])]
         return said
@@ -286,7 +287,8 @@ class Planner:
         document = documents[owner]
         group = document[member.group]
         if member.name in group or self._is_inherited(owner, member):
-            self._compare_constraints(iri, owner, member, group.get(member.name))
+            if member.name in group:
+                self._compare(self._ontology.properties[iri], owner, member, group[member.name])
             return
         if len(group) == MAX_FIELDS:
             self._ontology.notice(iri, f"is the type {document['typeName']}'s {MAX_FIELDS + 1}th; it is left out")
@@ -304,11 +306,12 @@ class Planner:
         if member.group == "links":
             self._new_links.append((iri, said))
 
-    def _compare_constraints(self, iri: str, owner: str, member: _Member, there: Mapping[str, Any] | None) -> None:
-        """Tells of what shapes ask of a field that is there, and that it does not ask itself."""
-        if member.group != "fields" or there is None:
-            return
-        asked = self._asked.constraints(self._ontology.properties[iri], owner, there)
+    def _compare(self, term: PropertyTerm, owner: str, member: _Member, there: Mapping[str, Any]) -> None:
+        """Tells of what shapes ask of a member that is there, and that it does not ask itself."""
+        if member.group == "fields":
+            asked = self._asked.constraints(term, owner, there)
+        else:
+            asked = asked_counts(self._ontology, term, owner, one=there.get("cardinality") == "one")
         if others := sorted(name for name, value in asked.items() if there.get(name) != value):
             self._ontology.notice(owner, f"has {member.name} already, with another {', '.join(others)}; it stays so")
 

@@ -70,7 +70,7 @@ class _Reader:
         numbers = [int(v.value) for v in values if isinstance(v, Literal) and v.value.isdecimal() and len(v.value) < 9]
         if 1 in numbers:
             term.single_in.add(iri)
-        elif numbers and min(numbers) > 1 and term.datatypes and not qualified:
+        elif numbers and min(numbers) > 1 and not (qualified and term.datatypes):
             facet = Facet(f"owl:{predicate.value.removeprefix(OWL_NS)}", "maxItems", str(min(numbers)))
             term.facets_in.setdefault(iri, []).append(facet)
         else:

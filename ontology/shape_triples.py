@@ -1,8 +1,8 @@
 """What definitions ask of values, as shapes of SHACL: for each field a property shape with an IRI of its own.
 
 A shape says nothing that data could be as its definition wants and the shape not: of lists RDF counts values that
-differ, what is encrypted has no triples, and a pattern without a counterpart in XPath is left out. A property that has
-fields for languages has none, for a shape would be of all its values.
+differ, what is encrypted has no triples, links can have triples of their own, and a pattern without a counterpart in
+XPath is left out. A property that has fields for languages has none, for a shape would be of all its values.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,18 +10,19 @@ from dataclasses import replace
 
 from pyoxigraph import BlankNode, Literal, NamedNode, Triple
 
-from fabric.types.catalogue import ObjectType
-from fabric.types.definitions import Field
+from fabric.types.catalogue import Catalogue, ObjectType
+from fabric.types.definitions import Field, LinkField
 from fabric.types.kinds import Kind
 from fabric.types.narrowing import narrowed_fields, narrowed_links
 from ontology.iris import Iris, as_element
 from ontology.patterns import Untranslatable, xpath_pattern
 from ontology.terms import NOT_OURS
+from ontology.uncounted import Uncounted
 from ontology.values import datatype_of, literal, literal_of
 from ontology.vocabulary import BASE, ITSELF, RDF, SHACL, XSD
 
 
-def shape_triples(iris: Iris, object_type: ObjectType) -> Iterator[Triple]:
+def shape_triples(iris: Iris, object_type: ObjectType, uncounted: Uncounted) -> Iterator[Triple]:
     """Of what the type itself declares, and of what it asks beside of what it inherits."""
     owner, said = NamedNode(iris.classes[object_type.name]), False
     for field in (*object_type.own_fields.values(), *_narrowed(object_type)):
@@ -32,23 +33,40 @@ def shape_triples(iris: Iris, object_type: ObjectType) -> Iterator[Triple]:
             yield from _property(owner, shape, path)
             yield from _asked(shape, field)
             said = True
-    for link in object_type.own_links.values():
-        if link.outgoing and not link.many:
-            shape = shape_iri(object_type.name, link.name)
+    for link in (*object_type.own_links.values(), *narrowed_links(object_type)):
+        shape = shape_iri(object_type.name, link.name)
+        asked = [*_asked_of_link(iris, object_type, link, shape, uncounted)] if link.outgoing else []
+        if asked:
             yield from _property(owner, shape, iris.relations[link.relation])
-            yield Triple(shape, SHACL.maxCount, _number(1))
-            said = True
-    for link in narrowed_links(object_type):
-        if link.outgoing:
-            shape, declared = shape_iri(object_type.name, link.name), object_type.links[link.name]
-            yield from _property(owner, shape, iris.relations[link.relation])
-            if link.target != declared.target:
-                yield Triple(shape, SHACL.class_, NamedNode(iris.classes[link.target]))
-            if declared.many and not link.many:
-                yield Triple(shape, SHACL.maxCount, _number(1))
+            yield from asked
             said = True
     if said:
         yield Triple(owner, RDF.type, SHACL.NodeShape)
+
+
+def _asked_of_link(
+    iris: Iris, object_type: ObjectType, link: LinkField, shape: NamedNode, uncounted: Uncounted
+) -> Iterator[Triple]:
+    declared = object_type.links.get(link.name)
+    if declared is None or (declared.relation, declared.outgoing) != (link.relation, link.outgoing):
+        return  # what another label says holds in its place
+    if link.target != declared.target:
+        yield Triple(shape, SHACL.class_, NamedNode(iris.classes[link.target]))
+    if link.counts.least and link.relation not in uncounted.short:
+        yield Triple(shape, SHACL.minCount, _number(link.counts.least))
+    most = link.counts.most if link.many else 1
+    if most is not None and link.relation not in uncounted.beyond and _is_whole(iris.catalogue, object_type, declared):
+        yield Triple(shape, SHACL.maxCount, _number(most))
+
+
+def _is_whole(catalogue: Catalogue, object_type: ObjectType, link: LinkField) -> bool:
+    """Whether the link field has all links of its relation that lead from objects of the type."""
+    family = {*catalogue.types[link.target].family}
+    return all(
+        family.issuperset(catalogue.types[target].family)
+        for source, target in catalogue.relations[link.relation].ends
+        if not {*object_type.family}.isdisjoint(catalogue.types[source].family)
+    )
 
 
 def _narrowed(object_type: ObjectType) -> Iterator[Field]:

@@ -20,6 +20,7 @@ from ontology.iris import Iris, may_name_property
 from ontology.iris import node as as_node
 from ontology.shape_triples import shape_triples
 from ontology.terms import BUILT_IN, NOT_OURS
+from ontology.uncounted import ALL_COUNTED, Uncounted
 from ontology.values import Fields, datatype_of, lexical, literal, literal_of
 from ontology.vocabulary import DEFINITION, INFERRED, LABEL, LINK_VALUES, ORDER, OWL, RDF, RDFS
 
@@ -30,8 +31,9 @@ _OPEN = str(Label())
 class Triples:
     """Makes triples of the bodies of import records, by the catalogue that they come from."""
 
-    def __init__(self, iris: Iris) -> None:
-        self._iris = iris
+    def __init__(self, iris: Iris, uncounted: Uncounted = ALL_COUNTED) -> None:
+        """`uncounted` are relations of which shapes must not say how many triples there are."""
+        self._iris, self._uncounted = iris, uncounted
         self._fields: dict[str, dict[str, tuple[NamedNode, Field]]] = {}
         self._told: set[str] = set()
         self._statements = 0
@@ -48,7 +50,7 @@ class Triples:
             yield from self._field(node, NamedNode(self._iris.fields[object_type.name, field.name]), field)
         for link in object_type.own_links.values():
             yield from self._relation(node, object_type, link)
-        yield from shape_triples(self._iris, object_type)
+        yield from shape_triples(self._iris, object_type, self._uncounted)
         for iri, annotations in object_type.about.items():
             if not iri.startswith(BUILT_IN) and (other := as_node(iri)) is not None:
                 yield from statements(other, annotations)

@@ -91,7 +91,13 @@ def test_of_several_bounds_the_closest_holds() -> None:
         (f"{STRING} ; sh:minLength 2 ; sh:severity sh:Warning",
          "sh:minLength for p; this is left out, since it only warns"),
         ("sh:datatype xsd:string ; sh:hasValue 'x'", "sh:hasValue for p; this is left out"),
-        ("sh:class ex:A ; sh:maxCount 3", "sh:maxCount for p; this is left out: it is a link"),
+        ("sh:class ex:A ; sh:minLength 3", "sh:minLength for p; this is left out: it is a link"),
+        ("sh:class ex:A ; sh:minCount 3 ; sh:maxCount 2",
+         "sh:minCount for p; this is left out: more than the most there may be"),
+        ("sh:class ex:A ; sh:minCount 2 ; sh:maxCount 1", "sh:minCount for p; this is left out: there is one at most"),
+        ("sh:class ex:A ; sh:maxCount 0", "sh:maxCount for p; this is left out"),
+        ("sh:class ex:A ; sh:qualifiedMinCount 2 ; sh:qualifiedValueShape [ sh:class ex:A ]",
+         "sh:qualifiedMinCount for p; this is left out"),
     ],
 )  # fmt: skip
 def test_what_fits_no_constraint_is_told_of_with_its_class(said: str, told: str) -> None:
@@ -117,7 +123,8 @@ def test_a_shape_that_is_deactivated_asks_nothing() -> None:
 
 
 BASE = shape(f"{STRING} ; sh:minLength 1") + """
-    ex:A sh:property [ sh:path ex:n ; sh:datatype xsd:integer ; sh:minInclusive 0 ], [ sh:path ex:to ; sh:class ex:A ] .
+    ex:A sh:property [ sh:path ex:n ; sh:datatype xsd:integer ; sh:minInclusive 0 ], [ sh:path ex:to ; sh:class ex:A ],
+        [ sh:path ex:of ; sh:class ex:A ; sh:maxCount 5 ] .
     ex:B rdfs:subClassOf ex:A ; a rdfs:Class, sh:NodeShape . """
 
 
@@ -130,6 +137,11 @@ BASE = shape(f"{STRING} ; sh:minLength 1") + """
          {"n": {"type": "bigint", "list": True, "maximum": 5, "maxItems": 1}}),
         ("sh:path ex:to ; sh:class ex:B ; sh:maxCount 1",
          {"to": {"relation": "to", "target": "B", "direction": "out", "cardinality": "one"}}),
+        ("sh:path ex:of ; sh:minCount 2 ; sh:maxCount 4",
+         {"of": {"relation": "of", "target": "A", "direction": "out", "minLinks": 2, "maxLinks": 4}}),
+        ("sh:path ex:to ; sh:minCount 1 ; sh:maxCount 1",
+         {"to": {"relation": "to", "target": "A", "direction": "out", "cardinality": "one", "minLinks": 1}}),
+        ("sh:path ex:of ; sh:maxCount 5", {}),
         ("sh:path ex:p ; sh:minLength 1 ; sh:maxCount 1", {}),
     ],
 )  # fmt: skip
@@ -150,6 +162,9 @@ def test_a_class_narrows_what_it_inherits(said: str, made: dict[str, Any]) -> No
         ("ex:p ; owl:someValuesFrom [ a rdfs:Datatype ; owl:oneOf ('a' 'b') ]",
          {"p": {"type": "string", "values": ["a", "b"]}}),
         ("ex:to ; owl:allValuesFrom ex:B", {"to": {"relation": "to", "target": "B", "direction": "out"}}),
+        ("ex:of ; owl:maxCardinality 3", {"of": {"relation": "of", "target": "A", "direction": "out", "maxLinks": 3}}),
+        ("ex:to ; owl:maxQualifiedCardinality 3 ; owl:onClass ex:A",
+         {"to": {"relation": "to", "target": "A", "direction": "out", "maxLinks": 3}}),
         ("ex:to ; owl:cardinality 1",
          {"to": {"relation": "to", "target": "A", "direction": "out", "cardinality": "one"}}),
     ],
@@ -167,13 +182,60 @@ def test_a_restriction_narrows_what_a_class_inherits(said: str, made: dict[str, 
     [
         ("sh:path ex:n ; sh:maxInclusive -1", "asks of n what its superclasses rule out; this is left out"),
         ("sh:path ex:to ; sh:class ex:Other", "leads by to to what does not descend from A; this is left out"),
-        ("sh:path ex:to ; sh:minCount 1", "requires to; this is left out: it is a link"),
+        ("sh:path ex:of ; sh:minCount 7", "asks of of what its superclasses rule out; this is left out"),
     ],
 )
 def test_what_is_no_narrower_is_told_of(said: str, told: str) -> None:
     text = BASE + f"ex:Other a rdfs:Class . ex:B sh:property [ {said} ] ."
     assert definitions(text)["A"]["links"]["to"]["target"] == "A"
     assert notices(text) == {("B", told)}
+
+
+@pytest.mark.parametrize(
+    ("said", "made"),
+    [
+        ("sh:minCount 2", {"minLinks": 2}),
+        ("sh:minCount 1 ; sh:maxCount 3", {"minLinks": 1, "maxLinks": 3}),
+        ("sh:minCount 1 ; sh:maxCount 1", {"cardinality": "one", "minLinks": 1}),
+        ("sh:minCount 0 ; sh:maxCount 2", {"maxLinks": 2}),
+    ],
+)
+def test_how_many_things_a_shape_asks_for_are_counts_of_a_link(said: str, made: dict[str, Any]) -> None:
+    text = shape(f"sh:class ex:A ; {said}")
+    link = {"relation": "p", "target": "A", "direction": "out", "iri": EX + "p"}
+    assert definitions(text)["A"]["links"]["p"] == link | made
+    assert notices(text) == set()
+
+
+def test_from_the_inverse_property_the_other_ends_are_counted() -> None:
+    text = """ex:p a owl:ObjectProperty ; rdfs:domain ex:A ; rdfs:range ex:B . ex:q owl:inverseOf ex:p ;
+        a owl:ObjectProperty . ex:B a owl:Class, sh:NodeShape ; sh:property [ sh:path ex:q ; sh:minCount 2 ] .
+        ex:A a owl:Class ; rdfs:subClassOf [ a owl:Restriction ; owl:onProperty ex:p ; owl:maxCardinality 4 ] ."""
+    made = definitions(text)
+    assert (made["B"]["links"]["q"]["direction"], made["B"]["links"]["q"]["minLinks"]) == ("in", 2)
+    assert made["A"]["links"]["p"]["maxLinks"] == 4
+    assert notices(text) == set()
+
+
+def test_what_owl_says_to_be_there_is_asked_of_no_link() -> None:
+    text = BASE + "ex:B rdfs:subClassOf [ a owl:Restriction ; owl:onProperty ex:to ; owl:minCardinality 2 ] ."
+    assert "links" not in definitions(text)["B"]
+    assert notices(text) == {("B", "restricts to by minCardinality; this is left out")}
+
+
+def test_a_link_that_is_there_keeps_its_counts_and_that_is_told() -> None:
+    with imported(shape("sh:class ex:A ; sh:maxCount 5")) as first:
+        known = first.catalogue
+    assert notices(shape("sh:class ex:A ; sh:maxCount 5"), before=known) == set()
+    told = ("A", "has p already, with another maxLinks; it stays so")
+    assert notices(shape("sh:class ex:A ; sh:maxCount 4"), before=known) == {told}
+
+
+def test_counts_that_two_superclasses_rule_out_together_are_told_of() -> None:
+    text = BASE + """ex:B sh:property [ sh:path ex:of ; sh:minCount 3 ] .
+        ex:C a rdfs:Class, sh:NodeShape ; rdfs:subClassOf ex:A ; sh:property [ sh:path ex:of ; sh:maxCount 2 ] .
+        ex:D rdfs:subClassOf ex:B, ex:C ."""
+    assert notices(text) == {("C", "asks of of what its superclasses rule out; this is left out")}
 
 
 def test_what_two_superclasses_rule_out_together_is_told_of_once() -> None:
