@@ -1,5 +1,6 @@
 """What has changed is not found by what it was: until its new text is there, by no text at all."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -158,6 +159,26 @@ async def test_what_a_link_said_finds_it_no_more(citing: Library) -> None:
     assert await links_found(citing, "informer") == set()
     await citing.index()
     assert await links_found(citing, "need") == {id}
+
+
+async def test_what_is_no_part_of_its_text_leaves_a_link_found(citing: Library) -> None:
+    source, target = await report(citing, "the pump"), await citing.paper("a valve")
+    id = await cite(citing, source, target, why="spare parts")
+    await citing.index()
+    texts = "select * from fabric.search_texts where entity_table = 'links'"
+    before = await citing.rows(texts)
+    values = {"weight": 0.5, "valid_from": datetime(2001, 1, 1, tzinfo=UTC), "properties": {"why": "spare parts"}}
+    change = LinkChange("update", link_id=id, values=values)
+    await Links(citing.types).write(citing.subject(), citing.organization, [change])
+    assert await links_found(citing, "spare") == {id}
+    await citing.index()
+    assert await citing.rows(texts) == before
+    for at, again in ((S, 1), (U, 2)):  # at a label of its own, and where it was
+        change = LinkChange("update", link_id=id, values={"properties": {"why": f"need {again}"}})
+        await Links(citing.types).write(citing.subject(at), citing.organization, [change])
+        assert await links_found(citing, "spare", at=at) == set()
+        await citing.index()
+        assert await links_found(citing, "spare", at=at) == {id}
 
 
 async def test_a_head_that_stays_the_same_leaves_its_links_found(citing: Library) -> None:

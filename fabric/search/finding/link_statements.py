@@ -6,7 +6,7 @@ A link, and the objects at both of its ends, are the versions that win for the s
 from fabric.events import version_json
 from fabric.inference.all_links import ALL_LINKS, INFERRED
 from fabric.search.index.composites import MADE_OF
-from fabric.search.index.store import LINKS, STAMP
+from fabric.search.index.store import LINKS
 from fabric.search.ranking.statements import COSINE, OF_MODEL, of_model, text_of
 
 WRITTEN = "fabric.links"
@@ -66,7 +66,7 @@ from unnest({{ids}}::uuid[], {{labels}}::bigint[]) as g(id, label)
 join fabric.embeddings x on {of_model(LINKS)} and x.entity_id = g.id and x.label = g.label"""
 
 
-_MADE_OF = MADE_OF.format(link="l", stamp=STAMP.format("l"), source="ta", target="tb")
+_MADE_OF = MADE_OF.format(link="l", source="ta", target="tb")
 
 
 def _of_composites(scored: str) -> str:

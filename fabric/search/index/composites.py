@@ -40,7 +40,7 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class LinkVersion:
-    """`text` is what the link says itself, beside its relation; `stamp` is another one each time that it is written."""
+    """`text` is what the link says itself, beside its relation; `said` what it can be made of, as `SAID` has it."""
 
     label: int
     tombstone: bool
@@ -48,7 +48,7 @@ class LinkVersion:
     source_id: UUID
     target_id: UUID
     text: str
-    stamp: int = 0
+    said: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,13 @@ class Composite:
     made_of: bytes
 
 
+SAID = "sha256(convert_to(concat_ws(' ', {0}.relation, {0}.source_id, {0}.target_id, {0}.properties), 'UTF8'))"
+"""Of a version of a link, for SQL: another one where its text is. Neither its weight nor a time enters."""
+
 # Equal to `_made_of`.
-MADE_OF = """sha256(int8send({link}.label) || int8send({stamp})
-    || sha256(convert_to(coalesce({source}.head, ''), 'UTF8'))
-    || sha256(convert_to(coalesce({target}.head, ''), 'UTF8')))"""
+MADE_OF = f"""sha256(int8send({{link}}.label) || {SAID.format("{link}")}
+    || sha256(convert_to(coalesce({{source}}.head, ''), 'UTF8'))
+    || sha256(convert_to(coalesce({{target}}.head, ''), 'UTF8')))"""
 """For SQL: of a link, and of the texts of its ends."""
 
 
@@ -88,7 +91,7 @@ def composites(link: Sequence[LinkVersion], ends: Mapping[UUID, Sequence[End]]) 
 
 def _made_of(link: LinkVersion, source: End, target: End) -> bytes:
     heads = (hashlib.sha256(end.head.encode()).digest() for end in (source, target))
-    return hashlib.sha256(struct.pack(">qq", link.label, link.stamp) + b"".join(heads)).digest()
+    return hashlib.sha256(struct.pack(">q", link.label) + link.said + b"".join(heads)).digest()
 
 
 def words_of(relation: str) -> str:

@@ -13,10 +13,10 @@ from uuid import UUID
 import asyncpg
 
 from fabric.database.db import Database, Transaction
-from fabric.search.index.composites import Composite, End, LinkVersion, composites
+from fabric.search.index.composites import SAID, Composite, End, LinkVersion, composites
 from fabric.search.index.composition import Composition, content_hash, relation_composition
 from fabric.search.index.sources import Changed, composed
-from fabric.search.index.store import LINKS, STAMP, Key, Text, by_label, forget_texts, put_texts, storing
+from fabric.search.index.store import LINKS, Key, Text, by_label, forget_texts, put_texts, storing
 from fabric.types.types import Types
 
 AT_ONCE = 300
@@ -38,10 +38,11 @@ _NEXT = "select link_id from fabric.links where link_id > $1 group by link_id or
 
 _OUTDATED = f"""
 with versions as materialized (
-    select l.link_id, l.label, l.relation, l.source_id, l.target_id, {STAMP.format('l')} as stamp
+    select l.link_id, l.label, l.tombstone, l.relation, l.source_id, l.target_id, {SAID.format('l')} as said
     from fabric.links l where l.link_id = any($1)
 ), made_of as (
-    select v.link_id, hashtextextended(coalesce(c.digest, ''), hashint8extended(v.label, v.stamp)) as stamp
+    select v.link_id, hashtextextended(
+        concat(c.digest, encode(v.said, 'hex')), hashint8extended(v.label, v.tombstone::int)) as stamp
     from versions v left join unnest($2::text[], $3::bigint[], $4::text[]) as c(relation, label, digest)
         using (relation, label)
     union all
@@ -59,7 +60,7 @@ select s.link_id, s.stamp from stamps s left join lateral (
 where t.right is not true"""
 
 _VERSIONS = f"""
-select link_id, label, tombstone, relation, source_id, target_id, properties, {STAMP.format('l')} as stamp
+select link_id, label, tombstone, relation, source_id, target_id, properties, {SAID.format('l')} as said
 from fabric.links l where link_id = any($1)"""
 
 _ENDS = """
@@ -160,9 +161,9 @@ class LinkTexts:
         links: dict[UUID, list[LinkVersion]] = defaultdict(list)
         for row in stored.links:
             label, relation = row["label"], row["relation"]
-            said = made[label, relation].text(row["properties"])
+            text = made[label, relation].text(row["properties"])
             links[row["link_id"]].append(
-                LinkVersion(label, row["tombstone"], relation, row["source_id"], row["target_id"], said, row["stamp"])
+                LinkVersion(label, row["tombstone"], relation, row["source_id"], row["target_id"], text, row["said"])
             )
         return _Told(links, ends)
 

@@ -27,7 +27,7 @@ POSITION_OF_ID = "('x' || right({}::text, 12))::bit(48)::bigint"
 
 # By a float, since a numeric takes as long again as all the rest. Equal to `stamp` in migration 0022.
 STAMP = "hashint8extended((date_part('epoch', {0}.updated_at) * 1000000)::bigint, {0}.revision)"
-"""Of a row of `objects` or `links`, for SQL: another one each time that it is written.
+"""Of a row of `objects`, for SQL: another one each time that it is written.
 
 Its revision alone is not: what was deleted begins with 1 when it comes again.
 """
