@@ -1,5 +1,6 @@
 """The classes of an ontology, declared or used, and how they descend from each other."""
 
+from collections import deque
 from collections.abc import Iterator, Set
 
 from pyoxigraph import BlankNode, Literal, NamedNode
@@ -63,12 +64,15 @@ def namespace(iri: str) -> str:
 
 def members(graph: Graph, terms: list[Term]) -> Iterator[str]:
     """The named classes of a domain or range: itself, or of a union each."""
-    for term in terms:
+    pending, seen = deque(terms), set(terms)
+    while pending:
+        term = pending.popleft()
         if isinstance(term, NamedNode):
             yield term.value
         elif isinstance(term, BlankNode):
-            for union in graph.nodes(term, OWL.unionOf):
-                yield from members(graph, graph.items(union))
+            found = [item for union in graph.nodes(term, OWL.unionOf) for item in graph.items(union)]
+            pending.extend(item for item in found if item not in seen)
+            seen.update(found)
 
 
 def _named(graph: Graph) -> set[str]:

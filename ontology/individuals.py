@@ -1,6 +1,5 @@
 """Individuals as objects and links: import records for what a graph says of members of classes that types stand for."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any
@@ -18,7 +17,7 @@ from ontology.graph import Graph, Node, Said, Term, classes_among, said
 from ontology.iris import IDS, Iris
 from ontology.statements import Described
 from ontology.terms import is_built_in
-from ontology.values import Fields, field_for, lexical, text_of, value_of
+from ontology.values import Fields, field_for, json_of, lexical, text_of, value_of
 from ontology.vocabulary import BASE, FABRIC, INFERRED, LABEL, LINK_VALUES, ORDER, RDF
 
 _UUIDS = "urn:uuid:"
@@ -190,10 +189,7 @@ class Individuals:
         found: dict[str, JSONValue] = {}
         lists = {f.name for fields in members.values() for f in fields.values() if f.many}
         for term in about.get(ORDER, ()):
-            try:
-                written = json.loads(text_of(term))
-            except (json.JSONDecodeError, RecursionError):
-                written = None
+            written = json_of(text_of(term))
             if not isinstance(written, dict) or not written.keys() <= lists:
                 raise BadInput("fabric:order is a JSON object of lists, by field")
             found |= written

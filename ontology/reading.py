@@ -20,7 +20,7 @@ from pyoxigraph import DefaultGraph, NamedNode, Quad, RdfFormat, Store, Triple, 
 
 from fabric.errors import BadInput
 from ontology.graph import LANGUAGES, Graph
-from ontology.guards import Source, Watched, check_json, check_xml
+from ontology.guards import Source, Watched, check_json_ld, check_xml
 from ontology.imports import missing_imports
 from ontology.remote import Remote
 from ontology.scratch import PREFIX, scratch_folder
@@ -178,10 +178,10 @@ class _File:
                 text = source.read(MAX_BUFFERED + 1)
                 if len(text) > MAX_BUFFERED:
                     raise BadInput(f"JSON-LD of more than {MAX_BUFFERED:,} bytes; convert it to N-Quads")
-                check_json(text)
+                check_json_ld(text)
                 if self._remote is not None:
                     text = self._remote.with_contexts(text)
-                    check_json(text)
+                    check_json_ld(text)
                 source = BytesIO(text)
             watched = Watched(source)
             parser = parse(cast("IO[bytes]", watched), self._format, base_iri=self._base, rename_blank_nodes=True)

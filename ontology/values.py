@@ -8,9 +8,12 @@ from typing import TypeAlias
 import orjson
 from pyoxigraph import Literal, NamedNode
 
+from fabric.errors import BadInput
+from fabric.transfer.jsonl import DEPTH
 from fabric.types.definitions import Field
 from fabric.types.kinds import JSONValue, Kind, KindError, canonical
 from ontology.graph import Term
+from ontology.guards import check_json
 from ontology.vocabulary import DATATYPES, ESCAPED, KINDS, RDF
 
 Fields: TypeAlias = Mapping[str | None, Field]
@@ -106,9 +109,15 @@ def _decoded(kind: Kind, text: str) -> JSONValue:
     if kind is Kind.BOOLEAN:
         return _BOOLEANS.get(text.strip(), text)
     if kind is Kind.JSON:
-        try:
-            value: JSONValue = json.loads(text)
-        except (json.JSONDecodeError, RecursionError):
-            raise KindError("expected JSON") from None
-        return value
+        return json_of(text)
     return text
+
+
+def json_of(text: str) -> JSONValue:
+    """KindError for what is no JSON, or nested deeper than records of an import are."""
+    try:
+        check_json(text.encode(), DEPTH)
+        value: JSONValue = json.loads(text)
+    except (BadInput, ValueError, RecursionError):
+        raise KindError(f"expected JSON of at most {DEPTH} levels") from None
+    return value

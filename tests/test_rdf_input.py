@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from rdf_files import PREFIXES, definitions, imported, reads, records
+from rdf_files import EX, PREFIXES, definitions, imported, reads, records
 
 from fabric.errors import BadInput
 from ontology.reading import reading
@@ -113,6 +113,49 @@ def test_a_term_that_the_parser_cannot_hold_is_refused() -> None:
     assert "too long" in refused(gzip.compress(b'<urn:x> <urn:p> "' + b"x" * (20 << 20) + b'" .', 1))
 
 
+@pytest.mark.parametrize(
+    "said", ['"{}"', '{{"@id": "{}"}}', '{{"@id": "urn:x", "@type": "{}:x"}}', '{{"@reverse": "{}"}}']
+)
+@pytest.mark.parametrize("context", ['"@context"', '"\\u0040context"'], ids=["plain", "escaped"])
+def test_terms_of_a_context_that_lead_too_far_are_refused(context: str, said: str) -> None:
+    def text(number: int) -> str:
+        terms = ", ".join(f'"p{n}": {said.format(f"p{n + 1}")}' for n in range(number))
+        return f'{{"a": 1, {context}: [{{{terms}, "p{number}": "urn:p"}}], "@id": "urn:a"}}'
+
+    assert "each said by the next" in refused(text(20_000), "jsonld")
+    with reads(text(400), "jsonld"):
+        pass
+
+
+def test_terms_of_a_context_that_lead_in_a_circle_are_refused() -> None:
+    terms = ", ".join(f'"p{n}": "p{(n + 1) % 20_000}"' for n in range(20_000))
+    assert "each said by the next" in refused(f'{{"@context": {{{terms}}}, "@id": "urn:a"}}', "jsonld")
+
+
+def test_many_contexts_beside_one_of_many_terms_are_refused() -> None:
+    terms = ", ".join(f'"p{n}": "urn:p{n}"' for n in range(8_000))
+    nodes = ", ".join(f'{{"@context": {{"q": "urn:q"}}, "@id": "urn:{n}", "q": 1}}' for n in range(8_000))
+    assert "too many contexts" in refused(f'{{"@context": {{{terms}}}, "@id": "urn:a", "p0": [{nodes}]}}', "jsonld")
+    for text in (f'{{"@context": {{{terms}}}, "@id": "urn:a", "p0": 1}}', f"[{nodes}]"):
+        with reads(text, "jsonld") as read:
+            assert len(read.graph.store)
+
+
+@pytest.mark.parametrize("around", ["{}", '<e:A><e:p><e:A xmlns:a="urn:a" {}/></e:p></e:A>'])
+def test_a_tag_of_very_many_attributes_is_refused(around: str) -> None:
+    names = " ".join(f'xmlns:x{n}="urn:x{n}"' for n in range(20_000))
+    tag = around.format(names) if "<" in around else f"<e:A {names}/>"
+    assert "more than 1,000 attributes" in refused(RDF + tag + "</rdf:RDF>", "rdf")
+
+
+def test_namespaces_that_are_declared_tag_within_tag_count_together() -> None:
+    tags = [" ".join(f'xmlns:x{n}_{m}="urn:x"' for m in range(100)) for n in range(20)]
+    text = "".join(f"<e:A {tag}><e:p>" for tag in tags) + "</e:p></e:A>" * 20
+    assert "namespaces around it" in refused(RDF + text + "</rdf:RDF>", "rdf")
+    with reads(RDF + f"<e:A {tags[0]}/>" * 100 + "</rdf:RDF>", "rdf") as read:
+        assert len(read.graph.store) == 100
+
+
 def test_strings_do_not_count_as_nesting() -> None:
     with reads('{"@id": "http://example.org/a", "http://example.org/p": "' + '[{\\"' * 2000 + '"}', "jsonld") as read:
         assert len(list(read.graph.quads())) == 1
@@ -164,6 +207,23 @@ def test_classes_too_deep_below_one_another_are_refused() -> None:
 def test_a_long_circle_of_classes_is_broken_like_a_short_one() -> None:
     ring = "".join(f"ex:C{(n + 1) % 50:02} a owl:Class ; rdfs:subClassOf ex:C{n:02} . " for n in range(50))
     assert len(definitions(ring)) == 51
+
+
+@pytest.mark.parametrize("unions", ["_:u owl:unionOf (_:u ex:A) .", ""])
+def test_unions_within_unions_are_read_however_deep_they_are(unions: str) -> None:
+    if not unions:
+        unions = "_:u owl:unionOf (_:u0) . " + "".join(f"_:u{n} owl:unionOf (_:u{n + 1}) . " for n in range(2_000))
+        unions += "_:u2000 owl:unionOf (ex:A) ."
+    said = "ex:A a owl:Class . ex:p a owl:DatatypeProperty ; rdfs:domain _:u ; rdfs:range xsd:date ."
+    assert "p" in definitions(f"{said} {unions}")["A"]["fields"]
+
+
+def test_values_of_json_too_deep_for_an_import_are_problems_of_their_objects() -> None:
+    deep = "[" * 900 + "]" * 900
+    text = f"""ex:a a ex:A ; ex:p "x" ; fabric:order '{{"p": {deep}}}' . ex:b a ex:A ; ex:j '{deep}'^^rdf:JSON ."""
+    objects, _, problems = records(text)
+    assert [each["key"]["iri"] for each in objects] == [EX + "b"]
+    assert problems == {f"{where}expected JSON of at most 100 levels" for where in ("a: ", "b: j: ")}
 
 
 def test_lists_without_an_end_are_problems_of_their_objects() -> None:
