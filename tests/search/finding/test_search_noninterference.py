@@ -8,13 +8,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from citations import ALARM, CITES, cite, report, tell
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from library import Library
 from seeker import Seeker, question
-from test_link_texts import CITES, cite
-from test_search_events import ALARM, tell
-from test_search_links import report
 
 from fabric.errors import FabricError
 from fabric.events.event_pages import Sought as SoughtEvents

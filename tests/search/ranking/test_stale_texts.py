@@ -5,10 +5,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from citations import CITES, cite, report
 from library import PAPER, Library
 from seeker import S, Seeker, U, question
-from test_link_texts import CITES, cite
-from test_search_links import report
 
 from fabric.events.link_pages import Sought
 from fabric.search.asking.question import Mode

@@ -9,11 +9,9 @@ from uuid import UUID
 
 import asyncpg
 import pytest
+from citations import ALARM, CITES, report, tell
 from library import PAPER, Library
 from seeker import S, U
-from test_link_texts import CITES
-from test_search_events import ALARM, tell
-from test_search_links import report
 
 from fabric.errors import BadInput, Conflict, NotFound, Several
 from fabric.search.index import link_texts

@@ -5,12 +5,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from citations import CITES, cite, report
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from library import Library, Provider
 from seeker import S, Seeker, U, question
-from test_search_indexing import until
-from test_search_links import REPORT, report
+from waiting import until
 
 from fabric.embedding.provider import Vectors
 from fabric.events.link_pages import Sought
@@ -77,22 +77,10 @@ def test_a_head_is_whole_words_of_one_line() -> None:
     assert len(head("x" * 1000) or "") == HEAD
 
 
-CITES = {**REPORT, "links": {"cites": {
-    "relation": "isCitedFor", "target": "Paper",
-    "properties": {"why": {"type": "string"}, "year": {"type": "integer"}},
-}}}  # fmt: skip
-
-
 @pytest.fixture
 async def citing(library: Library) -> Library:
     await library.types.define(library.subject(), library.organization.lattice, [CITES])
     return library
-
-
-async def cite(library: Library, source: UUID, target: UUID, at: str = U, **properties: Any) -> UUID:
-    change = LinkChange("link", "isCitedFor", source, target, values={"properties": properties})
-    written, _ = await Links(library.types).write(library.subject(at), library.organization, [change])
-    return written[0].link_id
 
 
 async def texts(library: Library) -> dict[str, str]:

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from citations import REPORT, report
 from library import Library
 from seeker import Seeker, question
 
@@ -21,24 +22,12 @@ from fabric.writing.objects import Change
 pytestmark = pytest.mark.anyio
 
 U, S = "UNCLASSIFIED", "SECRET"
-REPORT: dict[str, Any] = {
-    "typeName": "Report",
-    "fields": {"title": {"type": "string", "searchable": True}},
-    "links": {
-        "cites": {"relation": "cites", "target": "Paper"},
-        "mentions": {"relation": "mentions", "target": "Paper"},
-    },
-}
 
 
 @pytest.fixture
 async def linked(library: Library) -> Library:
     await library.types.define(library.subject(), library.organization.lattice, [REPORT])
     return library
-
-
-async def report(library: Library, title: str, at: str = U) -> UUID:
-    return (await library.change(Change("create", "Report", {"title": title}), at=at))[0]
 
 
 async def link(library: Library, source: UUID, target: UUID, relation: str = "cites", at: str = U) -> UUID:

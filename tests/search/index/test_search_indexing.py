@@ -1,7 +1,7 @@
 """What is searched of a version, and that none is missed: by the background worker, after a kill, after changes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 from library import PAPER, TYPES, Library, Provider
 from seeker import Seeker
+from waiting import until
 
 from fabric.configuration.options import LANGUAGE
 from fabric.database.db import Database
@@ -38,15 +39,6 @@ async def working(database: Database, library: Library) -> AsyncIterator[Worker]
     made = Worker(database, library.indexer)
     async with made.running():
         yield made
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    for _ in range(600):
-        found = condition()
-        if await found if asyncio.iscoroutine(found) else found:
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError("it does not come about")
 
 
 # What enters

@@ -5,10 +5,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from citations import ALARM, tell
 from library import Library
 from sealed import Ground
 from seeker import S, Seeker, U, question
-from test_search_indexing import until
+from waiting import until
 
 from fabric.errors import EmbeddingsUnavailable
 from fabric.events.appending import OwnEvent, append
@@ -22,11 +23,6 @@ from fabric.search.index.worker import Worker
 
 pytestmark = pytest.mark.anyio
 
-ALARM: dict[str, Any] = {
-    "typeName": "Alarm", "domain": "event",
-    "fields": {"what": {"type": "text"}, "where": {"type": "string", "searchable": True}, "code": {"type": "integer"}},
-    "embedding": {"fields": ["what"]},
-}  # fmt: skip
 NOTE: dict[str, Any] = {"typeName": "Note", "domain": "event", "fields": {"text": {"type": "text", "searchable": True}}}
 
 
@@ -34,14 +30,6 @@ NOTE: dict[str, Any] = {"typeName": "Note", "domain": "event", "fields": {"text"
 async def alarmed(library: Library) -> Library:
     await library.types.define(library.subject(), library.organization.lattice, [ALARM, NOTE])
     return library
-
-
-async def tell(
-    library: Library, what: str, at: str = U, topic: str = "alarm.raised", object_id: UUID | None = None, **data: Any
-) -> UUID:
-    event = OwnEvent(topic, "Alarm", {"what": what, **data}, object_id)
-    position = await append(library.types, library.subject(at), library.organization, event)
-    return UUID(int=position.position)
 
 
 async def found(library: Library, text: str, mode: Mode = Mode.TEXT, at: str = U, **sought: Any) -> Found:
