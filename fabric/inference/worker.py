@@ -4,36 +4,23 @@ One process keeps an organization, from the definitions and links that it loads,
 after it loads them anew and compares with what is stored, so whatever was interrupted is made good.
 """
 
-import asyncio
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from uuid import UUID
 
-import structlog
-
-from fabric.database.background import keep_claiming
 from fabric.database.claims import Claims
 from fabric.database.db import Database
 from fabric.errors import NoLongerKept
 from fabric.events.events import read_now, read_page
-from fabric.events.feed import CHANNEL
 from fabric.events.journal import Position
+from fabric.events.rounds import TAKEN, Rounds
 from fabric.inference.inference import Inference
 from fabric.live_graphs.graphs import changes
-from fabric.tasks import in_background, woken
 from fabric.types.types import Types
 
 _NAME = "semantic-fabric-inference"
-_ALL = "select fabric.organization_ids()"
 
 HELD_BACK = 0.05
 """Seconds until events are asked for again that a transaction still holds back."""
-
-TAKEN = 2.0
-"""Seconds until an organization is looked at again that another process keeps."""
-
-log = structlog.stdlib.get_logger(__name__)
 
 
 class Worker:
@@ -41,46 +28,22 @@ class Worker:
 
     def __init__(self, database: Database, types: Types, most: int) -> None:
         self._database, self._types, self._most = database, types, most
+        self._rounds = Rounds(database, _NAME, self._turn)
+        self._claims: Claims | None = None
+        """By which organizations are kept."""
         self._kept: dict[UUID, tuple[Inference, Position]] = {}
         """Each with the place up to which its events have been worked in."""
-        self._due: dict[UUID, float] = {}
-        """When an organization is looked at next, by `time.monotonic`."""
-        self._ask = True
-        self._woken = asyncio.Event()
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    def running(self) -> AbstractAsyncContextManager[None]:
         """Infers while the block runs."""
-        working = in_background(keep_claiming(self._database, _NAME, self._go_on))
-        async with working, self._database.listening(CHANNEL, self._notice):
-            yield
+        return self._rounds.running()
 
-    def _notice(self, organization_id: UUID | None) -> None:
-        """Of one organization, or (after a gap in what was told) of all."""
-        if organization_id is None:
-            self._ask = True
-        else:
-            self._due[organization_id] = 0.0
-        self._woken.set()
-
-    async def _go_on(self, claims: Claims) -> None:
-        self._kept.clear()  # without the claims others may have taken over
-        self._ask = True
-        while True:
-            self._woken.clear()
-            if self._ask:
-                self._due |= {row[0]: 0.0 for row in await self._database.ask(_ALL)}
-                self._ask = False
-            now = time.monotonic()
-            for organization_id in [id for id, at in self._due.items() if at <= now]:
-                del self._due[organization_id]  # what is told of meanwhile makes it due anew
-                if organization_id not in self._kept and not await claims.take(organization_id):
-                    self._due[organization_id] = time.monotonic() + TAKEN
-                elif await self._round(organization_id):
-                    self._due.setdefault(organization_id, time.monotonic() + HELD_BACK)
-            await claims.processes()  # raises where the claims are lost
-            pause = min([20.0, *(at - time.monotonic() for at in self._due.values())])
-            await woken(self._woken, pause)
+    async def _turn(self, claims: Claims, organization_id: UUID) -> float | None:
+        if claims is not self._claims:  # without the former others may have taken over
+            self._claims, self._kept = claims, {}
+        if organization_id not in self._kept and not await claims.take(organization_id):
+            return TAKEN
+        return HELD_BACK if await self._round(organization_id) else None
 
     async def _round(self, organization_id: UUID) -> bool:
         """Whether there is more to do already."""

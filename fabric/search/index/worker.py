@@ -4,37 +4,30 @@ A process that starts, or has missed events, asks the tables for all that is mis
 process works on an organization is claimed for one round at a time, so that no vector is paid for twice.
 """
 
-import asyncio
 import time
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
 from uuid import UUID
 
 import structlog
 
 from fabric.configuration.configurations import TABLE as CONFIGURATIONS
-from fabric.database.background import keep_claiming
 from fabric.database.claims import Claims
 from fabric.database.db import Database
 from fabric.errors import EmbeddingsUnavailable, NoLongerKept
 from fabric.events.events import Event, read_now, read_page
-from fabric.events.feed import CHANNEL
 from fabric.events.journal import Position
+from fabric.events.rounds import TAKEN, Rounds
 from fabric.log import Outline
 from fabric.search.index.indexing import Backlog, Indexer, Wanting, Words
 from fabric.search.index.sources import Changed, Source
 from fabric.search.index.store import EVENTS, LINKS, OBJECTS
-from fabric.tasks import in_background, woken
 
 _NAME = "semantic-fabric-search"
-_ALL = "select fabric.organization_ids()"
 
 HELD_BACK = 0.1
 """Seconds until events are asked for again that a transaction still holds back."""
-
-TAKEN = 2.0
-"""Seconds until an organization is looked at again that another process had claimed."""
 
 TURN, LEAST = 500, 20
 """Texts that are made in one turn, about; and what a page counts in which there are fewer."""
@@ -54,73 +47,32 @@ class Worker:
     def __init__(self, database: Database, indexer: Indexer) -> None:
         self._database = database
         self._indexer = indexer
+        self._rounds = Rounds(database, _NAME, self._turn)
+        indexer.counts.behind = self._rounds.behind
         self._places: dict[UUID, Position] = {}
         """Up to where the events of an organization have been followed."""
-        self._due: dict[UUID, float] = {}
-        """When an organization is looked at next, by `time.monotonic`."""
         self._resting: dict[UUID, tuple[float, float]] = {}
         """Organizations whose vectors could not be had: until when they are left alone, and for how long."""
         self._words: dict[UUID, deque[Words]] = {}
         """Texts that are to be made, in their order, of organizations that were told of or looked at whole."""
         self._backlogs: dict[UUID, Backlog] = {}
         """What has no vectors yet of organizations that were looked at whole."""
-        self._ask = True
-        """Whether any organization may have something to do that nobody told of."""
-        self._woken = asyncio.Event()
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    def running(self) -> AbstractAsyncContextManager[None]:
         """Indexes while the block runs."""
-        working = in_background(keep_claiming(self._database, _NAME, self._go_on))
-        async with working, self._database.listening(CHANNEL, self._notice):
-            yield
+        return self._rounds.running()
 
-    def _notice(self, organization_id: UUID | None) -> None:
-        """Of one organization, or (after a gap in what was told) of all."""
-        if organization_id is None:
-            self._ask = True
-        else:
-            self._look(organization_id, 0)
-        self._woken.set()
-
-    def _look(self, organization_id: UUID, seconds: float) -> None:
-        at = time.monotonic() + seconds
-        self._due[organization_id] = min(at, self._due.get(organization_id, at))
-        self._indexer.counts.behind.setdefault(organization_id, time.monotonic())
-
-    async def _go_on(self, claims: Claims) -> None:
-        """Works until that fails or is cancelled. What a failure interrupts stays due."""
-        while True:
-            self._woken.clear()
-            if self._ask:
-                for row in await self._database.ask(_ALL):
-                    self._look(row[0], 0)
-                self._ask = False
-            now = time.monotonic()
-            for organization_id in [id for id, at in self._due.items() if at <= now]:
-                await self._turn(claims, organization_id)
-            await claims.processes()  # raises where the claims are lost
-            pause = min([20.0, *(at - time.monotonic() for at in self._due.values())])
-            await woken(self._woken, pause)
-
-    async def _turn(self, claims: Claims, organization_id: UUID) -> None:
+    async def _turn(self, claims: Claims, organization_id: UUID) -> float | None:
         if not await claims.take(organization_id):
-            self._due[organization_id] = time.monotonic() + TAKEN
-            return
-        # What is told of meanwhile makes it due anew.
-        due = self._due.pop(organization_id, 0.0)
+            return TAKEN
         try:
             again = await self._round(organization_id)
             await claims.give_back(organization_id)
         except BaseException:
-            self._due[organization_id] = due
             self._words.pop(organization_id, None)
             self._places.pop(organization_id, None)  # all is asked for anew
             raise
-        if again is not None:
-            self._look(organization_id, again)
-        elif organization_id not in self._due:
-            self._indexer.counts.behind.pop(organization_id, None)
+        return again
 
     async def _round(self, organization_id: UUID) -> float | None:
         """Indexes some of what there is; after how many seconds there is more to do, None where that must be told of.
