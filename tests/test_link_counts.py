@@ -263,6 +263,13 @@ class TestStored:
             "of": {"relation": "near", "target": "Place", "direction": "in", "minLinks": 1}})  # fmt: skip
         assert await self.planned(new) == {("Place", "of", "NARROWED", 4)}
 
+    async def test_a_plan_tells_of_another_cardinality_as_of_counts(self) -> None:
+        await self.write(self.to(0))
+        assert await self.planned(place(cardinality="one")) == {("Place", "near", "NARROWED", 0)}
+        assert await self.planned(place(cardinality="one", minLinks=1)) == {("Place", "near", "NARROWED", 5)}
+        await self.define(place(cardinality="one"))
+        assert await self.planned(place(maxLinks=2)) == {("Place", "near", "WIDENED", 0)}
+
     async def test_a_plan_tells_of_an_heirs_counts_once(self) -> None:
         await self.define(well())
         self.hub = await self.make("Well")

@@ -143,16 +143,23 @@ def _link_changes(old: ObjectType, new: ObjectType) -> Iterator[tuple[Planned, L
     """Of how many links the type itself asks for, of its own and of those that it inherits."""
     for name in sorted(new.own_links.keys() | old.narrowed_links.keys() | new.narrowed_links.keys()):
         link = new.links.get(name)
-        was, now = (t.links[name].counts if name in t.links else NO_COUNTS for t in (old, new))
+        was, now = _allowed(old, name), _allowed(new, name)
         if link is None or was == now or _said(old, name) == _said(new, name):
             continue
-        change = Change.WIDENED if joined_counts(was, now) == was else Change.NARROWED
-        yield Planned(new.name, name, change, 0), link
+        change = Change.NARROWED if joined_counts(was, now) != was else Change.WIDENED
+        yield Planned(new.name, name, change, 0), replace(link, counts=now)
 
 
-def _said(object_type: ObjectType, link: str) -> list[LinkCounts]:
-    own = [object_type.own_links[link]] if link in object_type.own_links else []
-    return [each.counts for each in (*own, *object_type.narrowed_links.get(link, ()))]
+def _allowed(object_type: ObjectType, name: str) -> LinkCounts:
+    """How many objects the link leads to, by its cardinality too."""
+    link = object_type.links.get(name)
+    one = link is not None and not all(each.many for each in (link, *object_type.narrowed_links.get(name, ())))
+    return joined_counts(link.counts if link else NO_COUNTS, LinkCounts(most=1) if one else NO_COUNTS)
+
+
+def _said(object_type: ObjectType, name: str) -> list[tuple[LinkCounts, bool]]:
+    own = [object_type.own_links[name]] if name in object_type.own_links else []
+    return [(each.counts, each.many) for each in (*own, *object_type.narrowed_links.get(name, ()))]
 
 
 _MISCOUNTED = """
@@ -160,7 +167,8 @@ _MISCOUNTED = """
     left join (
         select l.{side} as id, count(distinct l.{other}) as number
         from fabric.links l join fabric.objects t on t.organization_id = l.organization_id and t.object_id = l.{other}
-        where l.relation = $2 and not l.tombstone and t.type_name = any($3) and not t.tombstone
+        where l.relation = $2 and not l.tombstone and not t.tombstone
+          and array_position($3::text[], t.type_name) is not null  -- by an index all might be read for each link
         group by l.{side}) linked on linked.id = o.object_id
     where o.type_name = any($1) and not o.tombstone
       and (coalesce(linked.number, 0) < $4::bigint or linked.number > $5::bigint)"""

@@ -38,17 +38,12 @@ async def check(
         await transaction.fetch(_TAKE_TURNS, [f"{label} {name}" for name, _ in turns], [end for _, end in turns])
     errors: list[FabricError] = []
     for limit, ends in limited.items():
-        new = [id for others in ends.values() for ids in others.values() for id in ids]
-        side, other = ("source_id", "target_id") if limit.outgoing else ("target_id", "source_id")
-        statement, family = _HELD.format(side=side, other=other), list(catalogue.types[limit.target].family)
-        wanted = list({other for others in ends.values() for other in others})
-        rows = await transaction.fetch(statement, limit.relation, list(ends), family, new, wanted)
-        held = {row["id"]: (row["number"], row["known"]) for row in rows}
+        held, linked = await _there(transaction, catalogue, limit, ends)
         message = f"an object has at most {limit.most:,} links {limit.relation} of this kind; unlink another first"
         errors += [
             Conflict(message, paths[id])
             for end, others in ends.items()
-            for id in _beyond(limit.most, others, *held.get(end, (0, ())))
+            for id in _beyond(limit.most - held[end], {o: ids for o, ids in others.items() if (end, o) not in linked})
         ]
     return errors
 
@@ -76,14 +71,27 @@ def _limits(catalogue: Catalogue, relation: str, source: str, target: str) -> It
                 yield _Limit(relation, outgoing, link.target, link.counts.most)
 
 
-def _beyond(most: int, others: Mapping[UUID, list[UUID]], held: int, known: Iterable[UUID]) -> Iterator[UUID]:
-    """The new links of one object for which there is no room beside the `held`, by what they lead to."""
-    room, there = most - held, set(known)
-    for other, ids in others.items():
-        if other not in there:
-            room -= 1
-            if room < 0:
-                yield from ids
+async def _there(
+    transaction: Transaction, catalogue: Catalogue, limit: _Limit, ends: _Added
+) -> tuple[dict[UUID, int], set[tuple[UUID, UUID]]]:
+    """How many objects each of the ends is linked to without the new links, and which of theirs are among these."""
+    side, other = ("source_id", "target_id") if limit.outgoing else ("target_id", "source_id")
+    new = [id for others in ends.values() for ids in others.values() for id in ids]
+    held = await transaction.fetch(
+        _HELD.format(side=side, other=other),
+        limit.relation, list(ends), list(catalogue.types[limit.target].family), new, limit.most,
+    )  # fmt: skip
+    pairs = [(end, other) for end, others in ends.items() for other in others]
+    linked = await transaction.fetch(
+        _LINKED.format(side=side, other=other), limit.relation, *map(list, zip(*pairs, strict=True)), new
+    )
+    return {row["id"]: row["number"] for row in held}, {(row["id"], row["other"]) for row in linked}
+
+
+def _beyond(room: int, others: Mapping[UUID, list[UUID]]) -> Iterator[UUID]:
+    """Of the new links of one object those for which there is no room, by what they lead to."""
+    for ids in [*others.values()][max(room, 0) :]:
+        yield from ids
 
 
 # Those who link one object wait for each other: each must see the other's link. Nobody waits for another label.
@@ -92,11 +100,21 @@ _TAKE_TURNS = """
         select distinct hashtextextended(name || id::text, 0) k
         from unnest($1::text[], $2::uuid[]) as turns(name, id) order by k) locks"""
 
+# Of an object that has far more already no more are looked at than there may be. Types and relations are not looked for
+# by their indexes: a server that has no statistics yet would read all of one for each link.
 _HELD = """
-    select l.{side} as id, count(distinct l.{other}) as number,
-           coalesce(array_agg(distinct l.{other}) filter (where l.{other} = any($5)), array[]::uuid[]) as known
-    from fabric.links l
-    join fabric.objects o on o.organization_id = l.organization_id and o.object_id = l.{other}
-    where l.relation = $1 and l.{side} = any($2) and not l.tombstone
-      and o.type_name = any($3) and not o.tombstone and l.link_id <> all($4)
-    group by l.{side}"""
+    select ends.id, (
+        select count(*) from (
+            select distinct l.{other} from fabric.links l
+            join fabric.objects o on o.organization_id = l.organization_id and o.object_id = l.{other}
+            where l.relation = $1 and l.{side} = ends.id and not l.tombstone and l.link_id <> all($4)
+              and not o.tombstone and array_position($3::text[], o.type_name) is not null
+            limit $5::bigint) as linked) as number
+    from unnest($2::uuid[]) as ends(id)"""
+
+_LINKED = """
+    select pairs.id, pairs.other from unnest($2::uuid[], $3::uuid[]) as pairs(id, other)
+    where (
+        select true from fabric.links l
+        where l.{side} = pairs.id and l.{other} = pairs.other and l.relation || '' = $1 and not l.tombstone
+          and l.link_id <> all($4) limit 1)"""
