@@ -285,6 +285,15 @@ class TestProblems:
         assert problems(again) == [("line 1", message), ("line 2", message)]
         assert [source + target for _, source, target, *_ in await ground.links()] == ["BC", "AB", "CA"]
 
+    async def test_of_more_links_than_there_may_be_the_first_are_kept(self, ground: Ground) -> None:
+        few = define(links={"cites": CITES | {"maxLinks": 2}})
+        wanted = [link("A", code) for code in "BCDE"]
+        message = "an object has at most 2 links cites of this kind; unlink another first"
+        summary = await ground.load(few, *(document(code) for code in "ABCDE"), *wanted)
+        assert problems(summary) == [("line 9", message), ("line 10", message)]
+        assert problems(await ground.load(*wanted)) == [("line 3", message), ("line 4", message)]
+        assert [source + target for _, source, target, *_ in await ground.links()] == ["AB", "AC"]
+
     async def test_a_record_that_the_database_cannot_take_is_found(
         self, ground: Ground, monkeypatch: pytest.MonkeyPatch
     ) -> None:

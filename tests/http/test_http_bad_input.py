@@ -238,6 +238,19 @@ def test_a_cardinality_of_one_is_kept(assets: Tenant, pair: tuple[str, str]) -> 
     assets.ask(LINK, {"i": {"relation": "contains", "from": second, "to": pair[0]}}).refused("CONFLICT", path=["input"])
 
 
+def test_the_most_links_of_a_kind_are_kept_and_forms_are_told(assets: Tenant) -> None:
+    crew = {"relation": "has_crew", "target": "Crew", "minLinks": 1, "maxLinks": 2}
+    assets.data(DEFINE, {"d": {"typeName": "Crew", "links": {"crew": crew}}})
+    told = assets.data('{ typeDefinition(typeName: "Crew") { fieldSchema } }')["typeDefinition"]["fieldSchema"]
+    assert told["links"]["crew"] == crew
+    create = "mutation { createCrews(inputs: [{}, {}, {}, {}]) { crews { id } } }"
+    first, *others = (c["id"] for c in assets.data(create)["createCrews"]["crews"])
+    links = [{"i": {"relation": "has_crew", "from": first, "to": other}} for other in others]
+    for link in links[:2]:
+        assets.data(LINK, link)
+    assets.ask(LINK, links[2]).refused("CONFLICT", path=["input"])
+
+
 # Definitions
 
 
