@@ -1,6 +1,7 @@
 """Individuals as objects and links: import records for what a graph says of members of classes that types stand for."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import tzinfo
 from functools import lru_cache, partial
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -15,6 +16,7 @@ from fabric.types.kinds import JSONValue, Kind, KindError
 from ontology.blank import Genids
 from ontology.graph import Graph, Node, Said, Term, classes_among, said
 from ontology.iris import IDS, Iris
+from ontology.joined import but_itself, joined_iri
 from ontology.statements import Described
 from ontology.terms import is_built_in
 from ontology.values import Fields, field_for, json_of, lexical, text_of, value_of
@@ -29,10 +31,13 @@ _SETS_KEPT = 10_000
 
 
 class Individuals:
-    """Reads a graph by a catalogue in which all its classes have types. `label` is that of records that give none."""
+    """Reads a graph by a catalogue in which all its classes have types.
 
-    def __init__(self, graph: Graph, iris: Iris, label: str | None = None) -> None:
-        self._graph, self._iris, self._label = graph, iris, label
+    `label` is that of records that give none, `zone` where times are that tell no offset.
+    """
+
+    def __init__(self, graph: Graph, iris: Iris, label: str | None = None, zone: tzinfo | None = None) -> None:
+        self._graph, self._iris, self._label, self._zone = graph, iris, label, zone
         self._genids = Genids(graph)
         self._described = Described(graph)
         self._members: dict[str, Mapping[str, Fields]] = {}
@@ -85,16 +90,22 @@ class Individuals:
     def _individuals(self) -> Iterator[tuple[Node, Sequence[ObjectType], list[Quad]]]:
         """Each with the types of its classes and all that is said of it."""
         for node, quads in self._graph.by_subject():
-            if types := self._types(*sorted(classes_among(quads))):
+            if types := self._types_of(node, quads):
                 yield node, types, quads
 
+    def _types_of(self, node: Node, quads: Iterable[Quad]) -> Sequence[ObjectType]:
+        known = classes_among(quads) & self._iris.types.keys()
+        return self._types(*sorted(but_itself(node, known)))
+
     def _types_among(self, *classes: str) -> Sequence[ObjectType]:
-        """The types of these classes that no other one of them descends from."""
-        found = {t.name: t for iri in classes if (t := self._iris.types.get(iri)) is not None}
-        return [t for t in found.values() if found.keys().isdisjoint(set(t.family) - {t.name})]
+        """The type for what is of all these classes; without one, the types that no other one of them descends from."""
+        found = {(t := self._iris.types[iri]).name: t for iri in classes}
+        lowest = [t for t in found.values() if found.keys().isdisjoint(set(t.family) - {t.name})]
+        joined = self._iris.types.get(joined_iri(self._iris.classes[t.name] for t in lowest))
+        return [joined] if joined is not None and all(joined.name in t.family for t in lowest) else lowest
 
     def _type_of(self, node: Node) -> ObjectType | None:
-        return next(iter(self._types(*self._graph.iris(node, RDF.type))), None)
+        return next(iter(self._types_of(node, self._graph.quads(node, RDF.type))), None)
 
     def _object(self, node: Node, types: Sequence[ObjectType], quads: Iterable[Quad]) -> Iterator[Record | Problem]:
         where, object_type = self.iri(node), types[0]
@@ -160,7 +171,7 @@ class Individuals:
                     continue
                 if field is None:
                     raise KindError(f"expected a text in one of the languages {', '.join(sorted(map(str, fields)))}")
-                value = value_of(field, term)
+                value = value_of(field, term, self._zone)
             except KindError as error:
                 faults.append(f"{predicate.value}: {error}")
             else:

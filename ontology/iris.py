@@ -22,6 +22,8 @@ from ontology.vocabulary import BASE, ITSELF, OWL, RDF, RDF_NS, RDFS, ROOT
 IDS = BASE + "id:"
 GENIDS = BASE + "genid:"
 """Of nodes without IRIs of their own: see `ontology.blank`."""
+JOINED = BASE + "joined:"
+"""Of classes that are made for nodes of several: see `ontology.joined`."""
 _ELEMENT = re.compile(r"[A-Za-z_][A-Za-z0-9._-]*\Z")
 _NO_ELEMENTS = frozenset(
     RDF_NS + name
@@ -101,6 +103,11 @@ class Iris:
         """By the IRI of the class. What everything is stands for the type that has that IRI."""
         found = {iri: self.catalogue.types[name] for name, iri in self.classes.items()}
         return dict.fromkeys(ROOTS, found[ROOT]) | found if ROOT in found else found
+
+    @cached_property
+    def given(self) -> Mapping[str, str]:
+        """Types by the IRI of their class, as far as they say it themselves."""
+        return {iri: t.name for iri, t in self.types.items() if t.iri == iri}
 
     @cached_property
     def fields(self) -> Mapping[tuple[str, str], str]:
@@ -199,4 +206,4 @@ class Iris:
 
 
 def _may_name_class(iri: str) -> bool:
-    return node(iri) is not None and (iri in ROOTS or not iri.startswith(BUILT_IN))
+    return node(iri) is not None and (iri in ROOTS or iri.startswith(JOINED) or not iri.startswith(BUILT_IN))

@@ -14,7 +14,8 @@ from fabric.types.type_documents import as_document
 from ontology.annotations import WITHOUT_EFFECT, annotate
 from ontology.asked import Asked
 from ontology.hierarchy import Hierarchy
-from ontology.iris import Iris
+from ontology.iris import JOINED, Iris
+from ontology.joined import is_joined
 from ontology.link_counts import asked_counts, counting
 from ontology.naming import Names
 from ontology.narrowing import Narrowings
@@ -52,9 +53,9 @@ class Planner:
         """`decode` makes labels of codes. With `single` a field is no list where the ontology says nothing of it."""
         self._ontology, self._catalogue, self._decode = ontology, catalogue, decode
         self._asked = Asked(ontology, single=single)
-        self._there = {iri: t.name for iri, t in Iris(catalogue).types.items() if t.iri == iri}
+        self._there = Iris(catalogue).given
         self._hierarchy = Hierarchy(ontology, self._there, catalogue)
-        self._names = Names(prefixes, [*ontology.classes, *ontology.properties])
+        self._names = Names(prefixes, [*(c for c in ontology.classes if not is_joined(c)), *ontology.properties])
         members = (name for t in catalogue.types.values() for name in (*t.fields, *t.links))
         resource = () if ROOT in self._there else RESOURCE["fields"]
         self._names.reserve(catalogue.names, [*members, *resource])
@@ -99,10 +100,11 @@ class Planner:
         return sorted(self._names.in_order(self._ontology.properties), key=last)
 
     def _name_types(self) -> None:
-        for iri in self._names.in_order({ROOT, *self._ontology.classes}):
+        for iri in sorted(self._names.in_order({ROOT, *self._ontology.classes}), key=is_joined):
             if iri not in self._types:
-                name = self._types[iri] = self._names.type(iri)
-                if not self._names.is_plain(iri, name):
+                said = f"{JOINED}{'And'.join(self._parents(iri))}" if is_joined(iri) else iri
+                name = self._types[iri] = self._names.type(said)
+                if not self._names.is_plain(said, name):
                     self._ontology.notice(iri, f"becomes the type {name}, since its own name is taken or is none")
 
     def _document(self, iri: str) -> dict[str, Any]:
@@ -112,13 +114,16 @@ class Planner:
             return document | {"fields": dict(document.get("fields", {})), "links": dict(document.get("links", {}))}
         if iri == ROOT:
             return {"typeName": self._types[iri], **RESOURCE, "fields": dict(RESOURCE["fields"]), "links": {}}
-        term = self._ontology.classes[iri]
-        parents = list(dict.fromkeys(self._types[p] for p in term.parents or [ROOT]))
+        term, parents = self._ontology.classes[iri], self._parents(iri)
         for parent in term.parents[MAX_PARENTS:]:
             self._ontology.notice(iri, f"descends from {parent} besides {MAX_PARENTS} others; this is left out")
-        document = {"typeName": self._types[iri], "description": term.description, "iri": iri}
+        description = f"What is at once {' and '.join(parents)}." if is_joined(iri) else term.description
+        document = {"typeName": self._types[iri], "description": description, "iri": iri}
         document["extends"] = parents[:MAX_PARENTS] if len(parents) > 1 else parents[0]
         return {name: value for name, value in document.items() if value} | {"fields": {}, "links": {}}
+
+    def _parents(self, iri: str) -> list[str]:
+        return list(dict.fromkeys(self._types[p] for p in self._ontology.classes[iri].parents or [ROOT]))
 
     def _compare_parents(self, iri: str) -> None:
         term = self._ontology.classes.get(iri)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from datetime import tzinfo
 from importlib.resources import files
 from typing import Any
 
@@ -32,15 +33,15 @@ class RdfSource:
     """What was read, as records for an organization whose definitions are `before`.
 
     `label` is that of objects and links that give none. With `single` fields are no lists where the ontology says
-    nothing of how many values they have; `languages_apart` is that of `survey`. BadInput or Several for definitions
-    that would be refused.
+    nothing of how many values they have. `languages_apart` is that of `survey`, `zone` that of `Individuals`.
+    BadInput or Several for definitions that would be refused.
     """
 
     def __init__(
         self, read: Read, before: Catalogue, lattice: Lattice, *, label: Label | None = None, single: bool = False,
-        languages_apart: bool = True,
+        languages_apart: bool = True, zone: tzinfo | None = None,
     ) -> None:  # fmt: skip
-        self._read, self._lattice, self._label = read, lattice, label
+        self._read, self._lattice, self._label, self._zone = read, lattice, label, zone
         _add_skos(read)
         own = definitions(read.graph)
         known = self._defined(before, [document for _, document in own])
@@ -66,7 +67,7 @@ class RdfSource:
 
     def _individuals(self) -> Individuals:
         label = str(self._label) if self._label is not None else None
-        return Individuals(self._read.graph, Iris(self.catalogue), label)
+        return Individuals(self._read.graph, Iris(self.catalogue), label, self._zone)
 
     def _defined(self, before: Catalogue, documents: Sequence[dict[str, Any]]) -> Catalogue:
         top = (1 << 62) - 1

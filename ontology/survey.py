@@ -13,6 +13,7 @@ from ontology.datatypes import read_datatypes
 from ontology.graph import Graph
 from ontology.imports import missing_imports
 from ontology.iris import Iris
+from ontology.joined import Joiner
 from ontology.languages import add_languages
 from ontology.properties import read_properties
 from ontology.reading import Read
@@ -54,7 +55,7 @@ def survey(read: Read, iris: Iris, *, languages_apart: bool = True) -> Ontology:
     read_shapes(graph, ontology, derived, defined)
     read_restrictions(graph, ontology, derived)
     known = {*iris.fields.values(), *iris.links}
-    spoken = read_usage(graph, ontology, iris.types.keys(), known)
+    spoken = read_usage(graph, ontology, iris.types.keys(), known, Joiner(ontology, iris))
     add_languages(ontology, iris, spoken, apart=languages_apart)
     read_annotations(graph, ontology, derived, known)
     _tell_of_the_rest(read, ontology)

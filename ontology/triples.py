@@ -18,6 +18,7 @@ from fabric.types.kinds import JSONValue, Kind
 from ontology.annotations import is_said, statements
 from ontology.iris import Iris, may_name_property
 from ontology.iris import node as as_node
+from ontology.joined import is_joined
 from ontology.shape_triples import shape_triples
 from ontology.terms import BUILT_IN, NOT_OURS
 from ontology.uncounted import ALL_COUNTED, Uncounted
@@ -126,11 +127,18 @@ class Triples:
     def object(self, body: Mapping[str, Any]) -> Iterator[Triple]:
         named = {"type": body["type"], **{name: body[name] for name in ("key", "id") if name in body}}
         node = self._iris.object(named)
-        yield Triple(node, RDF.type, NamedNode(self._iris.classes[body["type"]]))
+        for name in self._classes(self._iris.catalogue.types[body["type"]]):
+            yield Triple(node, RDF.type, NamedNode(self._iris.classes[name]))
         yield Triple(node, LABEL, Literal(body["label"]))
         own = self._iris.own_iri(named) is not None
         data = body["data"] if own else {**body.get("key", {}), **body["data"]}
         yield from self._values(node, self._members(body["type"]), data)
+
+    def _classes(self, object_type: ObjectType) -> Iterator[str]:
+        """The type, and those that it stands for together."""
+        yield object_type.name
+        if is_joined(self._iris.classes[object_type.name]):
+            yield from object_type.parents
 
     def _members(self, name: str) -> dict[str, tuple[NamedNode, Field]]:
         found = self._fields.get(name)

@@ -7,6 +7,7 @@ from pyoxigraph import BlankNode, Literal, NamedNode
 
 from fabric.errors import BadInput
 from ontology.graph import Graph, classes_among
+from ontology.joined import Joiner, but_itself
 from ontology.properties import MAX_PROPERTIES, add_range
 from ontology.statements import Described
 from ontology.terms import Ontology, PropertyTerm, is_built_in
@@ -17,9 +18,10 @@ MAX_NOTICES = 100
 
 
 def read_usage(
-    graph: Graph, ontology: Ontology, known_classes: Set[str], known_properties: Set[str]
+    graph: Graph, ontology: Ontology, known_classes: Set[str], known_properties: Set[str], joiner: Joiner
 ) -> dict[str, Counter[str]]:
-    """Adds the properties that individuals have and neither the ontology nor the organization declares.
+    """Adds the properties that individuals have and neither the ontology nor the organization declares, and the classes
+    that those of several have together.
 
     How many values they have in each language, by property; the empty tag is that of texts in none.
     """
@@ -29,23 +31,27 @@ def read_usage(
     without, spoken = 0, dict[str, Counter[str]]()
     for subject, quads in graph.by_subject():
         named = classes_among(quads)
-        classes = named & types
+        classes = but_itself(subject, named & types)
         if not classes and isinstance(subject, NamedNode) and not _is_schema(subject, named, ontology):
             without += 1
             if without <= MAX_NOTICES:
                 ontology.notice(subject.value, "is of no class; it is left out")
+        joined = joiner.of(classes)
+        if classes and subject.value in named - classes:
+            ontology.notice(subject.value, "is a class, and one of its own members; this is left out")
         for quad in quads if classes else ():
             predicate, object, iri = quad.predicate, quad.object, quad.predicate.value
             if iri.startswith(RDF_NS) or not isinstance(object, NamedNode | BlankNode | Literal):
                 continue
-            if isinstance(object, Literal):
-                spoken.setdefault(iri, Counter())[object.language or ""] += 1
+            if not isinstance(object, BlankNode):
+                language = object.language if isinstance(object, Literal) else None
+                spoken.setdefault(iri, Counter())[language or ""] += 1
             if is_built_in(iri) or iri in ontology.properties or iri in known_properties:
                 continue
             if (subject, predicate, object) in described:
                 continue
             term = found.setdefault(iri, PropertyTerm(iri))
-            term.domains |= classes
+            term.domains |= joined
             try:
                 add_range(graph, term, object)
             except BadInput as error:

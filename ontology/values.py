@@ -3,10 +3,11 @@
 import json
 import re
 from collections.abc import Mapping
+from datetime import tzinfo
 from typing import TypeAlias
 
 import orjson
-from pyoxigraph import Literal, NamedNode
+from pyoxigraph import BlankNode, Literal, NamedNode
 
 from fabric.errors import BadInput
 from fabric.transfer.jsonl import DEPTH
@@ -14,6 +15,7 @@ from fabric.types.definitions import Field
 from fabric.types.kinds import JSONValue, Kind, KindError, canonical
 from ontology.graph import Term
 from ontology.guards import check_json
+from ontology.local_times import in_zone
 from ontology.vocabulary import DATATYPES, ESCAPED, KINDS, RDF
 
 Fields: TypeAlias = Mapping[str | None, Field]
@@ -55,9 +57,16 @@ def lexical(kind: Kind, value: JSONValue) -> str:
     return repr(value) if kind is Kind.FLOAT else str(value)
 
 
-def value_of(field: Field, term: Term) -> JSONValue:
-    """What the term says, in the canonical form of the field's kind. KindError for what has none."""
+def value_of(field: Field, term: Term, zone: tzinfo | None = None) -> JSONValue:
+    """What the term says, in the canonical form of the field's kind. KindError for what has none.
+
+    In the `zone` are times that tell no offset; without one they are no values.
+    """
     text = text_of(term)
+    if zone is not None and field.kind is Kind.DATETIME:
+        text = in_zone(text.strip(), zone)
+    if isinstance(term, BlankNode):
+        raise KindError("expected a value, got a node without a name")
     if isinstance(term, NamedNode) and field.kind not in (Kind.URI, Kind.STRING, Kind.TEXT):
         raise KindError("expected a literal, got an IRI")
     return canonical(field.kind, _decoded(field.kind, text), values=field.values)

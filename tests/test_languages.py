@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyoxigraph import Literal
 from rdf_files import EX, definitions, imported, notices, records
@@ -234,6 +234,7 @@ class TestExport:
     TAGS = st.sampled_from([None, "de", "de-at", "en", "zh-hant"])
     VALUES = st.tuples(st.sampled_from(["ex:name", "ex:note", "rdfs:label"]), st.text("abé", max_size=2), TAGS)
 
+    @settings(max_examples=40)
     @given(st.sets(VALUES, min_size=1, max_size=12), st.booleans())
     def test_all_that_came_in_comes_out(self, given: set[tuple[str, str, str | None]], known: bool) -> None:
         values = "".join(f"ex:a {p} {Literal(text, language=tag)} .\n" for p, text, tag in given)

@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import orjson
 import typer
@@ -56,6 +57,7 @@ class _Wanted:
     label: Label | None
     single: bool
     languages_apart: bool
+    zone: ZoneInfo | None
     strict: bool
     dry_run: bool
 
@@ -66,6 +68,13 @@ class _Outcome:
     problems: Sequence[Problem]
     problem_count: int
     changes: Sequence[Planned] = ()
+
+
+def _zone_of(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise typer.BadParameter("write the name of a time zone, such as UTC or Europe/Paris") from None
 
 
 def rdf(
@@ -93,6 +102,10 @@ def rdf(
     merge_languages: Annotated[
         bool, typer.Option("--merge-languages", help="one field for values in all languages, which they lose")
     ] = False,
+    timezone: Annotated[
+        ZoneInfo | None,
+        typer.Option(parser=_zone_of, metavar="ZONE", help="of times that tell no offset, such as UTC or Europe/Paris"),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show what would become of it, and write nothing")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="end at the first problem")] = False,
     report: _Report = None,
@@ -107,7 +120,7 @@ def rdf(
     """
     settings = settings_of(context, data_dir=data_dir, database_url=database_url, admin_database_url=admin_database_url)
     log.configure(settings.log_format, "warning")
-    wanted = _Wanted(label, single, not merge_languages, strict, dry_run)
+    wanted = _Wanted(label, single, not merge_languages, timezone, strict, dry_run)
     graph = _read(settings, files, format, base, language or LANGUAGES)
     with refusing(OSError), graph as read, place_of(settings) as place:
         outcome = asyncio.run(_import(settings, place, organization, read, wanted))
@@ -166,8 +179,9 @@ def _source(read: Read, before: Catalogue, lattice: Lattice, wanted: _Wanted) ->
     with progress_bars() as bars:
         bars.add_task("looking at what it holds", total=None)
         return RdfSource(
-            read, before, lattice, label=wanted.label, single=wanted.single, languages_apart=wanted.languages_apart
-        )
+            read, before, lattice, label=wanted.label, single=wanted.single, languages_apart=wanted.languages_apart,
+            zone=wanted.zone,
+        )  # fmt: skip
 
 
 def _done(source: RdfSource, summary: Summary, news: str) -> _Outcome:

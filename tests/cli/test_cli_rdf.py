@@ -27,6 +27,7 @@ def test_an_ontology_is_looked_at_first_and_then_imported(run: Run, tmp_path: Pa
     report = tmp_path / "report.jsonl"
     command = ["import", "rdf", *(str(tmp_path / name) for name in ("birds.ttl", "more.nt")), "--organization", "acme"]
     command += ["--language", "it", "--language", "de"]
+    assert "such as UTC or Europe/Paris" in run(*command, "--timezone", "Elsewhere/Nowhere").err
     plan = run(*command, "--dry-run")
     assert plan.code == 0
     assert re.search(r"^Bird +1 +1 +Resource +http://example.org/Bird *$", plan.out, re.MULTILINE)
