@@ -90,19 +90,43 @@ async def read_stored(transaction: Transaction) -> dict[Fact, tuple[Part, ...]]:
 async def replace(
     transaction: Transaction, was: Mapping[Fact, tuple[Part, ...]], now: Mapping[Fact, tuple[Part, ...]]
 ) -> None:
-    """Stores what `now` has of the facts in place of what `was` there, all of it or nothing; and that it changed."""
+    """Stores what `now` has of the facts in place of what `was` there, and for whom it changed: all or nothing."""
     organization_id = transaction.session.organization_id
     secret: bytes = await transaction.fetchval("select secret from fabric.organizations")
     organization = Organization(organization_id, "", secret, Lattice())
     gone = _by_label(organization, was)
     new = _by_label(organization, now)
-    for label in sorted(gone.keys() | new.keys()):
+    told = changed_for(was, now)
+    for label in sorted(gone.keys() | new.keys() | told):
         await transaction.act_at(label)
-        await transaction.fetch(_TELL, organization_id, label)
+        if label in told:
+            await transaction.fetch(_TELL, organization_id, label)
         if label in gone:
             await transaction.fetch(_REMOVE, organization_id, label, list({row[0] for row in gone[label]}))
         if label in new:
             await transaction.fetch(_ADD, organization_id, label, *map(list, zip(*new[label], strict=True)))
+
+
+def changed_for(was: Mapping[Fact, tuple[Part, ...]], now: Mapping[Fact, tuple[Part, ...]]) -> set[int]:
+    """The lowest labels that see something else than before.
+
+    What is hidden above, or shown there again, is a change there alone, and none at the label that it has itself.
+    """
+    found: set[int] = set()
+    for fact in was.keys() | now.keys():
+        before, after = _over(was.get(fact, ())), _over(now.get(fact, ()))
+        found |= {label for label, *_ in before.keys() ^ after.keys()}
+        for shown in before.keys() & after.keys():
+            found |= {shown[0] | above for above in before[shown] ^ after[shown]}
+    return found
+
+
+def _over(parts: Iterable[Part]) -> Mapping[tuple[int, int, int, int], set[int]]:
+    """The labels at which it is not shown any more, by what is shown: its label, the label it tells, and its time."""
+    found: dict[tuple[int, int, int, int], set[int]] = {}
+    for where, label in parts:
+        found.setdefault((where.label, label, where.start, where.end), set()).update(where.over)
+    return found
 
 
 def _by_label(organization: Organization, parts: Mapping[Fact, tuple[Part, ...]]) -> dict[int, list[tuple[Any, ...]]]:

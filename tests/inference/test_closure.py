@@ -11,6 +11,7 @@ from plain_closure import interpreted
 from fabric.inference.closure import Closure, Fact, Runaway
 from fabric.inference.rules import Axioms, Premise, Rule, of_relation
 from fabric.inference.scopes import EVERYBODY, Scope, Scopes, meet, parts, scope, union, union_of, within
+from fabric.inference.store import changed_for
 from fabric.labels import Level, code, dominates, rank
 
 LABELS = [code(level, bits) for level, bits in product((Level.UNCLASSIFIED, Level.SECRET), range(4))]
@@ -219,3 +220,23 @@ def test_what_is_counted_above_a_label_twice_stops_no_rule_there() -> None:
 def test_ranks_order_the_alternatives() -> None:
     labels = [each.label for each in _union((Scope(label, (), i, i + 1),) for i, label in enumerate(LABELS))]
     assert labels == sorted(labels, key=rank)
+
+
+@given(several, several, several)
+def test_whoever_sees_other_parts_than_before_is_told_and_nobody_below_what_changed(
+    a: Scopes, b: Scopes, besides: Scopes
+) -> None:
+    was, now = parts(a, besides), parts(b, besides)
+    told = changed_for({Fact("r", 1, 2): was}, {Fact("r", 1, 2): now})
+    for clearance in LABELS:
+        before, after = (
+            sorted((p.label, p.scope.start, p.scope.end) for p in each if p.scope.holds(clearance))
+            for each in (was, now)
+        )
+        assert before == after or any(dominates(clearance, label) for label in told)
+        visible = [
+            [(x, tuple(o for o in x.over if dominates(clearance, o))) for x in each if dominates(clearance, x.label)]
+            for each in (a, b)
+        ]
+        shown = [{(x.label, over, x.start, x.end) for x, over in each} for each in visible]
+        assert shown[0] != shown[1] or not any(dominates(clearance, label) for label in told)

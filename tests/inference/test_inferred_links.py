@@ -80,6 +80,28 @@ async def test_a_premise_that_a_higher_version_hides_is_none_for_who_sees_that(w
     assert whole in await world.inferred("SECRET/BRAVO")
 
 
+async def test_what_changes_above_a_label_is_no_change_there(world: World) -> None:
+    """Who reads asks whether something has changed: even that must not tell of what is above."""
+    a, b, c, d, _ = world.ids
+    await world.link(a, b)
+    await world.link(b, c)
+    await world.link(b, d, label="SECRET/BRAVO")
+    await world.infer()
+    before = {label: await changes(world, label) for label in LABELS}
+    subject = world.subject("SECRET/ALPHA")
+    await world.objects.write(subject, world.organization, [Change("delete", "Place", object_id=b)])
+    await world.link(a, d, label="SECRET/ALPHA")
+    await world.infer()
+    now = {label: await changes(world, label) for label in LABELS}
+    assert {label for label in LABELS if now[label] != before[label]} == {"SECRET/ALPHA", "SECRET/ALPHA,BRAVO"}
+
+
+async def changes(world: World, label: str) -> set[tuple[int, int]]:
+    async with world.database.transaction(world.subject(label).session) as transaction:
+        rows = await transaction.fetch("select label, transaction_id from fabric.inferred_changes")
+    return {(row[0], row[1]) for row in rows}
+
+
 async def test_an_inferred_link_has_the_join_of_its_premises_labels_and_the_time_that_they_share(world: World) -> None:
     a, b, c, *_ = world.ids
     await world.link(a, b, label="CONFIDENTIAL", valid_from=None)
