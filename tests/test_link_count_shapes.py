@@ -174,6 +174,17 @@ class TestStored:
         await self.link("near", *self.ids[1:3], semantic_namespace=EX, semantic_predicate="far")
         assert counts(await self.exported()) == whole - {("Thing#near", "minCount", 1), ("Thing#far", "maxCount", 9)}
 
+    async def test_who_sees_one_link_at_each_of_two_labels_is_not_told_that_there_is_one_at_most(self) -> None:
+        await self.define(thing({"near": {"cardinality": "one"}}))
+        await self.create("Thing", self.ids)
+        await self.link("near", *self.ids[:2])
+        await self.link("near", self.ids[0], self.ids[1], "again", at="SECRET")
+        most = {("Thing#near", "maxCount", 1)}
+        assert counts(await self.exported()) == most
+        await self.link("near", self.ids[0], self.ids[2], at=TOP)
+        assert counts(await self.exported()) == set()
+        assert counts(await self.exported("SECRET")) == most
+
     async def test_of_a_part_and_beside_inferred_links_the_number_of_triples_says_nothing(self) -> None:
         await self.define(
             thing({"near": {"minLinks": 1, "maxLinks": 9, "transitive": True}}),
