@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -17,7 +18,7 @@ from test_export import LABELS, TOP, Ground, World
 from test_rdf_export import exported, load
 
 from fabric.database.db import Database
-from fabric.errors import TimedOut, TooComplex
+from fabric.errors import Internal, TimedOut, TooComplex
 from fabric.identity.organizations import Organization
 from fabric.types.types import Types
 from fabric.writing.objects import Change, Objects
@@ -176,6 +177,28 @@ async def test_a_question_that_takes_too_much_ends_and_others_go_on() -> None:
         assert verdict.fault == "too_large"
     finally:
         await graph.close()
+
+
+async def test_a_process_that_was_killed_is_told_from_a_question_that_takes_too_much() -> None:
+    for _ in range(5):
+        graph = await HeldGraph.start(ROOM)
+        try:
+            await graph.load(_nothing())
+            os.kill(graph._process.pid, signal.SIGKILL)
+            with pytest.raises(Internal):
+                await _until_refused(graph)
+            assert not graph.lives
+        finally:
+            await graph.close()
+
+
+async def _until_refused(graph: HeldGraph) -> None:
+    while True:
+        await graph.ask(question("ask {}"), LIMITS)
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    yield b""
 
 
 async def test_who_stops_asking_ends_the_process_that_answers() -> None:

@@ -49,7 +49,13 @@ class HeldGraph:
 
     @property
     def lives(self) -> bool:
-        return self._process.poll() is None
+        """A process that was killed closes its end of the socket before it can be seen to have ended."""
+        try:
+            return self._control.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
+        except BlockingIOError:
+            return self._process.poll() is None
+        except OSError:
+            return False
 
     async def load(self, chunks: AsyncIterator[bytes]) -> None:
         """Fills the graph with N-Quads. TooComplex for more than it may hold; raises as the chunks do. Close it then.
