@@ -1,7 +1,9 @@
 """The SPARQL 1.1 Protocol: its ways of asking, its formats, what it refuses, and whose graph is asked."""
 
+import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -10,6 +12,7 @@ import pytest
 from http_server import TYPES, Answer, MakeServer, Server, Tenant, answer, eventually
 from pyoxigraph import QueryResultsFormat, parse, parse_query_results
 
+from fabric.identity.revocations import revoke_subject
 from ontology.writing import FORMATS
 
 QUERY, FORM = "application/sparql-query", "application/x-www-form-urlencoded"
@@ -273,3 +276,21 @@ def test_a_client_who_leaves_while_its_graph_is_made_takes_that_along(new_server
         while found == 429 and not held.done():
             found = query(tenant, "ask {}").status
         assert found == 200
+
+
+def test_an_answer_is_not_given_to_a_token_that_was_revoked_meanwhile(server: Server) -> None:
+    tenant = server.organization()
+    tenant.define(*TYPES)
+    assert query(tenant, "ask {}").status == 200
+    hold = "do $$ begin lock table fabric.links in access exclusive mode; perform pg_sleep(1); end $$"
+    with ThreadPoolExecutor(2) as aside:
+        tenant.data('mutation { createAsset(input: {name: "pump"}) { position } }')
+        held = aside.submit(server.sql, hold)
+        time.sleep(0.3)
+        asked = aside.submit(query, tenant, NAMES)
+        time.sleep(0.2)
+        asyncio.run(revoke_subject(server.admin_url, tenant.name, "ann", datetime.now(UTC), "moved", actor="operator"))
+        held.result()
+        found = asked.result()
+    assert found.status == 401
+    assert b"pump" not in found.content
