@@ -62,7 +62,7 @@ async def measure(database: Database, admin_url: str, explain: bool) -> None:
         await admin.execute("vacuum analyze")
         for name, text in QUERIES.items():
             query = await read_query(database, Question(text, Mode.TEXT, 0), "simple")
-            asked = {"seen": reader.types, "types": [TYPE["typeName"]], "most": DEPTH}
+            asked = {"seen": reader.types, "gone": reader.gone, "types": [TYPE["typeName"]], "most": DEPTH}
             checked, unchecked = await timed(database, session, word_values(query, corpus) | asked)
             print(f"{state}, {name}: {checked * 1000:.1f} ms, {checked / unchecked:.2f} times unchecked", flush=True)
             if explain:

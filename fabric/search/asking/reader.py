@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from fabric.configuration.configurations import Configuration
@@ -8,10 +9,14 @@ from fabric.types.catalogue import Catalogue
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Who searches: at which session, by which definitions, and as the organization has chosen."""
+    """Who searches: at which session, by which definitions, and as the organization has chosen.
+
+    Texts that are made of a field that is `gone` do not rank; its key says which.
+    """
 
     session: Session
     catalogue: Catalogue
+    gone: Sequence[str]
     configuration: Configuration = field(default_factory=Configuration)
 
     @property
@@ -22,6 +27,11 @@ class Reader:
     @property
     def damping(self) -> float:
         return self.configuration[DAMPING]
+
+    @property
+    def definitions(self) -> str:
+        """Another one whenever what the reader sees was defined anew, also where it is as it once was."""
+        return f"{self.catalogue.fingerprint} {sum(fragment.revision for fragment in self.catalogue.fragments)}"
 
     def weight(self, ranking: str) -> float:
         """What the ranking of this name counts among several."""

@@ -13,7 +13,7 @@ async def like_each(search: Search, reader: Reader, ids: Sequence[UUID], first: 
 
     EmbeddingsUnavailable where it cannot be known which model's vectors serve.
     """
-    corpus = await search.corpora.of(reader.session, reader.catalogue.fingerprint, reader.types)
+    corpus = await search.corpus(reader)
     model = (await search.vectors.model(corpus.models)).key
     vectors = await search.own_vectors(reader, model, ids)
     found = await search.nearest.to_each(reader, model, vectors, first, corpus.models.get(model, 0))

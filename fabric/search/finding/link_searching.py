@@ -39,7 +39,7 @@ class LinkSearch:
         query = await read_query(self.search.database, question, reader.language)
         if not question.text.strip():
             return Found([], query)
-        corpus = await self.search.corpora.of(reader.session, reader.catalogue.fingerprint, reader.types)
+        corpus = await self.search.corpus(reader)
         by_words, (by_meaning, warning) = await asyncio.gather(
             self._by_words(reader, question, sought, query, corpus),
             self._by_meaning(reader, question, sought, DEPTH),
@@ -90,7 +90,7 @@ class LinkSearch:
         self, reader: Reader, question: Question, sought: Sought, most: int
     ) -> tuple[Ranking | None, str]:
         """By the cosines of what links say with their ends; with a warning where there are no vectors."""
-        corpus = await self.search.link_corpora.of(reader.session, reader.catalogue.fingerprint, reader.types)
+        corpus = await self.search.link_corpora.of(reader.session, reader.definitions, reader.types)
         meant, warning = await self.search.meaning(reader, question, corpus)
         if meant is None:
             return None, warning
@@ -112,7 +112,7 @@ class LinkSearch:
 
     async def _scored(self, statement: str, reader: Reader, sought: Sought, values: Mapping[str, Any]) -> Scored:
         asked = {
-            "seen": reader.types, "at": sought.valid_at,
+            "seen": reader.types, "gone": reader.gone, "at": sought.valid_at,
             "relations": None if sought.relations is None else list(sought.relations),
             "sources": [source for source, _ in sought.ends], "targets": [target for _, target in sought.ends],
         }  # fmt: skip

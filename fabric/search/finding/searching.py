@@ -5,7 +5,7 @@ Each ranking is made at the reader's session, of what it sees and asks for; only
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +25,7 @@ from fabric.search.ranking.fusion import Fused, Ranking, fuse
 from fabric.search.ranking.highlights import Highlight, highlights
 from fabric.search.ranking.nearest import Nearest, Wish
 from fabric.search.ranking.statements import (
+    CORPUS,
     EVENT_CORPUS,
     LINK_CORPUS,
     OWN_VECTORS,
@@ -107,22 +108,27 @@ class Search:
     nearest: Nearest = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "corpora", Corpora(self.database))
-        object.__setattr__(self, "link_corpora", Corpora(self.database, LINK_CORPUS))
-        object.__setattr__(self, "event_corpora", Corpora(self.database, EVENT_CORPUS))
+        object.__setattr__(self, "corpora", Corpora(self.database, self.types, CORPUS))
+        object.__setattr__(self, "link_corpora", Corpora(self.database, self.types, LINK_CORPUS))
+        object.__setattr__(self, "event_corpora", Corpora(self.database, self.types, EVENT_CORPUS))
         object.__setattr__(self, "nearest", Nearest(self.database, self.memory))
 
     async def reader(self, session: Session) -> Reader:
         """Who searches at this session, as things are now."""
         catalogue = await self.types.catalogue(session)
-        return Reader(session, catalogue, await self.configurations.of(session.organization_id))
+        configuration = await self.configurations.of(session.organization_id)
+        reader = Reader(session, catalogue, (), configuration)
+        return replace(reader, gone=(await self.corpus(reader)).gone)
+
+    async def corpus(self, reader: Reader) -> Corpus:
+        return await self.corpora.of(reader.session, reader.definitions, reader.types)
 
     async def search(self, reader: Reader, asked: Asked) -> Found:
         """EmbeddingsUnavailable by vectors alone, where there are none; with words they are done without."""
         query = await read_query(self.database, asked.question, reader.language)
         if not asked.question.text.strip():
             return Found([], query)
-        corpus = await self.corpora.of(reader.session, reader.catalogue.fingerprint, reader.types)
+        corpus = await self.corpus(reader)
         by_words, (by_vectors, warning) = await asyncio.gather(
             self.by_words(reader, asked, query, corpus), self._by_vectors(reader, asked, corpus)
         )
@@ -144,7 +150,7 @@ class Search:
 
         None where it has no vector, or not yet.
         """
-        corpus = await self.corpora.of(reader.session, reader.catalogue.fingerprint, reader.types)
+        corpus = await self.corpus(reader)
         if not await self._versions(reader, [of]):
             raise NotFound("not found")
         model = (await self.vectors.model(corpus.models)).key
@@ -157,7 +163,7 @@ class Search:
 
     async def own_vectors(self, reader: Reader, model: str, ids: Sequence[UUID]) -> dict[UUID, Vectors]:
         """Of those of the objects that the reader sees and that have one."""
-        values = {"ids": list(ids), "model": model, "seen": reader.types}
+        values = {"ids": list(ids), "model": model, "seen": reader.types, "gone": reader.gone}
         rows = await self.database.read(reader.session, *bound(OWN_VECTORS, values))
         return {UUID(id): from_text(vector) for id, vector in rows.items()}
 
@@ -174,7 +180,7 @@ class Search:
     async def by_words(self, reader: Reader, asked: Asked, query: Query, corpus: Corpus) -> Ranking | None:
         if asked.question.mode is Mode.VECTOR or query.is_empty:
             return None
-        values = {"seen": reader.types, "types": list(asked.types), "most": DEPTH}
+        values = {"seen": reader.types, "gone": reader.gone, "types": list(asked.types), "most": DEPTH}
         rows = await self.database.read(
             reader.session, *bound(TEXT, word_values(query, corpus) | values, asked.where)
         )

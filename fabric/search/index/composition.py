@@ -52,6 +52,13 @@ class Composition:
         return content.digest()[:16]
 
 
+def readable(catalogue: Catalogue, type_name: str) -> frozenset[str]:
+    """The keys of all values of a type that the catalogue's reader sees, and that are not encrypted."""
+    object_type = catalogue.types.get(type_name)
+    fields = () if object_type is None else object_type.fields.values()
+    return frozenset(field.key for field in fields if field.protection is None)
+
+
 def composition(catalogue: Catalogue, type_name: str) -> Composition:
     """Of objects stored under a type, as the catalogue's reader sees it; of nothing where it does not.
 

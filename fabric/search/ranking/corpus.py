@@ -1,4 +1,4 @@
-"""What a session sees as a whole: how many texts, how long, and how many vectors of which model.
+"""What a session sees as a whole: how many texts, how long, of which fields, and how many vectors of which model.
 
 It is kept for a while, by session label and visible types. That it may be a moment old tells nobody anything: it is
 made of what the session sees.
@@ -9,10 +9,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from fabric.database.db import Database
 from fabric.identity.subject import Session
-from fabric.search.ranking.statements import CORPUS, bound
+from fabric.search.index.composition import readable
+from fabric.search.ranking.statements import bound
+from fabric.types.types import Types
 
 FRESH_SECONDS = 15.0
 STALE_SECONDS = 10 * FRESH_SECONDS
@@ -27,6 +30,11 @@ class Corpus:
     length: float
     """In words, on average."""
     models: Mapping[str, int]
+    gone: Sequence[str] = ()
+    """Keys of fields that texts of objects are made of, and that are not there any more where these texts are.
+
+    A definition takes fields away at once, and also where its definer sees nothing of what they hold.
+    """
 
 
 @dataclass(slots=True)
@@ -39,14 +47,14 @@ class _Made:
 class Corpora:
     """Bounded, least recently made out first. Those who ask for the same at the same time share one reading of it."""
 
-    def __init__(self, database: Database, statement: str = CORPUS) -> None:
-        self._database = database
+    def __init__(self, database: Database, types: Types, statement: str) -> None:
+        self._database, self._types = database, types
         self._statement = statement
         self._made: OrderedDict[tuple[Session, str], _Made] = OrderedDict()
 
-    async def of(self, session: Session, fingerprint: str, types: Sequence[str]) -> Corpus:
-        """`types` are all that the session sees, `fingerprint` tells them apart from others."""
-        key, now = (session, fingerprint), time.monotonic()
+    async def of(self, session: Session, definitions: str, types: Sequence[str]) -> Corpus:
+        """`types` are all that the session sees; `definitions` is another one whenever these are."""
+        key, now = (session, definitions), time.monotonic()
         made = self._made.get(key)
         if made is not None and made.anew is not None and made.anew.done():
             if _failed(made.anew):
@@ -64,7 +72,15 @@ class Corpora:
 
     async def _read(self, session: Session, types: Sequence[str]) -> Corpus:
         found = await self._database.read(session, *bound(self._statement, {"seen": list(types)}))
-        return Corpus(found["number"], found["length"], found["models"])
+        gone = await self._gone(session.organization_id, found.get("made_of", ()))
+        return Corpus(found["number"], found["length"], found["models"], gone)
+
+    async def _gone(self, organization_id: UUID, made_of: Sequence[tuple[str, int, Sequence[str]]]) -> list[str]:
+        gone: set[str] = set()
+        for type_name, label, keys in made_of:
+            catalogue = await self._types.catalogue(Session(organization_id, label))
+            gone |= set(keys) - readable(catalogue, type_name)
+        return sorted(gone)
 
 
 def _failed(reading: asyncio.Task[Corpus]) -> bool:

@@ -68,8 +68,8 @@ class Nearest:
         if found is not None:
             return found
         values = {
-            "model": model, "vector": as_text(vector), "seen": reader.types, "types": list(wish.types),
-            "most": wish.most, "without": without, "pool": 2 * wish.most + 1,
+            "model": model, "vector": as_text(vector), "seen": reader.types, "gone": reader.gone,
+            "types": list(wish.types), "most": wish.most, "without": without, "pool": 2 * wish.most + 1,
         }  # fmt: skip
         if wish.where is anything and set(wish.types) == set(reader.types):
             near = await self.database.read(reader.session, *bound(NEAREST, values))
@@ -88,7 +88,9 @@ class Nearest:
         found = {id: scored for id, scored in zip(ids, among, strict=True) if scored is not None}
         missing, pool = [id for id in ids if id not in found], 2 * most + 2
         while missing:
-            values = {"ids": missing, "model": model, "seen": reader.types, "most": most, "pool": pool}
+            values = {
+                "ids": missing, "model": model, "seen": reader.types, "gone": reader.gone, "most": most, "pool": pool
+            }  # fmt: skip
             rows = await self.database.read(reader.session, *bound(NEAREST_OF_EACH, values))
             enough = {id: near["hits"] for id, near in rows.items() if len(near["hits"]) == most or not near["more"]}
             found |= {UUID(id): read_scored(hits) for id, hits in enough.items()}
@@ -139,7 +141,7 @@ class Nearest:
                 "queries": [n for n, near in enumerate(nears, 1) for _ in near.ids],
                 "ids": [id for near in nears for id in near.ids],
                 "labels": [label for near in nears for label in near.labels],
-                "seen": reader.types, "types": list(wish.types), "most": wish.most,
+                "seen": reader.types, "gone": reader.gone, "types": list(wish.types), "most": wish.most,
             }  # fmt: skip
             rows = await self.database.read(reader.session, *bound(NEAREST_AMONG, values, wish.where))
             return [read_scored(hits) for hits in rows]

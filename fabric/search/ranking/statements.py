@@ -24,15 +24,20 @@ _OF_OBJECT = "(x.organization_id, x.entity_table, x.entity_id, x.label) = (s.org
 
 _TEXT_OF = """join fabric.search_texts {t}
     on ({t}.organization_id, {t}.entity_table, {t}.entity_id, {t}.label)
-     = (s.org, 'objects', {o}.object_id, {o}.label) and {t}.revision = {stamp}"""
+     = (s.org, 'objects', {o}.object_id, {o}.label) and {t}.revision = {stamp} and {nothing_gone}"""
+
+_NONE_THERE = "(cardinality({{gone}}::text[]) = 0 or not {o}.data ?| {{gone}}::text[])"
+
+# A text may say of no keys: then it was made by a former version of the server.
+_NOTHING_GONE = "(" + _NONE_THERE + " or not coalesce({t}.keys, {{gone}}::text[]) && {{gone}}::text[])"
 
 
 def text_of(o: str, t: str = "t") -> str:
-    """Joins the text of a version, if it is made of what stands there now.
+    """Joins the text of a version, if it is made of what stands there now, and of no field that is gone.
 
     Until a changed version has its new text it is not found: the old one may say what was taken out of sight.
     """
-    return _TEXT_OF.format(o=o, t=t, stamp=STAMP.format(o))
+    return _TEXT_OF.format(o=o, t=t, stamp=STAMP.format(o), nothing_gone=_NOTHING_GONE.format(o=o, t=t))
 
 
 def vector_of(o: str, x: str, t: str = "t") -> str:
@@ -98,11 +103,12 @@ select coalesce(jsonb_agg(jsonb_build_array(r.entity_id, r.score) order by r.sco
 
 _STAMP = STAMP.format("o")
 
-# Of a version that was written since, without its text becoming another one, the text is asked: as a value, which is
-# looked up for each, where `exists` may read all texts at once.
-FITTING = f""" and (f.stamp = {_STAMP} or {_STAMP} = (
+# The text is asked of a version that was written since without its text becoming another one, or that has what is gone:
+# as a value, which is looked up for each, where `exists` may read all texts at once.
+FITTING = f""" and (f.stamp = {_STAMP} and {_NONE_THERE.format(o="o")} or {_STAMP} = (
         select t.revision from fabric.search_texts t
-        where (t.organization_id, t.entity_table, t.entity_id, t.label) = (s.org, 'objects', o.object_id, o.label)))"""
+        where (t.organization_id, t.entity_table, t.entity_id, t.label) = (s.org, 'objects', o.object_id, o.label)
+          and {_NOTHING_GONE.format(o="o", t="t")}))"""
 """Of words, that they are of a text that `text_of` would join, too."""
 
 TEXT = by_words(
@@ -198,17 +204,23 @@ select coalesce(jsonb_object_agg(w.object_id, h.found), '{{{{}}}}') from wanted 
 
 CORPUS = f"""
 with seen as materialized (
-    select o.object_id, o.label from fabric.objects o where o.organization_id = s.org and {_SEEN}
+    select o.object_id, o.label, o.type_name from fabric.objects o where o.organization_id = s.org and {_SEEN}
+), texts as materialized (
+    select o.type_name, o.label, x.keys, count(*) as number, sum(x.length) as length
+    from fabric.search_texts x join seen o on o.object_id = x.entity_id and o.label = x.label
+    where x.organization_id = s.org and x.entity_table = 'objects' and x.content_hash is not null
+    group by o.type_name, o.label, x.keys
 )
-select jsonb_build_object('number', t.number, 'length', coalesce(t.length, 0), 'models', (
+select jsonb_build_object('number', t.number, 'length', t.length, 'made_of', t.made_of, 'models', (
     select coalesce(jsonb_object_agg(m.model, m.number), '{{{{}}}}') from (
         select x.model, count(*) as number
         from fabric.embeddings x join seen o on o.object_id = x.entity_id and o.label = x.label
         where x.organization_id = s.org and x.entity_table = 'objects' group by x.model) m))
-from (select count(*) as number, avg(x.length)::float8 as length
-      from fabric.search_texts x join seen o on o.object_id = x.entity_id and o.label = x.label
-      where x.organization_id = s.org and x.entity_table = 'objects' and x.content_hash is not null) t"""
-"""Of all that the session sees: the number of texts, their mean length, and the number of vectors by model."""
+from (select coalesce(sum(number), 0) as number, coalesce(sum(length) / sum(number), 0)::float8 as length,
+             coalesce(jsonb_agg(jsonb_build_array(type_name, label, coalesce(keys, '{{{{}}}}'))), '[]') as made_of
+      from texts) t"""
+"""Of all that the session sees: the number of texts, their mean length, of which keys of which types at which labels
+they are made, and the number of vectors by model."""
 
 LINK_CORPUS = f"""
 select jsonb_build_object('number', 0, 'length', 0, 'models', coalesce(jsonb_object_agg(m.model, m.number), '{{{{}}}}'))
