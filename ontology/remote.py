@@ -57,8 +57,11 @@ class Remote:
         except ValueError:
             return text  # the parser tells what is wrong with it, and where
         inlining = _Inlining(self, None, ())
-        inlined = inlining.of(document)
-        return json.dumps(inlined).encode() if inlining.added else text
+        try:
+            inlined = inlining.of(document)
+            return json.dumps(inlined).encode() if inlining.added else text
+        except RecursionError:
+            raise BadInput("is nested too deeply for contexts to be put in their places") from None
 
     def context(self, url: str, led: tuple[str, ...]) -> tuple[Any, int]:
         """A context that stands for itself, and its length. `led` are those that led to it."""

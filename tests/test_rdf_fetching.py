@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from ssl import PROTOCOL_TLS_SERVER, SSLContext
@@ -205,6 +205,17 @@ def names(text: Any, remote: Remote) -> set[str]:
 
 
 class TestContexts:
+    def test_what_is_nested_deeply_is_read_or_refused(self, server: Server) -> None:
+        server.answers["/context"] = 200, JSON_LD, CONTEXT
+        node: Any = {"@context": f"{server.url}/context", "name": "x"}
+        for _ in range(100):
+            node = {f"{EX}p": node}
+        assert names(node, server.remote()) == {"x"}
+        for _ in range(398):
+            node = {f"{EX}p": node}
+        with suppress(BadInput):  # as deep as Python's stack is there
+            assert names(node, server.remote()) == {"x"}
+
     def test_one_at_another_address_is_fetched_once_and_reads_as_if_it_stood_there(self, server: Server) -> None:
         url = f"{server.url}/context"
         server.answers["/context"] = 200, JSON_LD, CONTEXT
