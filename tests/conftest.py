@@ -9,8 +9,9 @@ Async tests are marked `pytest.mark.anyio`, most simply with `pytestmark = pytes
 """
 
 import asyncio
+import gc
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -67,6 +68,17 @@ relations = ["near"]
 by one relation alone, or not far."""
 
 _names = count(1)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is imported stays: looking through it again and again for garbage takes as long as all the rest of this."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture
