@@ -30,7 +30,11 @@ def read_classes(graph: Graph, ontology: Ontology, no_classes: Set[str], known: 
             ontology.classes[iri] = ClassTerm(iri, describe(graph, NamedNode(iri)))
             if len(ontology.classes) > MAX_CLASSES:
                 raise BadInput(f"more than {MAX_CLASSES:,} classes")
-    for iri in sorted({i for i in _used(graph) if not is_built_in(i)} - no_classes - known - ontology.classes.keys()):
+    spoken_of = {iri for iri in _spoken_of(graph) if not is_built_in(iri)} - no_classes - ontology.classes.keys()
+    for iri in sorted(spoken_of & known):
+        ontology.classes[iri] = ClassTerm(iri)
+    used = {iri for iri in _of_individuals(graph) if not is_built_in(iri)} - no_classes
+    for iri in sorted((used | spoken_of) - known - ontology.classes.keys()):
         ontology.classes[iri] = ClassTerm(iri)
         ontology.notice(iri, "is used as a class, and declared nowhere")
     for term in list(ontology.classes.values()):
@@ -82,18 +86,24 @@ def _named(graph: Graph) -> set[str]:
     return {n.value for n in declared if isinstance(n, NamedNode)}
 
 
-def _used(graph: Graph) -> set[str]:
-    """The classes of individuals, and those that properties lead from and to."""
+def _of_individuals(graph: Graph) -> set[str]:
     found = {q.object.value for q in graph.quads(None, RDF.type) if isinstance(q.object, NamedNode)}
-    found -= {s + "DataType" for s in SCHEMA_ORG}
-    for predicate in (RDFS.domain, RDFS.range, *(NamedNode(s + p) for s in SCHEMA_ORG for p in _SIDES)):
+    return found - {s + "DataType" for s in SCHEMA_ORG} - KINDS.keys()
+
+
+def _spoken_of(graph: Graph) -> set[str]:
+    """Those that properties lead from and to."""
+    found: set[str] = set()
+    for predicate in _SIDES:
         for quad in graph.quads(None, predicate):
             if isinstance(quad.object, NamedNode | BlankNode):
                 found |= set(members(graph, [quad.object]))
     return found - KINDS.keys()
 
 
-_SIDES = ("domainIncludes", "rangeIncludes")
+_SIDES = (
+    RDFS.domain, RDFS.range, *(NamedNode(s + p) for s in SCHEMA_ORG for p in ("domainIncludes", "rangeIncludes")),
+)  # fmt: skip
 
 
 def _descend(graph: Graph, ontology: Ontology, term: ClassTerm) -> None:

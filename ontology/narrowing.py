@@ -1,9 +1,8 @@
 """What classes ask of members that they inherit, as their types' definitions say it: by shapes, or by restrictions."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from fabric.labels import Label
 from fabric.types.catalogue import Catalogue
 from fabric.types.constraints import NO_CONSTRAINTS, Constraints, contradictions, joined, read_constraints
 from fabric.types.kinds import Kind
@@ -11,6 +10,7 @@ from fabric.types.link_counts import NO_COUNTS
 from fabric.types.link_counts import joined as joined_counts
 from ontology.asked import Asked
 from ontology.hierarchy import Hierarchy
+from ontology.labelling import Labelling
 from ontology.link_counts import asked_counts, counting, counts_of
 from ontology.terms import Ontology, PropertyTerm
 
@@ -23,11 +23,11 @@ class Narrowings:
 
     def __init__(
         self, ontology: Ontology, hierarchy: Hierarchy, catalogue: Catalogue, types: Mapping[str, str],
-        decode: Callable[[int], Label], asked: Asked,
+        labels: Labelling, asked: Asked,
     ) -> None:  # fmt: skip
-        """`types` are those of classes, the new ones too. `decode` makes labels of codes."""
+        """`types` are those of classes, the new ones too."""
         self._ontology, self._hierarchy, self._catalogue = ontology, hierarchy, catalogue
-        self._types, self._decode, self._asked = types, decode, asked
+        self._types, self._labels, self._asked = types, labels, asked
 
     def add(self, documents: Documents, term: PropertyTerm, group: str, name: str, owners: list[str]) -> None:
         """To the classes that ask something of the member `name`, and do not declare it themselves."""
@@ -40,7 +40,7 @@ class Narrowings:
             said = self._of(term, group, heir, inherited)
             if not said or heir not in documents:
                 continue
-            label = self._label(group, heir, owner, name)
+            label = self._label(group, heir, owner, name, said.get("target"))
             there = documents[heir][group].get(name)
             if there is None:
                 documents[heir][group][name] = said | label
@@ -80,13 +80,12 @@ class Narrowings:
         self._ontology.notice(heir, f"leads by {term.iri} to what does not descend from {inherited}; this is left out")
         return None
 
-    def _label(self, group: str, heir: str, owner: str, name: str) -> dict[str, str]:
-        """Where the inherited member is not for everybody, what is said of it is not either."""
+    def _label(self, group: str, heir: str, owner: str, name: str, target: str | None) -> dict[str, str]:
+        """Where the inherited member or what it leads to is not for everybody, what is said of it is not either."""
         known = self._catalogue.types.get(self._types[owner])
         there = (known.own_fields if group == "fields" else known.own_links) if known else {}
-        member, own = there.get(name), self._catalogue.types.get(self._types[heir])
-        label = (own.label if own else 0) | (member.label if member is not None else 0)
-        return {"label": str(self._decode(label))} if member is not None and member.label else {}
+        inherited = there[name].label if name in there else 0
+        return self._labels.beside(heir, inherited, self._labels.of_type(target) if target is not None else 0)
 
     def without_contradictions(self, documents: Documents) -> None:
         """Takes away what leaves no value together with what other classes of a lineage ask."""

@@ -16,6 +16,7 @@ from ontology.asked import Asked
 from ontology.hierarchy import Hierarchy
 from ontology.iris import JOINED, Iris
 from ontology.joined import is_joined
+from ontology.labelling import Labelling
 from ontology.link_counts import asked_counts, counting
 from ontology.naming import Names
 from ontology.narrowing import Narrowings
@@ -60,6 +61,7 @@ class Planner:
         resource = () if ROOT in self._there else RESOURCE["fields"]
         self._names.reserve(catalogue.names, [*members, *resource])
         self._types: dict[str, str] = dict(self._there)
+        self._labels = Labelling(ontology, catalogue, self._types, decode)
         self._declared = _declared(catalogue)
         if ROOT not in self._there:
             self._declared |= {("fields", f["iri"], None): name for name, f in RESOURCE["fields"].items()}
@@ -78,7 +80,7 @@ class Planner:
         self._name_types()
         documents = {iri: self._document(iri) for iri in {ROOT, *self._ontology.classes}}
         narrowings = Narrowings(
-            self._ontology, self._hierarchy, self._catalogue, self._types, self._decode, self._asked
+            self._ontology, self._hierarchy, self._catalogue, self._types, self._labels, self._asked
         )  # fmt: skip
         for iri in self._in_order():
             for member in self._members(self._ontology.properties[iri]):
@@ -118,9 +120,15 @@ class Planner:
         for parent in term.parents[MAX_PARENTS:]:
             self._ontology.notice(iri, f"descends from {parent} besides {MAX_PARENTS} others; this is left out")
         description = f"What is at once {' and '.join(parents)}." if is_joined(iri) else term.description
-        document = {"typeName": self._types[iri], "description": description, "iri": iri}
-        document["extends"] = parents[:MAX_PARENTS] if len(parents) > 1 else parents[0]
-        return {name: value for name, value in document.items() if value} | {"fields": {}, "links": {}}
+        code = self._labels.of(iri)
+        said = {
+            "typeName": self._types[iri],
+            "description": description,
+            "label": str(self._decode(code)) if code else None,
+            "iri": iri,
+            "extends": parents[:MAX_PARENTS] if len(parents) > 1 else parents[0],
+        }
+        return {name: value for name, value in said.items() if value} | {"fields": {}, "links": {}}
 
     def _parents(self, iri: str) -> list[str]:
         return list(dict.fromkeys(self._types[p] for p in self._ontology.classes[iri].parents or [ROOT]))
@@ -307,6 +315,7 @@ class Planner:
             said |= self._asked.of_field(term, owner, Kind(said["type"]))
         else:
             said |= self._of_link(term, owner)
+            said |= self._labels.beside(owner, self._labels.of_type(said["target"]))
         group[member.name] = said
         if member.group == "links":
             self._new_links.append((iri, said))

@@ -504,3 +504,14 @@ class TestTimes:
         text = "ex:A a owl:Class . ex:p a owl:DatatypeProperty ; rdfs:domain ex:A . "
         objects, _, problems = records(text + "ex:a a ex:A ; ex:p [ rdfs:label 'x' ] .")
         assert (objects[0]["data"], problems) == ({}, {"a: p: expected a value, got a node without a name"})
+
+
+def test_an_ontology_that_comes_later_speaks_of_classes_that_are_there() -> None:
+    with imported("ex:Animal a owl:Class . ex:Bird a owl:Class ; rdfs:subClassOf ex:Animal .") as source:
+        before = source.catalogue
+    text = """ex:sings a owl:DatatypeProperty ; rdfs:domain ex:Bird .
+        ex:eats a owl:ObjectProperty ; rdfs:domain [ a owl:Class ; owl:unionOf (ex:Bird) ] ; rdfs:range ex:Animal ."""
+    bird = definitions(text, before=before)["Bird"]
+    assert bird["fields"].keys() == {"sings"}
+    assert bird["links"]["eats"]["target"] == "Animal"
+    assert bird["extends"] == "Animal"
