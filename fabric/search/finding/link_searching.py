@@ -94,7 +94,9 @@ class LinkSearch:
         meant, warning = await self.search.meaning(reader, question, corpus)
         if meant is None:
             return None, warning
-        values = {"model": meant.model, "vector": as_text(meant.vector), "most": most}
+        values = {
+            "model": meant.model, "vector": as_text(meant.vector), "most": most, "gone_properties": corpus.gone
+        }  # fmt: skip
 
         async def score(near: Near | None) -> Scored:
             if near is None:

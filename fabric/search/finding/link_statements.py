@@ -82,6 +82,7 @@ select {_BEST} from (
     {text_of("b", "tb")}
     join fabric.search_texts t on (t.organization_id, t.entity_table, t.entity_id, t.label)
         = (s.org, '{LINKS}', c.entity_id, c.label) and t.content_hash = c.content_hash and t.composition = {_MADE_OF}
+        and not coalesce(t.keys, {{gone_properties}}::text[]) && {{gone_properties}}::text[]
     where c.label = (l.label | a.label | b.label) and {_ASKED}
     order by c.score desc, l.link_id limit {{most}}::int) r"""
 

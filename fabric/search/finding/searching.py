@@ -18,7 +18,7 @@ from fabric.search.asking.query import Query, read_query
 from fabric.search.asking.query_vectors import QueryVectors
 from fabric.search.asking.question import Mode, Question
 from fabric.search.asking.reader import Reader
-from fabric.search.index.composition import composition
+from fabric.search.index.composition import composition, readable_properties
 from fabric.search.index.store import from_text
 from fabric.search.ranking.corpus import Corpora, Corpus
 from fabric.search.ranking.fusion import Fused, Ranking, fuse
@@ -109,7 +109,7 @@ class Search:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "corpora", Corpora(self.database, self.types, CORPUS))
-        object.__setattr__(self, "link_corpora", Corpora(self.database, self.types, LINK_CORPUS))
+        object.__setattr__(self, "link_corpora", Corpora(self.database, self.types, LINK_CORPUS, readable_properties))
         object.__setattr__(self, "event_corpora", Corpora(self.database, self.types, EVENT_CORPUS))
         object.__setattr__(self, "nearest", Nearest(self.database, self.memory))
 

@@ -40,7 +40,7 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class LinkVersion:
-    """`text` is what the link says itself, beside its relation; `said` what it can be made of, as `SAID` has it."""
+    """`text` is what the link says itself, beside its relation, by the properties `keys`; `said` as `SAID` has it."""
 
     label: int
     tombstone: bool
@@ -49,14 +49,19 @@ class LinkVersion:
     target_id: UUID
     text: str
     said: bytes = b""
+    keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Composite:
-    """`made_of` says of what, so that who reads knows whether it still is what stands there."""
+    """`made_of` says of what, so that who reads knows whether it still is what stands there.
+
+    `keys` are the properties that have a part in it.
+    """
 
     text: str
     made_of: bytes
+    keys: tuple[str, ...] = ()
 
 
 SAID = "sha256(convert_to(concat_ws(' ', {0}.relation, {0}.source_id, {0}.target_id, {0}.properties), 'UTF8'))"
@@ -85,7 +90,7 @@ def composites(link: Sequence[LinkVersion], ends: Mapping[UUID, Sequence[End]]) 
         if source is not None and target is not None and version.label | source.label | target.label == label:
             parts = f"{source.head} {words_of(version.relation)} {target.head}", version.text
             text = "\n".join(part for part in parts if part.strip())
-            found[label] = Composite(text, _made_of(version, source, target))
+            found[label] = Composite(text, _made_of(version, source, target), version.keys)
     return found
 
 

@@ -41,6 +41,10 @@ class Composition:
     def keys(self) -> list[str]:
         return [field.key for field in self.fields]
 
+    def keys_in(self, data: Mapping[str, Any]) -> list[str]:
+        """Of the fields that have any text."""
+        return [field.key for field in self.fields if _text(data.get(field.key), field.many)]
+
     def text(self, data: Mapping[str, Any]) -> str:
         return "\n".join(text for _, text in self.parts(data))[:MOST_CHARACTERS]
 
@@ -57,6 +61,21 @@ def readable(catalogue: Catalogue, type_name: str) -> frozenset[str]:
     object_type = catalogue.types.get(type_name)
     fields = () if object_type is None else object_type.fields.values()
     return frozenset(field.key for field in fields if field.protection is None)
+
+
+def readable_properties(catalogue: Catalogue, _: str) -> frozenset[str]:
+    """The same of all relations, as `property_key` has them."""
+    return frozenset(
+        property_key(name, field.key)
+        for name, relation in catalogue.relations.items()
+        for field in relation.properties.values()
+        if field.protection is None
+    )
+
+
+def property_key(relation: str, key: str) -> str:
+    """Relations may have properties of the same key."""
+    return f"{relation} {key}"
 
 
 def composition(catalogue: Catalogue, type_name: str) -> Composition:

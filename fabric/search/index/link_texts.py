@@ -14,7 +14,7 @@ import asyncpg
 
 from fabric.database.db import Database, Transaction
 from fabric.search.index.composites import SAID, Composite, End, LinkVersion, composites
-from fabric.search.index.composition import Composition, content_hash, relation_composition
+from fabric.search.index.composition import Composition, content_hash, property_key, relation_composition
 from fabric.search.index.sources import Changed, composed
 from fabric.search.index.store import LINKS, Key, Text, by_label, forget_texts, put_texts, storing
 from fabric.types.types import Types
@@ -23,7 +23,7 @@ AT_ONCE = 300
 
 _NOTHING = Composite("", b"")
 
-_RULES = b"2"
+_RULES = b"3"
 """Another one has all texts made anew."""
 
 _RELATIONS = """
@@ -161,10 +161,12 @@ class LinkTexts:
         links: dict[UUID, list[LinkVersion]] = defaultdict(list)
         for row in stored.links:
             label, relation = row["label"], row["relation"]
-            text = made[label, relation].text(row["properties"])
-            links[row["link_id"]].append(
-                LinkVersion(label, row["tombstone"], relation, row["source_id"], row["target_id"], text, row["said"])
-            )
+            composition, properties = made[label, relation], row["properties"]
+            version = LinkVersion(
+                label, row["tombstone"], relation, row["source_id"], row["target_id"], composition.text(properties),
+                row["said"], tuple(property_key(relation, key) for key in composition.keys_in(properties)),
+            )  # fmt: skip
+            links[row["link_id"]].append(version)
         return _Told(links, ends)
 
 
@@ -214,4 +216,4 @@ def _digest(relation: str, made: Composition) -> str:
 
 
 def _text(key: Key, stamp: int, made: Composite) -> Text:
-    return Text(key.id, stamp, made.made_of, content_hash(made.text), "")
+    return Text(key.id, stamp, made.made_of, content_hash(made.text), "", keys=made.keys)

@@ -61,7 +61,7 @@ class Text:
     words: str
     head: str | None = None
     keys: Sequence[str] | None = None
-    """Of an object's data, all that it is made of; None of other texts."""
+    """Of an object's data, all that it can be made of; of a link those that it is made of; None of other texts."""
 
 
 # What has changed or gone meanwhile is left to who comes for that change.
@@ -121,7 +121,7 @@ with given as (
     insert into fabric.search_texts as t
         (organization_id, entity_table, entity_id, label, revision, composition, content_hash, length, terms, head,
          keys)
-    select $1, $2, id, $3, revision, composition, content_hash, length, terms, head, string_to_array(keys, ',')
+    select $1, $2, id, $3, revision, composition, content_hash, length, terms, head, string_to_array(keys, chr(10))
     from given
     on conflict (organization_id, entity_table, entity_id, label) do update
     set (revision, composition, content_hash, length, terms, head, keys, updated_at)
@@ -229,7 +229,7 @@ async def put_texts(transaction: Transaction, table: str, texts: Sequence[Text],
         await transaction.fetch(_FORGET_OTHER_VECTORS, organization_id, table, label, old, hashes)
     if new:
         heads = [text.head for text in new]
-        keys = [None if text.keys is None else ",".join(text.keys) for text in new]  # keys hold no comma
+        keys = [None if text.keys is None else "\n".join(text.keys) for text in new]  # keys are of one line
         await transaction.fetch(_ADD, organization_id, table, label, *_columns(new), heads, language, keys)
     return len(new)
 

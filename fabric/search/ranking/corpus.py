@@ -7,14 +7,16 @@ made of what the session sees.
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 from uuid import UUID
 
 from fabric.database.db import Database
 from fabric.identity.subject import Session
 from fabric.search.index.composition import readable
 from fabric.search.ranking.statements import bound
+from fabric.types.catalogue import Catalogue
 from fabric.types.types import Types
 
 FRESH_SECONDS = 15.0
@@ -22,6 +24,9 @@ STALE_SECONDS = 10 * FRESH_SECONDS
 """Until then it is still given out, while it is made anew: it takes a look at all that the session sees."""
 
 CAPACITY = 1_000
+
+Readable: TypeAlias = Callable[[Catalogue, str], frozenset[str]]
+"""The keys that a catalogue's reader sees of a type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,7 @@ class Corpus:
     """In words, on average."""
     models: Mapping[str, int]
     gone: Sequence[str] = ()
-    """Keys of fields that texts of objects are made of, and that are not there any more where these texts are.
+    """Keys of fields that texts of objects or links are made of, and that are not there any more where these texts are.
 
     A definition takes fields away at once, and also where its definer sees nothing of what they hold.
     """
@@ -47,9 +52,9 @@ class _Made:
 class Corpora:
     """Bounded, least recently made out first. Those who ask for the same at the same time share one reading of it."""
 
-    def __init__(self, database: Database, types: Types, statement: str) -> None:
+    def __init__(self, database: Database, types: Types, statement: str, readable: Readable = readable) -> None:
         self._database, self._types = database, types
-        self._statement = statement
+        self._statement, self._readable = statement, readable
         self._made: OrderedDict[tuple[Session, str], _Made] = OrderedDict()
 
     async def of(self, session: Session, definitions: str, types: Sequence[str]) -> Corpus:
@@ -79,7 +84,7 @@ class Corpora:
         gone: set[str] = set()
         for type_name, label, keys in made_of:
             catalogue = await self._types.catalogue(Session(organization_id, label))
-            gone |= set(keys) - readable(catalogue, type_name)
+            gone |= set(keys) - self._readable(catalogue, type_name)
         return sorted(gone)
 
 

@@ -223,10 +223,14 @@ from (select coalesce(sum(number), 0) as number, coalesce(sum(length) / sum(numb
 they are made, and the number of vectors by model."""
 
 LINK_CORPUS = f"""
-select jsonb_build_object('number', 0, 'length', 0, 'models', coalesce(jsonb_object_agg(m.model, m.number), '{{{{}}}}'))
+select jsonb_build_object('number', 0, 'length', 0, 'made_of', (
+    select coalesce(jsonb_agg(jsonb_build_array('', t.label, t.keys)), '[]') from (
+        select x.label, array_agg(distinct k) as keys from fabric.search_texts x cross join unnest(x.keys) k
+        where x.organization_id = s.org and x.entity_table = '{LINKS}' group by x.label) t),
+    'models', coalesce(jsonb_object_agg(m.model, m.number), '{{{{}}}}'))
 from (select x.model, count(*) as number from fabric.embeddings x
       where x.organization_id = s.org and x.entity_table = '{LINKS}' group by x.model) m"""
-"""As `CORPUS`, of the vectors of links that the session dominates."""
+"""As `CORPUS`, of the vectors of links that the session dominates, with the keys of properties at each label."""
 
 EVENT_CORPUS = f"""
 select jsonb_build_object('number', t.number, 'length', coalesce(t.length, 0), 'models', (

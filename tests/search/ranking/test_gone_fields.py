@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from citations import CITES, cite, report
+from citations import CITES, REPORT, cite, report
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from library import PAPER, Library
@@ -20,6 +20,7 @@ from fabric.search.asking.question import Mode
 from fabric.search.finding.likeness import like_each
 from fabric.search.finding.link_searching import LinkSearch
 from fabric.search.ranking.statements import anything
+from fabric.writing.links import LinkChange, Links
 
 pytestmark = pytest.mark.anyio
 
@@ -66,6 +67,37 @@ async def test_a_field_that_is_gone_finds_nothing_above(library: Library, again:
         by_links = await LinkSearch(seeker.search).find(reader, question("valve", Mode.VECTOR), Sought(reader.types))
         assert [hit.id for hit in by_links.hits] == [link]
         await seeker.memory.close()
+
+
+async def test_a_property_that_is_gone_finds_no_link_above(library: Library) -> None:
+    """Another relation may have one of the same name still."""
+    lattice = library.organization.lattice
+    await library.types.define(library.subject(), lattice, [CITES])
+    other = {"cites": {"relation": "quotes, and more", "target": "Paper", "properties": {"why": {"type": "string"}}}}
+    await library.types.define(library.subject(), lattice, [{**REPORT, "typeName": "Letter", "links": other}])
+    source, target = await report(library, "the pump"), await library.paper("a valve")
+    link = await cite(library, source, target)
+    change = LinkChange("update", link_id=link, values={"properties": {"why": "an informer says so"}})
+    await Links(library.types).write(library.subject(S), library.organization, [change])
+    await library.index()
+
+    async def by_meaning(at: str) -> list[UUID]:
+        found = []
+        for seeker in (Seeker(library), Seeker.with_memory(library)):
+            reader = await seeker.reader(at)
+            asked = question("informer", Mode.VECTOR)
+            hits = (await LinkSearch(seeker.search).find(reader, asked, Sought(reader.types))).hits
+            found += [hit.id for hit in hits]
+            await seeker.memory.close()
+        return found
+
+    assert await by_meaning(S) == [link] * 2
+    less = {"cites": {**CITES["links"]["cites"], "properties": {"year": {"type": "integer"}}}}
+    await library.types.define(library.subject(), lattice, [{**CITES, "links": less}])
+    assert await by_meaning(S) == []
+    await library.index()
+    assert library.provider.texts[-1] == "the pump is cited for a valve"
+    assert await by_meaning(S) == await by_meaning(U) == [link] * 2
 
 
 async def test_a_field_that_is_searched_no_more_finds_until_texts_are_made_anew(library: Library) -> None:
