@@ -20,7 +20,7 @@ from ontology.joined import but_itself, joined_iri
 from ontology.statements import Described
 from ontology.terms import is_built_in
 from ontology.values import Fields, field_for, json_of, lexical, text_of, value_of
-from ontology.vocabulary import BASE, FABRIC, INFERRED, LABEL, LINK_VALUES, ORDER, RDF
+from ontology.vocabulary import BASE, DEFINITION, FABRIC, INFERRED, LABEL, LINK_VALUES, ORDER, RDF, RDFS
 
 _UUIDS = "urn:uuid:"
 _NAMES_KEPT = 100_000
@@ -112,7 +112,7 @@ class Individuals:
         for other in types[1:]:
             too = f"is of the class {self._iris.classes[other.name]} too"
             yield Problem(where, f"{too}; an object has one type, {object_type.name}")
-        about = self._of_itself(node, said(quads))
+        about = self._but_of_type(node, self._of_itself(node, said(quads)))
         members, faults = self._of(object_type), list[str]()
         data = self._data(about, members, faults)
         for predicate in about:
@@ -132,6 +132,18 @@ class Individuals:
             for p, terms in about.items()
         }
         return {p: terms for p, terms in left.items() if terms}
+
+    def _but_of_type(self, node: Node, about: Said) -> Said:
+        """What is said of an object that is a class too, without the name and description of that class's type."""
+        if DEFINITION not in about or node.value not in self._iris.types:
+            return about
+        named = self._iris.types[node.value]
+        written = {RDFS.label: named.name, RDFS.comment: named.description}
+        return about | {
+            p: [t for t in about[p] if not isinstance(t, Literal) or t.language or t.value != text]
+            for p, text in written.items()
+            if p in about
+        }
 
     def _is_known(self, predicate: NamedNode) -> bool:
         return predicate.value in self._iris.links or is_built_in(predicate.value)

@@ -241,3 +241,16 @@ def test_blocks_of_any_size_make_one_document() -> None:
         assert [q.triple for q in parse(written, FORMATS[format])] == triples
         for once in (b"@prefix xsd:", b"<rdf:RDF", b"<?xml"):
             assert written.count(once) == writer.head().count(once)
+
+
+async def test_an_object_that_is_a_class_too_gets_no_label_from_its_type(ground: Ground, tmp_path: Path) -> None:
+    text = """@prefix ex: <http://example.org/> . @prefix owl: <http://www.w3.org/2002/07/owl#> .
+        @prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .
+        ex:Kind a owl:Class . ex:Method a owl:Class, ex:Kind ; rdfs:label "way", "way"@en ; rdfs:comment "How." ."""
+    (tmp_path / "punned.ttl").write_text(text)
+    organization, other = await ground.organization("acme"), await ground.organization("other")
+    assert (await load(ground, organization, [tmp_path / "punned.ttl"])).problems == []
+    (tmp_path / "export.ttl").write_bytes(await exported(ground, organization, "turtle"))
+    assert b'"Method"' in (tmp_path / "export.ttl").read_bytes()
+    assert (await load(ground, other, [tmp_path / "export.ttl"])).problems == []
+    assert await ground.export(other) == await ground.export(organization)
