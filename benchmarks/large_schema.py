@@ -16,7 +16,7 @@ from fabric.labels import Lattice
 from fabric.types.merging import EMPTY
 from fabric.types.part import part_of
 from graphql_api.schema.schema import build_surface, build_whole
-from ontology.reading import reading
+from ontology.input.reading import reading
 from ontology.source import RdfSource
 
 T = TypeVar("T")

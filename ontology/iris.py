@@ -15,15 +15,14 @@ from pyoxigraph import NamedNode
 
 from fabric.types.catalogue import Catalogue, ObjectType, Relation
 from fabric.types.definitions import Field
-from ontology.terms import BUILT_IN, ROOTS
 from ontology.values import Fields
-from ontology.vocabulary import BASE, ITSELF, OWL, RDF, RDF_NS, RDFS, ROOT
+from ontology.vocabulary import BASE, BUILT_IN, ITSELF, OWL, RDF, RDF_NS, RDFS, ROOT, ROOTS
 
 IDS = BASE + "id:"
 GENIDS = BASE + "genid:"
-"""Of nodes without IRIs of their own: see `ontology.blank`."""
+"""Of nodes without IRIs of their own: see `ontology.individuals.blank`."""
 JOINED = BASE + "joined:"
-"""Of classes that are made for nodes of several: see `ontology.joined`."""
+"""Of classes that are made for nodes of several: see `ontology.survey.joined`."""
 _ELEMENT = re.compile(r"[A-Za-z_][A-Za-z0-9._-]*\Z")
 _NO_ELEMENTS = frozenset(
     RDF_NS + name

@@ -14,12 +14,12 @@ from fabric.transfer.records import Problem, Record
 from fabric.types.catalogue import Catalogue
 from fabric.types.definitions import read_document
 from fabric.types.projection import Definer, plan
-from ontology.individuals import Individuals
+from ontology.individuals.individuals import Individuals
+from ontology.input.reading import Read
 from ontology.iris import Iris
-from ontology.plan import Planner
-from ontology.reading import Read
-from ontology.survey import definitions, survey
-from ontology.terms import Notice
+from ontology.planning.plan import Planner
+from ontology.survey.survey import definitions, survey
+from ontology.survey.terms import Notice
 from ontology.vocabulary import LABEL, RDF, SKOS_NS
 
 MAX_LABELS = 10_000

@@ -13,8 +13,8 @@ from fabric.errors import BadInput
 from fabric.transfer.jsonl import DEPTH
 from fabric.types.definitions import Field
 from fabric.types.kinds import JSONValue, Kind, KindError, canonical
-from ontology.graph import Term
-from ontology.guards import check_json
+from ontology.input.graph import Term
+from ontology.input.guards import check_json
 from ontology.local_times import in_zone
 from ontology.vocabulary import DATATYPES, ESCAPED, KINDS, RDF
 

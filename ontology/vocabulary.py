@@ -51,6 +51,11 @@ ITSELF = OWN + "iri"
 """The `iri` of a natural key's field that is the IRI of the object itself."""
 ROOT = RDFS_NS + "Resource"
 """What every class descends from."""
+NOT_OURS = (RDF_NS, RDFS_NS, OWL_NS, XSD_NS, SHACL_NS)
+"""What says of itself what it means."""
+BUILT_IN = (*NOT_OURS, BASE)
+ROOTS = frozenset({RDFS_NS + "Resource", OWL_NS + "Thing"})
+"""What everything is a member of."""
 
 LINK_VALUES: Mapping[str, NamedNode] = {
     "link": FABRIC.relation,
@@ -137,3 +142,7 @@ def kind_of(datatypes: frozenset[str]) -> Kind:
     if len(kinds) == 1:
         return next(iter(kinds))
     return _WIDENED.get(kinds, Kind.TEXT if Kind.TEXT in kinds else Kind.STRING)
+
+
+def is_built_in(iri: str) -> bool:
+    return iri.startswith(BUILT_IN)

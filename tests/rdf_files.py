@@ -10,7 +10,7 @@ from fabric.labels import Lattice
 from fabric.transfer.records import Problem
 from fabric.types.catalogue import Catalogue
 from fabric.types.merging import EMPTY
-from ontology.reading import Read, reading
+from ontology.input.reading import Read, reading
 from ontology.source import RdfSource
 
 PREFIXES = """

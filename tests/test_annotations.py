@@ -25,11 +25,11 @@ from fabric.types.projection import Definer, plan
 from fabric.types.type_documents import as_document
 from fabric.types.types import Types
 from graphql_api.schema.schema import build_whole
-from ontology.annotations import statements
+from ontology.input.reading import reading
 from ontology.iris import Iris
-from ontology.reading import reading
+from ontology.output.triples import Triples
 from ontology.source import RdfSource
-from ontology.triples import Triples
+from ontology.survey.annotations import statements
 
 LATTICE = Lattice(("ALPHA", "BRAVO"))
 LINK = {"relation": "r", "target": "A"}

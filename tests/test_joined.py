@@ -11,9 +11,9 @@ from rdf_files import EX, definitions, imported, notices, records
 from fabric.transfer.records import Problem, Record
 from fabric.types.catalogue import Catalogue
 from fabric.types.merging import EMPTY
-from ontology import joined
 from ontology.iris import Iris
-from ontology.triples import Triples
+from ontology.output.triples import Triples
+from ontology.survey import joined
 from ontology.vocabulary import RDF
 
 CLASSES = "ex:Car a owl:Class . ex:Boat a owl:Class . ex:Raft a owl:Class ; rdfs:subClassOf ex:Boat . "

@@ -18,8 +18,8 @@ from fabric.types.languages import canonical_tag
 from fabric.types.merging import EMPTY
 from fabric.types.projection import Definer, plan
 from ontology.iris import Iris
-from ontology.languages import MAX_LANGUAGES
-from ontology.triples import Triples
+from ontology.output.triples import Triples
+from ontology.survey.languages import MAX_LANGUAGES
 from ontology.vocabulary import LABEL, RDF, RDFS_NS, SHACL
 
 NAME = "ex:A a owl:Class . ex:name a owl:DatatypeProperty ; rdfs:domain ex:A ; rdfs:range rdf:langString . "

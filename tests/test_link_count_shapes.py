@@ -24,11 +24,11 @@ from fabric.types.types import Types
 from fabric.validation.link_counts import miscounted
 from fabric.writing.links import LinkChange, Links
 from fabric.writing.objects import Change, Objects
-from ontology.export import Inferred, export
 from ontology.iris import Iris
-from ontology.triples import Triples
+from ontology.output.export import Inferred, export
+from ontology.output.triples import Triples
+from ontology.output.writing import Writer
 from ontology.vocabulary import BASE, DEFINITION
-from ontology.writing import Writer
 
 SH = rdflib.Namespace("http://www.w3.org/ns/shacl#")
 OWN = {"semantic_namespace": EX, "semantic_predicate": "other"}

@@ -15,10 +15,10 @@ from fabric.types.merging import EMPTY
 from fabric.types.type_documents import as_document
 from fabric.types.types import Types
 from graphql_api.schema.schema import build_surface, build_whole
+from ontology.input.reading import reading
 from ontology.iris import Iris
-from ontology.reading import reading
+from ontology.output.triples import Triples
 from ontology.source import RdfSource
-from ontology.triples import Triples
 from ontology.vocabulary import OWL, RDFS
 
 PROV = "http://www.w3.org/ns/prov#"

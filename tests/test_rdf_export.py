@@ -21,11 +21,11 @@ from fabric.transfer.loader import Loader, Summary
 from fabric.types.definitions import Field
 from fabric.types.kinds import Kind, canonical
 from fabric.types.types import Types
-from ontology.export import export
-from ontology.reading import reading
+from ontology.input.reading import reading
+from ontology.output.export import export
+from ontology.output.writing import FORMATS, Writer
 from ontology.source import RdfSource
 from ontology.values import literal, value_of
-from ontology.writing import FORMATS, Writer
 
 pytestmark = pytest.mark.anyio
 

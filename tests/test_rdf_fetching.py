@@ -16,15 +16,15 @@ import trustme
 from pyoxigraph import NamedNode
 from rdf_files import PREFIXES, notices, reads
 
-import ontology.remote
+import ontology.input.remote
 from fabric.errors import BadInput
 from fabric.labels import Lattice
 from fabric.outbound import fetching
 from fabric.outbound.addresses import Networks
 from fabric.outbound.fetching import Fetcher
 from fabric.types.merging import EMPTY
-from ontology.reading import Read
-from ontology.remote import Remote
+from ontology.input.reading import Read
+from ontology.input.remote import Remote
 from ontology.source import RdfSource
 
 EX = "http://example.org/"
@@ -183,11 +183,11 @@ class TestImports:
     def test_documents_and_their_bytes_are_bounded(self, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
         for i in range(5):
             server.answers[f"/{i}"] = 200, TURTLE, imports(f"{server.url}/{i + 1}")
-        monkeypatch.setattr(ontology.remote, "MAX_DOCUMENTS", 3)
+        monkeypatch.setattr(ontology.input.remote, "MAX_DOCUMENTS", 3)
         assert "/3: is one of more than 3 documents" in refused(imports(f"{server.url}/0"), server.remote())
         assert server.asked == ["/0", "/1", "/2"]
         two = 2 * len(imports(f"{server.url}/0"))
-        monkeypatch.setattr(ontology.remote, "MAX_TOTAL", two)
+        monkeypatch.setattr(ontology.input.remote, "MAX_TOTAL", two)
         message = refused(imports(f"{server.url}/0"), server.remote())
         assert f"/2: more than {two:,} bytes would be fetched" in message
 
@@ -272,7 +272,7 @@ class TestContexts:
     def test_a_document_too_large_to_be_looked_through_is_left_as_it_is(
         self, server: Server, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(ontology.remote, "MAX_INLINED", 10)
+        monkeypatch.setattr(ontology.input.remote, "MAX_INLINED", 10)
         text = json.dumps({"@context": f"{server.url}/context"})
         assert "is not fetched" in refused(text, server.remote(), "jsonld")
         assert server.asked == []

@@ -14,10 +14,10 @@ from fabric.labels import Label
 from fabric.transfer.loader import Loader, Summary
 from fabric.types.catalogue import Catalogue
 from fabric.types.types import Types
+from ontology.input.reading import reading
 from ontology.iris import Iris
-from ontology.reading import reading
+from ontology.output.triples import Triples
 from ontology.source import RdfSource
-from ontology.triples import Triples
 from ontology.vocabulary import DEFINITION
 
 ZOO = """

@@ -9,7 +9,7 @@ import pytest
 from rdf_files import EX, PREFIXES, definitions, imported, reads, records
 
 from fabric.errors import BadInput
-from ontology.reading import reading
+from ontology.input.reading import reading
 
 RDF = '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:e="http://example.org/">'
 THING = '<rdf:Description rdf:about="http://example.org/a"><e:p>{}</e:p></rdf:Description></rdf:RDF>'

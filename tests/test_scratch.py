@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from ontology.scratch import PREFIX, scratch_folder
+from ontology.input.scratch import PREFIX, scratch_folder
 
 ROOT = Path(__file__).parents[1]
 HOLDING = """
-from ontology.scratch import scratch_folder
+from ontology.input.scratch import scratch_folder
 with scratch_folder() as path:
     (path / "store").mkdir()
     (path / "store" / "part").write_text("much")

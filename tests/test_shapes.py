@@ -17,8 +17,8 @@ from fabric.types.definitions import read_document
 from fabric.types.merging import EMPTY
 from fabric.types.projection import Definer, plan
 from ontology.iris import Iris
-from ontology.patterns import Untranslatable, re2_pattern, xpath_pattern
-from ontology.triples import Triples
+from ontology.output.triples import Triples
+from ontology.survey.patterns import Untranslatable, re2_pattern, xpath_pattern
 from ontology.vocabulary import DEFINITION, ITSELF
 
 

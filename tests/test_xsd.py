@@ -9,7 +9,7 @@ from rdf_files import EX, definitions, imported, notices
 from test_constraints import field, refused
 
 from ontology.iris import Iris
-from ontology.triples import Triples
+from ontology.output.triples import Triples
 from ontology.vocabulary import RDFS, XSD_NS
 
 

@@ -22,9 +22,9 @@ from graphql_api.cli.database import Place, code_of, existing, opened, operator,
 from graphql_api.cli.failures import refusing
 from graphql_api.cli.options import Clearance, DatabaseUrl, DataDir, Organization, command_app, settings_of
 from graphql_api.cli.readiness import prepare
-from ontology.export import Inferred
-from ontology.export import export as export_rdf
-from ontology.writing import FORMATS, Writer
+from ontology.output.export import Inferred
+from ontology.output.export import export as export_rdf
+from ontology.output.writing import FORMATS, Writer
 
 app = command_app()
 

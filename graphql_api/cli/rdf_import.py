@@ -34,11 +34,11 @@ from graphql_api.cli.organization import ensured
 from graphql_api.cli.plans import show_plan
 from graphql_api.cli.readiness import analyze, prepare
 from graphql_api.cli.summaries import show
-from ontology.graph import LANGUAGES
-from ontology.reading import FORMATS, Read, reading
-from ontology.remote import Remote
+from ontology.input.graph import LANGUAGES
+from ontology.input.reading import FORMATS, Read, reading
+from ontology.input.remote import Remote
 from ontology.source import RdfSource, compartments
-from ontology.terms import Notice
+from ontology.survey.terms import Notice
 
 NOTICES_SHOWN = 20
 _TOLD_EACH = 1_000

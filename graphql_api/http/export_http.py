@@ -11,7 +11,7 @@ from graphql_api.http.downloads import Downloads, File
 from graphql_api.http.exports import Form, Ndjson, export
 from graphql_api.http.graph_exports import export_triples
 from graphql_api.http.http_messages import NotGraphQL, admitted, asked_by, negotiated
-from ontology.writing import FORMATS, Writer
+from ontology.output.writing import FORMATS, Writer
 
 NDJSON, CSV = "application/x-ndjson", "text/csv"
 

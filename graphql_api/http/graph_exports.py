@@ -8,8 +8,8 @@ from fabric.types.types import read_catalogue
 from graphql_api.compiler.compiler import Items
 from graphql_api.context import Context
 from graphql_api.http.exports import reading
-from ontology.descriptions import Descriptions
-from ontology.writing import Writer
+from ontology.output.descriptions import Descriptions
+from ontology.output.writing import Writer
 
 
 async def export_triples(context: Context, items: Items, writer: Writer) -> AsyncGenerator[bytes]:

@@ -11,8 +11,8 @@ from fabric.identity.subject import Subject
 from graphql_api.http.downloads import Downloads, File
 from graphql_api.http.export_http import YES_NO, choice
 from graphql_api.http.http_messages import admitted, negotiated
-from ontology.export import Inferred, export
-from ontology.writing import FORMATS, Writer
+from ontology.output.export import Inferred, export
+from ontology.output.writing import FORMATS, Writer
 
 _MEDIA_TYPES = {format.media_type: name for name, format in FORMATS.items()}
 _OFFERS = _MEDIA_TYPES | {"text/*": "turtle", "application/*": "jsonld", "*/*": "turtle"}

@@ -18,10 +18,10 @@ from graphql_api.http.sparql_requests import SparqlRequest
 from graphql_api.metrics import Metrics
 from graphql_api.pipeline import Asked, Pipeline
 from graphql_api.streaming.connections import Connections
+from ontology.output.writing import FORMATS, Writer
 from ontology.sparql.description import description
 from ontology.sparql.engine import Question, Verdict
 from ontology.sparql.held import HeldGraph, Limits
-from ontology.writing import FORMATS, Writer
 
 _TABLES = {
     "application/sparql-results+json": "json",

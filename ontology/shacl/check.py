@@ -15,8 +15,8 @@ from fabric.database.db import Database
 from fabric.errors import BadInput, TooComplex
 from fabric.identity.organizations import Organization
 from fabric.identity.subject import Subject
-from ontology.export import export
-from ontology.writing import Writer
+from ontology.output.export import export
+from ontology.output.writing import Writer
 
 MOST_BYTES = 16 * 2**20
 """Of a report, which is bounded in what it names."""

@@ -19,11 +19,11 @@ from pyoxigraph import (
     Triple,
 )
 
+from ontology.output.writing import Writer
 from ontology.sparql.dialect import Translation, translated, unknown_function, with_plain_iris
 from ontology.sparql.lexing import KEYWORDS, UPDATES, Token, begins_with, tokens
 from ontology.sparql.results import MEDIA_TYPES, Unwritable, solutions, truth
 from ontology.vocabulary import INFERRED_GRAPH
-from ontology.writing import Writer
 
 BLOCK_TRIPLES = 1_000
 MOST_WORDS = 500

@@ -23,9 +23,9 @@ from fabric.errors import Internal
 from fabric.identity.organizations import Organization
 from fabric.identity.subject import Session, Subject
 from fabric.tasks import in_background
-from ontology.export import Inferred, export
+from ontology.output.export import Inferred, export
+from ontology.output.writing import Writer
 from ontology.sparql.held import HeldGraph
-from ontology.writing import Writer
 
 KEPT_SECONDS = 600.0
 """For which a graph is kept that nobody asks."""

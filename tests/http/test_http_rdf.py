@@ -6,7 +6,7 @@ import pytest
 from http_server import TYPES, Answer, MakeServer, Server, Tenant, answer
 from pyoxigraph import parse
 
-from ontology.writing import FORMATS
+from ontology.output.writing import FORMATS
 
 TYPE = "http://www.w3.org/1999/02/22-rdf-syntax-ns#type"
 ASSET = "urn:semantic-fabric:type#Asset"

@@ -7,8 +7,8 @@ from http_exports import export
 from http_server import TYPES, Answer, MakeServer, Server, Tenant, answer, serving
 from pyoxigraph import BlankNode, Triple, parse
 
+from ontology.output.writing import FORMATS
 from ontology.vocabulary import LABEL, RDF
-from ontology.writing import FORMATS
 
 TURTLE = FORMATS["turtle"].media_type
 ASSET, SENSOR = "urn:semantic-fabric:object:Asset:", "urn:semantic-fabric:object:Sensor:"

@@ -13,7 +13,7 @@ from http_server import TYPES, Answer, MakeServer, Server, Tenant, answer, event
 from pyoxigraph import QueryResultsFormat, parse, parse_query_results
 
 from fabric.identity.revocations import revoke_subject
-from ontology.writing import FORMATS
+from ontology.output.writing import FORMATS
 
 QUERY, FORM = "application/sparql-query", "application/x-www-form-urlencoded"
 NAMES = 'select ?name where { ?asset a <urn:semantic-fabric:type#Asset>; ?p ?name filter(strends(str(?p), "#name")) }'

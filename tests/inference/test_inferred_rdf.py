@@ -20,14 +20,14 @@ from fabric.inference.worker import Worker
 from fabric.transfer.export import export as export_lines
 from fabric.transfer.loader import Loader
 from fabric.types.types import Types
-from ontology.export import Inferred, export
-from ontology.reading import reading
+from ontology.input.reading import reading
+from ontology.output.export import Inferred, export
+from ontology.output.writing import FORMATS, Writer
 from ontology.source import RdfSource
 from ontology.sparql.engine import Question
 from ontology.sparql.graphs import HeldGraphs
 from ontology.sparql.held import HeldGraph, Limits
 from ontology.vocabulary import BASE, INFERRED, RDF
-from ontology.writing import FORMATS, Writer
 
 pytestmark = pytest.mark.anyio
 

@@ -1,0 +1,1 @@
+"""Objects and links that a graph tells of."""

@@ -1,0 +1,1 @@
+"""Files of RDF, as a graph."""

@@ -1,0 +1,1 @@
+"""Type definitions that an ontology becomes."""

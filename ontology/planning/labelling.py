@@ -1,0 +1,45 @@
+"""Labels of what an ontology brings to types that are there: nothing is more open than what it descends from."""
+
+from collections.abc import Callable, Mapping
+from functools import cached_property, reduce
+from operator import or_
+
+from fabric.labels import Label
+from fabric.types.catalogue import Catalogue
+from ontology.survey.terms import Ontology
+
+
+class Labelling:
+    """Of classes by their IRIs. What has no label of its own, and leads to nothing that has, is for everybody."""
+
+    def __init__(
+        self, ontology: Ontology, catalogue: Catalogue, types: Mapping[str, str], decode: Callable[[int], Label]
+    ) -> None:
+        """`types` are those of all classes by now, `decode` makes labels of codes."""
+        self._ontology, self._catalogue, self._types, self._decode = ontology, catalogue, types, decode
+        self._codes: dict[str, int] = {}
+
+    def of(self, iri: str) -> int:
+        """The code of the class's type: the join of its parents' where it is new."""
+        if iri not in self._codes:
+            there = self._catalogue.types.get(self._types[iri])
+            if there is not None:
+                self._codes[iri] = there.label
+            else:
+                term = self._ontology.classes.get(iri)
+                self._codes[iri] = reduce(or_, map(self.of, term.parents), 0) if term is not None else 0
+        return self._codes[iri]
+
+    def of_type(self, name: str) -> int:
+        """The code of the type, new or not."""
+        return self.of(self._classes[name])
+
+    @cached_property
+    def _classes(self) -> Mapping[str, str]:
+        return {name: iri for iri, name in self._types.items()}
+
+    def beside(self, iri: str, *codes: int) -> dict[str, str]:
+        """What a member of the class's type says of its label, if it has to have these codes too."""
+        own = self.of(iri)
+        code = reduce(or_, codes, own)
+        return {"label": str(self._decode(code))} if code != own else {}

@@ -1,0 +1,1 @@
+"""What an ontology says, or data does without one."""
