@@ -3,6 +3,7 @@
 import ast
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import fabric
@@ -12,6 +13,7 @@ FLOORS = ("vault", "fabric", "ontology", "graphql_api")
 """From the ground up; a module may import from its own floor and those before it."""
 
 
+@cache
 def modules() -> dict[str, ast.Module]:
     """All of our modules by name."""
     found = {}
@@ -20,9 +22,6 @@ def modules() -> dict[str, ast.Module]:
             parts = path.relative_to(ROOT).with_suffix("").parts
             found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = ast.parse(path.read_text())
     return found
-
-
-MODULES = modules()
 
 
 def imported(name: str, tree: ast.AST) -> Iterator[str]:
@@ -34,7 +33,7 @@ def imported(name: str, tree: ast.AST) -> Iterator[str]:
             assert node.level == 0, f"{name}: a relative import"
             for alias in node.names:
                 submodule = f"{node.module}.{alias.name}"
-                yield submodule if submodule in MODULES else str(node.module)
+                yield submodule if submodule in modules() else str(node.module)
 
 
 def floor(module: str) -> str:
@@ -46,14 +45,15 @@ def test_the_packages_are_ours() -> None:
 
 
 def test_imports_lead_only_downward() -> None:
-    for name, tree in MODULES.items():
+    for name, tree in modules().items():
         allowed = FLOORS[: FLOORS.index(floor(name)) + 1]
         above = [target for target in imported(name, tree) if floor(target) in FLOORS and floor(target) not in allowed]
         assert not above, f"{name} imports {above}"
 
 
 def test_imports_make_no_cycle() -> None:
-    edges = {name: {t for t in imported(name, tree) if t in MODULES and t != name} for name, tree in MODULES.items()}
+    ours = modules()
+    edges = {name: {t for t in imported(name, tree) if t in ours and t != name} for name, tree in ours.items()}
     while leaves := {name for name, targets in edges.items() if not targets}:
         edges = {name: targets - leaves for name, targets in edges.items() if name not in leaves}
     assert not edges, f"in or above a cycle: {sorted(edges)}"
@@ -68,7 +68,7 @@ def test_revisions_know_nothing_of_ours() -> None:
 
 def test_no_import_hides_in_a_function() -> None:
     """Except an optional dependency's, which stands in a `try` that catches ImportError."""
-    for name, tree in MODULES.items():
+    for name, tree in modules().items():
         optional = {
             inner
             for node in ast.walk(tree)
@@ -83,7 +83,7 @@ def test_no_import_hides_in_a_function() -> None:
 
 
 def test_only_the_settings_and_the_command_read_the_environment() -> None:
-    for name, tree in MODULES.items():
+    for name, tree in modules().items():
         reads = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute | ast.Name)}
         if name not in {"fabric.settings", "graphql_api.cli"}:
             assert not reads & {"os.environ", "os.getenv", "environ", "getenv"}, name
@@ -104,7 +104,7 @@ def test_no_dependency_brings_a_package_of_our_names() -> None:
 
 def test_search_is_built_in_its_order() -> None:
     order = ("index", "asking", "ranking", "finding")
-    for name, tree in MODULES.items():
+    for name, tree in modules().items():
         if (folder := _folder_of_search(name)) is not None:
             folders = {_folder_of_search(target) for target in imported(name, tree)} - {None}
             above = folders - {*order[: order.index(folder) + 1]}

@@ -1,9 +1,11 @@
 from collections.abc import AsyncIterator, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 import soft_hsm
 from backends import BACKENDS
+from botocore.loaders import JSONFileLoader
 from contract import Bench
 
 
@@ -24,6 +26,15 @@ async def shared_key(bench: Bench) -> str:
 def _softhsm_is_removed() -> Iterator[None]:
     yield
     soft_hsm.remove_tokens_folder()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _boto_reads_its_files_once() -> Iterator[None]:
+    """Each session of boto3 reads megabytes of JSON that came with it, which takes longer than most tests."""
+    read = cache(JSONFileLoader().load_file)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JSONFileLoader, "load_file", lambda _, path: read(path))
+        yield
 
 
 @pytest.fixture(autouse=True)

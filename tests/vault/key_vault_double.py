@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
@@ -38,8 +39,12 @@ SECOND = 0.02
 """How long a second of the double takes, where a test does not say otherwise."""
 PAGE = 25
 TOKEN = "token-canary"
-_ready_made = [rsa.generate_private_key(65537, 3072) for _ in range(4)]
-"""RSA keys are slow to make: each key and version of one takes the next of these, so that no two neighbours share."""
+
+
+@cache
+def _ready_made() -> list[rsa.RSAPrivateKey]:
+    """RSA keys are slow to make: each key and version takes the next of these, so that no two neighbours share."""
+    return [rsa.generate_private_key(65537, 3072) for _ in range(4)]
 
 
 def encoded(data: bytes) -> str:
@@ -160,8 +165,8 @@ class KeyVaultDouble:
                 private = ec.generate_private_key(ec.SECP256R1())
             else:
                 assert body["key_size"] == 3072
-                private = _ready_made.pop(0)
-                _ready_made.append(private)
+                private = _ready_made().pop(0)
+                _ready_made().append(private)
             created = self._epoch + int((time.monotonic() - self._started) / self.second)
             version = StoredVersion(secrets.token_hex(16), private, body["key_ops"], body.get("tags") or {}, created)
             versions[version.id] = version
@@ -215,6 +220,8 @@ class FixedCredential:
 
 
 class Silent(WSGIRequestHandler):
+    protocol_version, disable_nagle_algorithm = "HTTP/1.1", True  # connections are kept, as the service keeps them
+
     def log(self, *_: Any) -> None:
         pass
 

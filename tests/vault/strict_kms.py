@@ -16,7 +16,7 @@ from threading import Lock, Thread
 from typing import Any
 
 from moto.kms.models import Key, KmsBackend, kms_backends
-from moto.server import DomainDispatcherApplication, create_backend_app
+from moto.server import create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.test import run_wsgi_app
 
@@ -38,7 +38,7 @@ USAGES = {
 """What a key must be for, by operation."""
 
 
-_moto = DomainDispatcherApplication(create_backend_app)
+_moto = create_backend_app("kms")
 
 
 class StrictKms:
@@ -119,6 +119,8 @@ def _refused(code: str, status: int, start: Start) -> Iterable[bytes]:
 
 
 class Silent(WSGIRequestHandler):
+    protocol_version, disable_nagle_algorithm = "HTTP/1.1", True  # connections are kept, as the service keeps them
+
     def log(self, *_: Any) -> None:
         pass
 
