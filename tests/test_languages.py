@@ -190,6 +190,27 @@ class TestLater:
             assert said_of(text, before) == []
             assert data(told, before=before) == {"name": ["maison"] if "label" in said else "maison"}
 
+    @pytest.mark.parametrize("said", [{"label": "SECRET"}, {"encrypted": True, "purpose": "pii"}])
+    def test_a_shape_that_tells_languages_puts_nothing_in_the_open(self, said: dict[str, Any]) -> None:
+        before = secret(NAME, **said)
+        shape = 'ex:S sh:targetClass ex:A ; sh:property [ sh:path ex:name ; sh:languageIn ("fr") ] .'
+        assert definitions(NAME + shape, before=before)["A"]["fields"].keys() == {"name"}
+        told = "is in several languages; this is left out: it has a field that is not in the open"
+        assert ("name", told) in notices(NAME + shape, before=before)
+
+    def test_an_heir_that_claims_the_property_opens_nothing(self) -> None:
+        before = secret(NAME, encrypted=True, purpose="pii")
+        heir = {"typeName": "B", "extends": "A", "fields": {"also": {"type": "text", "iri": EX + "name"}}}
+        before = plan(before, [read_document(explicitly_labelled(heir, None))], Definer((1 << 62) - 1, Lattice(())))
+        found = definitions('ex:a a ex:A ; ex:name "maison"@fr .', before=before)
+        assert found["A"]["fields"].keys() == {"name"}
+
+    def test_above_a_type_that_is_not_for_everybody_its_texts_are_not_either(self) -> None:
+        before = secret(NAME, type_label="SECRET")
+        text = NAME + "ex:B a owl:Class . ex:name rdfs:domain ex:B . "
+        found = definitions(text + 'ex:a a ex:A, ex:B ; ex:name "maison"@fr .', before=before)
+        assert found["Resource"]["fields"]["nameFr"]["label"] == "SECRET"
+
     @pytest.mark.parametrize("apart", [True, False])
     def test_texts_in_no_language_that_has_a_field_get_one(self, apart: bool) -> None:
         before = catalogue(NAME + 'ex:a a ex:A ; ex:name "Haus"@de .')
@@ -207,9 +228,10 @@ class TestLater:
         assert problems == {"b: name: expected a text in one of the languages de"}
 
 
-def secret(text: str, **said: Any) -> Catalogue:
+def secret(text: str, type_label: str | None = None, **said: Any) -> Catalogue:
     """What the text declares, where the type A has more to say of its field `name`."""
     documents = definitions(text)
+    documents["A"] |= {"label": type_label}
     field = documents["A"]["fields"]["name"] | said
     documents["A"]["fields"]["name"] = {k: v for k, v in field.items() if k != "list" or "label" in said}
     labelled = [read_document(explicitly_labelled(document, None)) for document in documents.values()]

@@ -63,6 +63,13 @@ class Planner:
         self._types: dict[str, str] = dict(self._there)
         self._labels = Labelling(ontology, catalogue, self._types, decode)
         self._declared = _declared(catalogue)
+        self._codes = _labels_of_fields(catalogue)
+        self._classes = {name: iri for iri, name in self._there.items()}
+        self._declaring: dict[tuple[str, str], set[str]] = {}
+        for t in catalogue.types.values():
+            for group, own in (("fields", t.own_fields), ("links", t.own_links)):
+                for name in own:
+                    self._declaring.setdefault((group, name), set()).add(t.name)
         if ROOT not in self._there:
             self._declared |= {("fields", f["iri"], None): name for name, f in RESOURCE["fields"].items()}
         self._links = Iris(catalogue).links
@@ -311,6 +318,7 @@ class Planner:
         if member.beside is not None:
             searchable = group.get(member.beside, {}).get("searchable", False)
             said |= self._asked.of_text(term, owner, Kind(said["type"])) | ({"searchable": True} if searchable else {})
+            said |= self._labels.beside(owner, self._codes.get(iri, 0))
         elif member.group == "fields":
             said |= self._asked.of_field(term, owner, Kind(said["type"]))
         else:
@@ -331,17 +339,21 @@ class Planner:
 
     def _is_inherited(self, owner: str, member: _Member) -> bool:
         """Whether the member is there for the owner, or was declared by something that would clash with it."""
-        there = {
-            iri
-            for iri, name in self._there.items()
-            for t in (self._catalogue.types[name],)
-            if member.name in (t.own_fields if member.group == "fields" else t.own_links)
-        }
-        covered = there & self._hierarchy.lineage(owner)
-        clashing = {iri for iri in there - covered if self._hierarchy.clash(iri, owner)}
-        for iri in sorted(clashing):
-            self._ontology.notice(owner, f"does not get {member.name}, which {iri} has already")
-        return bool(covered or clashing)
+        names = {self._types[iri] for iri in self._hierarchy.lineage(owner)}
+        lineage = names.union(*(self._catalogue.types[n].ancestors for n in names & self._catalogue.types.keys()))
+        there = self._declaring.get((member.group, member.name), set())
+        clashing = {name for name in there - lineage if self._clash(name, owner)}
+        for name in sorted(clashing):
+            told = self._classes.get(name, f"the type {name}")
+            self._ontology.notice(owner, f"does not get {member.name}, which {told} has already")
+        return bool(there & lineage or clashing)
+
+    def _clash(self, name: str, owner: str) -> bool:
+        """Whether something could be of the type, which is there, and of the class."""
+        if name in self._classes:
+            return self._hierarchy.clash(self._classes[name], owner)
+        known = self._catalogue.types.get(self._types[owner])
+        return known is not None and not {*known.family}.isdisjoint(self._catalogue.types[name].family)
 
 
 def _declared(catalogue: Catalogue) -> dict[tuple[str, str, str | None], str]:
@@ -350,4 +362,14 @@ def _declared(catalogue: Catalogue) -> dict[tuple[str, str, str | None], str]:
     for t in catalogue.types.values():
         found |= {("fields", f.iri, f.language): f.name for f in t.own_fields.values() if f.iri}
         found |= {("links", k.iri, None): k.name for k in t.own_links.values() if k.iri}
+    return found
+
+
+def _labels_of_fields(catalogue: Catalogue) -> dict[str, int]:
+    """What the labels of a property's fields have in common above them, by its IRI: its texts are as secret as that."""
+    found: dict[str, int] = {}
+    for t in catalogue.types.values():
+        for f in t.own_fields.values():
+            if f.iri:
+                found[f.iri] = found.get(f.iri, 0) | f.label
     return found

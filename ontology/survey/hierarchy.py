@@ -15,7 +15,8 @@ class Hierarchy:
         classes = {name: iri for iri, name in types.items()}
         self.parents: dict[str, list[str]] = {iri: term.parents or [ROOT] for iri, term in ontology.classes.items()}
         for iri, name in types.items():
-            self.parents[iri] = [classes[p] for p in catalogue.types[name].parents if p in classes]
+            # Not its parents alone: between them and those above may be types that are no classes.
+            self.parents[iri] = [classes[a] for a in catalogue.types[name].ancestors if a in classes]
         self.parents.setdefault(ROOT, [])
         self._lineages: dict[str, frozenset[str]] = {}
         self._families: dict[str, set[str]] = {iri: set() for iri in self.parents}

@@ -30,10 +30,13 @@ def add_languages(ontology: Ontology, iris: Iris, spoken: Spoken, *, apart: bool
 
     Where they are not, values keep their text and lose their language.
     """
-    for term in ontology.properties.values():
-        if not apart or kind_of(frozenset(term.datatypes)) not in _TEXTS:
-            term.languages.clear()
     there = _fields(iris)
+    for term in ontology.properties.values():
+        is_open = _are_open(there.get(term.iri, ()))
+        if term.languages and not is_open:
+            ontology.notice(term.iri, f"is in several languages; {LEFT_OUT}: it has a field that is not in the open")
+        if not (apart and is_open) or kind_of(frozenset(term.datatypes)) not in _TEXTS:
+            term.languages.clear()
     for iri, numbers in sorted(spoken.items()):
         known = there.get(iri, ())
         kept = _kept(ontology, known, iri, numbers) if apart else _languages(known)
@@ -65,8 +68,6 @@ def _kept(ontology: Ontology, known: Sequence[_Known], iri: str, numbers: Counte
     """
     there = _languages(known)
     if not _are_open(known):
-        if iri in ontology.properties:
-            ontology.properties[iri].languages.clear()
         return there
     found = (tag for tag, _ in numbers.most_common() if canonical_tag(tag) == tag and tag not in there)
     wanted = set(islice(found, max(0, MAX_LANGUAGES - len(there))))
@@ -106,13 +107,16 @@ def _lacking(ontology: Ontology, known: Sequence[_Known], iri: str) -> PropertyT
 
 
 def _fields(iris: Iris) -> dict[str, list[_Known]]:
-    """All that there are, by property; those of Resource will be there."""
+    """All that there are, by property; those of Resource will be there.
+
+    By the IRI that they give themselves, also where several do and none is called so: each has the property's texts.
+    """
     found: dict[str, list[_Known]] = {}
     for (name, field), iri in iris.fields.items():
         owner = iris.catalogue.types[name]
         own = owner.own_fields[field]
         is_open = own.protection is None and own.label == owner.label
-        found.setdefault(iri, []).append(_Known(owner.iri, own, is_open))
+        found.setdefault(own.iri or iri, []).append(_Known(owner.iri, own, is_open))
     if ROOT not in iris.types:
         for own in read_document({"typeName": "Resource", **RESOURCE}).fields.values():
             found.setdefault(str(own.iri), []).append(_Known(ROOT, own, is_open=True))
