@@ -4,7 +4,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rdf_files import definitions, imported
+from rdf_files import definitions, imported, notices
 
 from fabric.labels import Label, Lattice
 from fabric.transfer.loader import explicitly_labelled
@@ -49,6 +49,33 @@ def test_a_link_is_for_those_alone_who_see_what_it_leads_to() -> None:
     assert {n: str(LATTICE.decode(m.label)) for n, m in after.types["Car"].own_links.items()} == {"carries": "SECRET"}
     assert {n: str(LATTICE.decode(m.label)) for n, m in after.types["Boat"].own_links.items()} == {"on": "SECRET"}
     assert after.types["Car"].own_fields["wheels"].label == 0
+
+
+def test_below_what_everything_descends_from_nothing_is_more_open() -> None:
+    before = labelled("ex:Old a owl:Class .", Resource="SECRET", Old="SECRET")
+    found, _ = added(CLASSES + "ex:a a ex:Car, ex:Boat .", before)
+    assert {found[name]["label"] for name in ("Car", "Boat", "BoatAndCar")} == {"SECRET"}
+
+
+def test_a_link_names_no_relation_that_is_hidden_from_those_who_see_it() -> None:
+    spies = "ex:spies a owl:ObjectProperty ; rdfs:domain ex:Boat ; rdfs:range ex:Boat . "
+    before = labelled(CLASSES + spies, Boat="SECRET")
+    text = """ex:knows a owl:ObjectProperty ; rdfs:subPropertyOf ex:spies ; rdfs:domain ex:{0} ; rdfs:range ex:{0} .
+        ex:asks a owl:ObjectProperty ; rdfs:domain ex:Car ; rdfs:range ex:Car ; rdfs:subPropertyOf ex:told .
+        ex:told a owl:ObjectProperty ; rdfs:domain ex:{0} ; rdfs:range ex:{0} ;
+        owl:propertyChainAxiom ( ex:spies ex:spies ) ."""
+    axioms = {}
+    for name in ("Car", "Boat"):
+        _, after = added(text.format(name), before)
+        links = {**after.types["Car"].own_links, **after.types["Boat"].own_links}
+        axioms[name] = {each: links[each].axioms.relations for each in ("knows", "asks", "told")}
+    assert axioms["Car"] == {"knows": set(), "asks": {"told"}, "told": set()}
+    assert axioms["Boat"] == {"knows": {"spies"}, "asks": set(), "told": {"spies"}}
+    assert notices(text.format("Car"), before=before) >= {
+        ("knows", "says rdfs:subPropertyOf spies; this is kept, and nothing follows from it"),
+        ("told", "says owl:propertyChainAxiom (spies spies); this is left out"),
+    }
+    assert notices(spies, before=before) == set()
 
 
 def test_what_an_heir_asks_is_for_those_alone_who_see_what_it_asks_it_of() -> None:

@@ -1,12 +1,12 @@
 """Labels of what an ontology brings to types that are there: nothing is more open than what it descends from."""
 
 from collections.abc import Callable, Mapping
-from functools import cached_property, reduce
-from operator import or_
+from functools import cached_property
 
-from fabric.labels import Label
+from fabric.labels import Label, join
 from fabric.types.catalogue import Catalogue
 from ontology.survey.terms import Ontology
+from ontology.vocabulary import ROOT
 
 
 class Labelling:
@@ -27,7 +27,8 @@ class Labelling:
                 self._codes[iri] = there.label
             else:
                 term = self._ontology.classes.get(iri)
-                self._codes[iri] = reduce(or_, map(self.of, term.parents), 0) if term is not None else 0
+                parents = (term.parents or [ROOT]) if term is not None and iri != ROOT else []
+                self._codes[iri] = join(map(self.of, parents))
         return self._codes[iri]
 
     def of_type(self, name: str) -> int:
@@ -41,5 +42,5 @@ class Labelling:
     def beside(self, iri: str, *codes: int) -> dict[str, str]:
         """What a member of the class's type says of its label, if it has to have these codes too."""
         own = self.of(iri)
-        code = reduce(or_, codes, own)
+        code = join((own, *codes))
         return {"label": str(self._decode(code))} if code != own else {}

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fabric.inference.rules import REVERSED, Premise
-from fabric.labels import Label
+from fabric.labels import Label, dominates, join
 from fabric.types.annotations import merged
 from fabric.types.catalogue import Catalogue
 from fabric.types.definitions import MAX_CHAINS, MAX_FIELDS, MAX_PARENTS
@@ -74,8 +74,8 @@ class Planner:
             self._declared |= {("fields", f["iri"], None): name for name, f in RESOURCE["fields"].items()}
         self._links = Iris(catalogue).links
         self._link_names: dict[str, str] = {}
-        self._new_links: list[tuple[str, dict[str, Any]]] = []
-        """Each with the IRI of its property."""
+        self._new_links: list[tuple[str, int, dict[str, Any]]] = []
+        """Each with the IRI of its property and the code of its label."""
 
     def plan(self) -> list[tuple[str, dict[str, Any]]]:
         """Each definition with the IRI of its class, in the order of their names."""
@@ -218,11 +218,24 @@ class Planner:
         return said
 
     def _say_what_follows(self) -> None:
-        """What follows from the links, said by the link fields that are new; the rest is told of."""
-        relations = self._catalogue.relations.keys() | {link["relation"] for _, link in self._new_links}
-        said = {iri: self._following(term, relations) for iri, term in sorted(self._ontology.properties.items())}
-        for iri, link in self._new_links:
-            link |= said[iri]
+        """What follows from the links, said by the link fields that are new; the rest is told of.
+
+        A link names no relation that not everybody sees who sees the link itself.
+        """
+        links = [(k.relation, k.label) for t in self._catalogue.types.values() for k in t.own_links.values()]
+        links += [(link["relation"], code) for _, code, link in self._new_links]
+        codes: dict[str, set[int]] = {iri: set() for iri in sorted(self._ontology.properties)}
+        for iri, code, _ in self._new_links:
+            codes[iri].add(code)
+        top = join(code for _, code in links)
+        seen = {c: {name for name, other in links if dominates(c, other)} for c in {top}.union(*codes.values())}
+        said = {
+            (iri, code): self._following(self._ontology.properties[iri], seen[code])
+            for iri, wanted in codes.items()
+            for code in sorted(wanted) or [top]
+        }
+        for iri, code, link in self._new_links:
+            link |= said[iri, code]
 
     def _following(self, term: PropertyTerm, relations: Set[str]) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -323,10 +336,10 @@ class Planner:
             said |= self._asked.of_field(term, owner, Kind(said["type"]))
         else:
             said |= self._of_link(term, owner)
-            said |= self._labels.beside(owner, self._labels.of_type(said["target"]))
+            code = self._labels.of_type(said["target"])
+            said |= self._labels.beside(owner, code)
+            self._new_links.append((iri, self._labels.of(owner) | code, said))
         group[member.name] = said
-        if member.group == "links":
-            self._new_links.append((iri, said))
 
     def _compare(self, term: PropertyTerm, owner: str, member: _Member, there: Mapping[str, Any]) -> None:
         """Tells of what shapes ask of a member that is there, and that it does not ask itself."""
