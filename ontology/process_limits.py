@@ -1,14 +1,31 @@
 """What a process of ours may take that works on what others say: set by itself, kept by the kernel, for good."""
 
+import ctypes
 import os
 import resource
 import signal
+
+_SIGNAL_AT_PARENTS_DEATH = 1
+"""PR_SET_PDEATHSIG of prctl(2)."""
+
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def start_below_others(niceness: int) -> None:
     """The server's processes come before it, and it leaves no copy of its memory behind where it fails."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.nice(niceness)
+
+
+def end_with(parent: int) -> None:
+    """From now on this process is ended when `parent` ends, which started it: whatever that ended of.
+
+    To the kernel a parent is a thread. The one that starts such a process has to live as long as its own process.
+    """
+    if _libc.prctl(_SIGNAL_AT_PARENTS_DEATH, ctypes.c_ulong(signal.SIGKILL)):
+        raise OSError(ctypes.get_errno(), "prctl")
+    if os.getppid() != parent:  # it has ended already, and the kernel tells it no more
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def confine(memory: int, seconds: float) -> None:

@@ -5,6 +5,8 @@ import subprocess
 import sys
 
 import pytest
+from http_server import eventually
+from processes import has_ended
 
 CONFINED = "import os, signal, socket, time; from ontology.process_limits import *; confine(2**26, {seconds}); "
 
@@ -51,3 +53,22 @@ def test_memory_can_be_bounded_for_a_while() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60, check=True)
     assert done.stdout.decode().split() == [str(2**27), "True"]
+
+
+def test_it_ends_with_what_started_it() -> None:
+    program = (
+        "import os, time; from ontology.process_limits import *; parent = os.getpid(); child = os.fork()\n"
+        "child or (end_with(parent), print(os.getpid(), flush=True)); time.sleep(600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        assert not has_ended(child)
+        parent.kill()
+        eventually(lambda: has_ended(child))
+
+
+def test_it_ends_at_once_where_that_has_ended_before() -> None:
+    program = "import os; from ontology.process_limits import *; end_with(os.getpid()); print('goes on')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (-signal.SIGKILL, b"")

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -13,6 +15,7 @@ from uuid import uuid4
 import pytest
 import rdflib
 from http_server import eventually
+from processes import children, has_ended
 from pyoxigraph import QueryResultsFormat, parse_query_results
 from test_export import LABELS, TOP, Ground, World
 from test_rdf_export import exported, load
@@ -61,6 +64,9 @@ async def graphs(ground: Ground) -> AsyncIterator[HeldGraphs]:
 
 def question(text: str, rows: int = 100_000) -> Question:
     return Question(text, "json", "ntriples", rows, 2**26)
+
+
+ENDLESS = question("select (count(*) as ?n) { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i }")
 
 
 async def asked(graphs: HeldGraphs, ground: Ground, organization: Organization, label: str, text: str) -> bytes:
@@ -160,17 +166,13 @@ async def test_a_graph_that_is_too_large_is_refused() -> None:
 
 async def test_a_question_that_takes_too_much_ends_and_others_go_on() -> None:
     graph = await HeldGraph.start(ROOM)
-
-    async def chunks() -> AsyncIterator[bytes]:
-        yield b"".join(b'<urn:%d> <urn:p> "%d" .\n' % (i, i) for i in range(2_000))
-
     try:
-        await graph.load(chunks())
+        await graph.load(_many())
         product = "select * { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i }"
         with pytest.raises(TooComplex, match="memory"):
             await graph.ask(question(f"{product} order by ?c ?f ?i"), Limits(60.0, 2**24))
         with pytest.raises(TimedOut):
-            await graph.ask(question("select (count(*) as ?n) { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i }"), Limits(0.3, 2**28))
+            await graph.ask(ENDLESS, Limits(0.3, 2**28))
         verdict, _ = await graph.ask(question(f"{product} limit 5"), LIMITS)
         assert verdict.fault == ""
         verdict, _ = await graph.ask(question(product, rows=10), LIMITS)
@@ -201,23 +203,64 @@ async def _nothing() -> AsyncIterator[bytes]:
     yield b""
 
 
+async def _many() -> AsyncIterator[bytes]:
+    yield b"".join(b'<urn:%d> <urn:p> "%d" .\n' % (i, i) for i in range(2_000))
+
+
 async def test_who_stops_asking_ends_the_process_that_answers() -> None:
     graph = await HeldGraph.start(ROOM)
-
-    async def chunks() -> AsyncIterator[bytes]:
-        yield b"".join(b'<urn:%d> <urn:p> "%d" .\n' % (i, i) for i in range(2_000))
-
     holder = graph._process.pid
-    answering = Path(f"/proc/{holder}/task/{holder}/children")
     try:
-        await graph.load(chunks())
-        endless = question("select (count(*) as ?n) { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i }")
-        asking = asyncio.create_task(graph.ask(endless, Limits(600.0, 2**28)))
-        await asyncio.to_thread(eventually, lambda: answering.read_text() != "")
+        await graph.load(_many())
+        asking = asyncio.create_task(graph.ask(ENDLESS, Limits(600.0, 2**28)))
+        await asyncio.to_thread(eventually, lambda: children(holder) != [])
         asking.cancel()
-        await asyncio.to_thread(eventually, lambda: answering.read_text() == "")
+        await asyncio.to_thread(eventually, lambda: children(holder) == [])
     finally:
         await graph.close()
+
+
+async def test_a_question_ends_with_the_process_that_holds_the_graph() -> None:
+    graph = await HeldGraph.start(ROOM)
+    holder = graph._process.pid
+    try:
+        await graph.load(_many())
+        asking = asyncio.create_task(graph.ask(ENDLESS, Limits(600.0, 2**28)))
+        await asyncio.to_thread(eventually, lambda: children(holder) != [])
+        os.kill(holder, signal.SIGKILL)
+        with pytest.raises(Internal):
+            await asyncio.wait_for(asking, 20)
+    finally:
+        await graph.close()
+
+
+_SERVER = """
+import asyncio
+from ontology.sparql.engine import Question
+from ontology.sparql.held import HeldGraph, Limits
+
+async def chunks():
+    yield b"".join(b"<urn:%d> <urn:p> <urn:o> .\\n" % i for i in range(2_000))
+
+async def main():
+    graph = await HeldGraph.start(2**28)
+    await graph.load(chunks())
+    print(graph._process.pid, flush=True)
+    endless = "select (count(*) as ?n) { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i }"
+    await graph.ask(Question(endless, "json", "ntriples", 1, 2**26), Limits(600.0, 2**28))
+
+asyncio.run(main())
+"""
+
+
+def test_a_server_that_is_killed_leaves_no_process_behind() -> None:
+    with subprocess.Popen([sys.executable, "-c", _SERVER], stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        holder = int(server.stdout.readline())
+        eventually(lambda: children(holder) != [])
+        left = [holder, *children(holder)]
+        server.kill()
+        eventually(lambda: all(map(has_ended, left)))
 
 
 async def test_a_start_that_is_cancelled_leaves_nothing_open() -> None:

@@ -1,6 +1,7 @@
 """What one reader sees, held against shapes: exported, and checked in a process of its own."""
 
 import asyncio
+import os
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -53,7 +54,8 @@ async def check_triples(chunks: AsyncIterator[bytes], shapes: str, limits: Limit
     """The same of N-Triples."""
     started = time.monotonic()
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-I", "-m", "ontology.shacl.checker", str(limits.memory), str(int(limits.seconds) + 1),
+        sys.executable, "-I", "-m", "ontology.shacl.checker",
+        str(os.getpid()), str(limits.memory), str(int(limits.seconds) + 1),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
         env={}, limit=MOST_BYTES,
     )  # fmt: skip

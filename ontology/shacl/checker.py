@@ -1,6 +1,7 @@
-"""The process that holds a graph against shapes and ends. Run with how much memory and time it may take.
+"""The process that holds a graph against shapes and ends.
 
-What it reads: a line with the length of the shapes, the shapes in Turtle, and the data as N-Triples. What it writes is
+Run with the number of the server's process, whose end is its own too, and how much memory and time it may take. What it
+reads: a line with the length of the shapes, the shapes in Turtle, and the data as N-Triples. What it writes is
 one JSON object: a `report`, or a `fault` in words for who gave the shapes. Nothing is fetched: after the libraries are
 there it can open no file and no connection, and the shapes may say nothing that is a program.
 """
@@ -18,7 +19,7 @@ from pyshacl.errors import ReportableRuntimeError, ValidationFailure
 from rdflib import RDF, SH, BNode, Graph, Literal, URIRef
 from rdflib.term import Node
 
-from ontology.process_limits import confine, start_below_others
+from ontology.process_limits import confine, end_with, start_below_others
 from ontology.vocabulary import SHACL_NS, XSD
 
 NICENESS = 10
@@ -43,7 +44,8 @@ class Refused(Exception):
     """Why the shapes are not checked, for who gave them."""
 
 
-def main(memory: int, seconds: int) -> None:
+def main(server: int, memory: int, seconds: int) -> None:
+    end_with(server)
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     _check(_graph(b"", "nt"), _graph(_WARM, "turtle"))  # what is imported late is imported now
     start_below_others(NICENESS)
@@ -152,4 +154,4 @@ def _short(words: object) -> str:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is meant for who started this
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

@@ -18,7 +18,7 @@ from contextlib import suppress
 import orjson
 from pyoxigraph import RdfFormat, Store, parse
 
-from ontology.process_limits import bound_memory, confine, resident, start_below_others
+from ontology.process_limits import bound_memory, confine, end_with, resident, start_below_others
 from ontology.sparql.engine import answer, read_question
 
 ORDER = struct.Struct("=cQ")
@@ -61,10 +61,12 @@ def _load(store: Store, connection: socket.socket, memory: int) -> None:
 
 
 def _forked(store: Store, connection: socket.socket, control: socket.socket) -> int:
+    holder = os.getpid()
     pid = os.fork()
     if pid:
         return pid
     try:
+        end_with(holder)
         control.close()
         _answer(store, connection)
     finally:

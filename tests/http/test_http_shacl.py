@@ -1,11 +1,14 @@
 """Shapes of others, held against triples in a process apart, and against what a label sees."""
 
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from http_server import Tenant
+from http_server import Tenant, eventually
+from processes import children, has_ended
 from rdf_files import EX, PREFIXES
 
 from fabric.errors import BadInput, TooComplex
@@ -69,16 +72,43 @@ async def test_what_is_not_the_core_of_shacl_is_refused(shapes: str, why: str) -
         await checked(shapes)
 
 
+SLOW = (
+    shape("sh:pattern '^(a|a)*b$'"),
+    f'<{EX}1> <http://www.w3.org/1999/02/22-rdf-syntax-ns#type> <{EX}A> .\n<{EX}1> <{EX}p> "{"a" * 60}" .\n',
+)
+
+
 @pytest.mark.anyio
 async def test_neither_time_nor_memory_grow_beyond_their_limits() -> None:
     started = time.monotonic()
-    slow = f'<{EX}1> <http://www.w3.org/1999/02/22-rdf-syntax-ns#type> <{EX}A> .\n<{EX}1> <{EX}p> "{"a" * 60}" .\n'
     with pytest.raises(TooComplex, match="too long"):
-        await checked(shape("sh:pattern '^(a|a)*b$'"), slow, Limits(1, 2**28))
+        await checked(*SLOW, Limits(1, 2**28))
     assert time.monotonic() - started < 10
     many = "".join(f'<{EX}{n}> <{EX}p> "{n}" .\n' for n in range(30_000))
     with pytest.raises(TooComplex, match="memory"):
         await checked(shape("sh:maxLength 2"), many, Limits(30, 2**24))
+
+
+_SERVER = """
+import asyncio, sys
+from ontology.shacl.check import Limits, check_triples
+
+async def chunks():
+    yield sys.argv[2].encode()
+    print("sent", flush=True)
+
+asyncio.run(check_triples(chunks(), sys.argv[1], Limits(600, 2**28)))
+"""
+
+
+def test_a_server_that_is_killed_leaves_no_check_behind() -> None:
+    program = [sys.executable, "-c", _SERVER, PREFIXES + SLOW[0], SLOW[1]]
+    with subprocess.Popen(program, stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        server.stdout.readline()
+        (checker,) = children(server.pid)
+        server.kill()
+        eventually(lambda: has_ended(checker))
 
 
 def test_shapes_are_held_against_what_the_label_sees_and_asked_for_over_graphql(organization: Tenant) -> None:
