@@ -8,9 +8,12 @@ from hypothesis import strategies as st
 from pyoxigraph import Literal, Triple
 from rdf_files import EX, definitions, imported, notices, records
 
+from fabric.labels import Lattice
 from fabric.transfer.records import Problem, Record
 from fabric.types.catalogue import Catalogue
+from fabric.types.definitions import read_document
 from fabric.types.merging import EMPTY
+from fabric.types.projection import Definer, plan
 from ontology.iris import Iris
 from ontology.output.triples import Triples
 from ontology.survey import joined
@@ -89,11 +92,48 @@ def test_it_is_written_as_of_all_its_classes_and_read_again() -> None:
 
 
 def test_classes_that_have_one_name_each_for_themselves_cannot_be_joined() -> None:
-    before = catalogue(CLASSES + "ex:name a owl:DatatypeProperty ; rdfs:domain ex:Car . ex:name rdfs:domain ex:Boat .")
+    before = catalogue(NAMED)
     assert "name" in before.types["Boat"].own_fields, "nothing is of both yet"
     objects, _, problems = records(BOTH, before=before)
     assert objects[0]["type"] == "Boat"
     assert "duck: is of the class Car too; an object has one type, Boat" in problems
+
+
+NAMED = CLASSES + "ex:name a owl:DatatypeProperty ; rdfs:domain ex:Car . ex:name rdfs:domain ex:Boat ."
+
+
+def test_their_heirs_cannot_be_joined_either() -> None:
+    text = "ex:Taxi rdfs:subClassOf ex:Car . ex:Raft rdfs:subClassOf ex:Boat . ex:duck a ex:Taxi, ex:Raft ."
+    objects, _, problems = records(text, before=catalogue(NAMED))
+    assert [each["type"] for each in objects] == ["Raft"]
+    assert problems == {"duck: is of the class Taxi too; an object has one type, Raft"}
+
+
+def test_a_class_below_both_descends_from_one_and_that_is_told() -> None:
+    text = "ex:Duck rdfs:subClassOf ex:Boat, ex:Car . ex:Toy rdfs:subClassOf ex:Duck . ex:a a ex:Toy, ex:Car ."
+    before = catalogue(NAMED)
+    assert definitions(text, before=before)["Duck"]["extends"] == "Boat"
+    told = "descends from Car besides Boat; this is left out: Boat and Car both have a member name"
+    assert notices(text, before=before) == {("Duck", told)}
+
+
+def test_what_has_another_key_is_not_joined_with_what_has_its_iri() -> None:
+    before = plan(EMPTY, [read_document(KEYED)], Definer(0, Lattice(())))
+    text = "ex:A a owl:Class . ex:B rdfs:subClassOf ex:A, ex:Part . ex:a a ex:A, ex:Part ."
+    told = "descends from Part besides A; this is left out: Part and Resource each have a natural key"
+    assert notices(text, before=before) == {("B", told)}
+    _, _, problems = records(text, before=before)
+    assert problems == {"a: is of the class Part too; an object has one type, A"}
+
+
+KEYED = {
+    "typeName": "Part", "iri": EX + "Part", "fields": {"code": {"type": "string", "required": True}},
+    "naturalKey": ["code"],
+}  # fmt: skip
+
+
+def test_what_everything_is_of_hinders_nobody() -> None:
+    assert types_of("ex:a a ex:Car, ex:Boat, owl:Thing .", before=catalogue(CLASSES)) == {"a": "BoatAndCar"}
 
 
 def test_there_are_not_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,6 +146,7 @@ def test_there_are_not_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len({each["type"] for each in objects if "And" in each["type"]}) == 1
     assert problems
     assert len(problems) in (1, 2)
+    assert catalogue(text, before=catalogue(text)).types.keys() == catalogue(text).types.keys()
 
 
 def test_a_class_that_is_a_member_of_itself_is_one_of_its_other_classes() -> None:

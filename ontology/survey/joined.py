@@ -9,11 +9,13 @@ from uuid import NAMESPACE_URL, uuid5
 from fabric.types.definitions import MAX_PARENTS
 from ontology.input.graph import Node
 from ontology.iris import JOINED, Iris
+from ontology.survey.fitting import Fitting
 from ontology.survey.hierarchy import Hierarchy
 from ontology.survey.terms import ClassTerm, Ontology
+from ontology.vocabulary import ROOTS
 
 MAX_JOINED = 500
-"""Made by one import."""
+"""That there are, made before or now: the same import again makes no others."""
 
 
 def joined_iri(classes: Iterable[str]) -> str:
@@ -39,14 +41,15 @@ class Joiner:
     def __init__(self, ontology: Ontology, iris: Iris) -> None:
         self._ontology, self._iris = ontology, iris
         self._hierarchy = Hierarchy(ontology, iris.given, iris.catalogue)
+        self._fitting = Fitting(ontology, iris)
         self._found: dict[frozenset[str], Set[str]] = {}
-        self._made = 0
+        self._number = sum(map(is_joined, iris.given))
 
     def of(self, classes: Set[str]) -> Set[str]:
         """The class that is added for nodes of all these, or that there is; these themselves if there is none."""
-        if len(classes) < 2:
+        key = frozenset(classes - ROOTS)
+        if len(key) < 2:
             return classes
-        key = frozenset(classes)
         found = self._found.get(key)
         if found is None:
             found = self._found[key] = self._joined(key)
@@ -59,20 +62,11 @@ class Joiner:
         iri = joined_iri(lowest)
         if len(lowest) < 2:
             return classes
-        if iri in self._iris.types or iri in self._ontology.classes:
-            return {iri}
-        if len(lowest) > MAX_PARENTS or self._made == MAX_JOINED or not self._fit(lowest):
-            return classes
-        self._made += 1
-        self._ontology.classes[iri] = ClassTerm(iri, parents=sorted(lowest))
+        if iri in self._hierarchy.parents:
+            return {iri} if self._hierarchy.lineage(iri) >= lowest else classes
+        if iri not in self._ontology.classes:
+            if len(lowest) > MAX_PARENTS or self._number == MAX_JOINED or self._fitting.clash(lowest) is not None:
+                return classes
+            self._number += 1
+            self._ontology.classes[iri] = ClassTerm(iri, parents=sorted(lowest))
         return {iri}
-
-    def _fit(self, classes: Set[str]) -> bool:
-        """Whether the types that there are for them have nothing of one name that is declared twice, and one key."""
-        there = [self._iris.types[iri] for iri in sorted(classes) if iri in self._iris.types]
-        declared: dict[str, str] = {}
-        for t in there:
-            for member, owner in self._iris.catalogue.declaring(t.name).items():
-                if declared.setdefault(member, owner) != owner:
-                    return False
-        return len({t.key_type for t in there if t.natural_key}) < 2 and all(t.domain == "object" for t in there)

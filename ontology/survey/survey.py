@@ -14,6 +14,7 @@ from ontology.iris import Iris
 from ontology.survey.annotations import read_annotations
 from ontology.survey.classes import read_classes
 from ontology.survey.datatypes import read_datatypes
+from ontology.survey.fitting import leave_out_clashing
 from ontology.survey.joined import Joiner
 from ontology.survey.languages import add_languages
 from ontology.survey.properties import read_properties
@@ -51,6 +52,7 @@ def survey(read: Read, iris: Iris, *, languages_apart: bool = True) -> Ontology:
     defined.add(RDF.Statement.value)
     derived = read_datatypes(graph, ontology)
     read_classes(graph, ontology, derived.keys() | defined, iris.types.keys())
+    leave_out_clashing(ontology, iris)
     read_properties(graph, ontology, derived, defined)
     read_shapes(graph, ontology, derived, defined)
     read_restrictions(graph, ontology, derived)
