@@ -20,7 +20,7 @@ from fabric.types.projection import Definer, plan
 from ontology.iris import Iris
 from ontology.output.triples import Triples
 from ontology.survey.languages import MAX_LANGUAGES
-from ontology.vocabulary import LABEL, RDF, RDFS_NS, SHACL
+from ontology.vocabulary import ESCAPED, LABEL, RDF, RDFS_NS, SHACL
 
 NAME = "ex:A a owl:Class . ex:name a owl:DatatypeProperty ; rdfs:domain ex:A ; rdfs:range rdf:langString . "
 LOST = "values lose their language, and keep their text: {}"
@@ -79,6 +79,15 @@ class TestFields:
     def test_what_nothing_declares_has_them_too(self) -> None:
         text = 'ex:a a ex:A ; ex:name "Haus"@de, "house"@en .'
         assert data(text) == {"nameDe": ["Haus"], "nameEn": ["house"]}
+
+    def test_texts_in_lists_have_them_too(self) -> None:
+        text = NAME + 'ex:a a ex:A ; ex:name ( "Haus"@de "house"@en ), "home"@en .'
+        assert notices(text) == set()
+        assert data(text) == {"nameDe": ["Haus"], "nameEn": ["home", "house"]}
+
+    def test_a_text_that_is_escaped_is_in_its_language(self) -> None:
+        escaped = Literal('{"@value": "a\\u0001", "@language": "de"}', datatype=ESCAPED)
+        assert fields(NAME + f"ex:a a ex:A ; ex:name {escaped} .").keys() == {"nameDe"}
 
     def test_a_declared_text_keeps_its_field(self) -> None:
         text = NAME.replace("rdf:langString", "xsd:string") + 'ex:a a ex:A ; ex:name "Haus"@de .'

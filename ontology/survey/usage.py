@@ -1,16 +1,19 @@
 """Properties that data has and no ontology declares: they are read off the values."""
 
 from collections import Counter
-from collections.abc import Set
+from collections.abc import Iterator, Set
+from contextlib import suppress
 
 from pyoxigraph import BlankNode, Literal, NamedNode
 
 from fabric.errors import BadInput
-from ontology.input.graph import Graph, classes_among
+from fabric.types.kinds import KindError
+from ontology.input.graph import Graph, Term, classes_among
 from ontology.input.statements import Described
 from ontology.survey.joined import Joiner, but_itself
 from ontology.survey.properties import MAX_PROPERTIES, add_range
 from ontology.survey.terms import Ontology, PropertyTerm
+from ontology.values import language_of
 from ontology.vocabulary import OWL, RDF, RDF_NS, is_built_in
 
 MAX_NOTICES = 100
@@ -43,9 +46,8 @@ def read_usage(
             predicate, object, iri = quad.predicate, quad.object, quad.predicate.value
             if iri.startswith(RDF_NS) or not isinstance(object, NamedNode | BlankNode | Literal):
                 continue
-            if not isinstance(object, BlankNode):
-                language = object.language if isinstance(object, Literal) else None
-                spoken.setdefault(iri, Counter())[language or ""] += 1
+            for language in _languages(graph, object):
+                spoken.setdefault(iri, Counter())[language] += 1
             if is_built_in(iri) or iri in ontology.properties or iri in known_properties:
                 continue
             if (subject, predicate, object) in described:
@@ -65,6 +67,18 @@ def read_usage(
             ontology.properties[iri] = term
         ontology.notice(iri, "is used as a property, and declared nowhere")
     return spoken
+
+
+def _languages(graph: Graph, term: Term) -> Iterator[str]:
+    """Of the value, or of each of a list; what cannot be read is told of where it is read."""
+    if isinstance(term, BlankNode):
+        with suppress(BadInput):
+            for item in graph.items(term) if graph.value(term, RDF.first) is not None else ():
+                if not isinstance(item, BlankNode):
+                    yield from _languages(graph, item)
+    else:
+        with suppress(KindError):
+            yield language_of(term) or ""
 
 
 def _is_schema(node: NamedNode, classes: Set[str], ontology: Ontology) -> bool:
