@@ -56,7 +56,8 @@ clean:
 	touch $@
 
 .venv/installed-test: .venv/installed
-	$(PIP) install --quiet --editable '.[test]'
+	@# Nothing is compiled before it is imported: most of this never is.
+	$(PIP) install --quiet --no-compile --editable '.[test]'
 	touch $@
 
 .venv/bin/pip:
