@@ -1,5 +1,6 @@
 """What a reader sees, written as import records in JSON Lines (see docs/import-export.md)."""
 
+from collections import defaultdict
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -118,7 +119,19 @@ class View:
     def __init__(self, catalogue: Catalogue, organization: Organization) -> None:
         self.catalogue = catalogue
         self._organization = organization
-        self._labels = {name: self._label_of(object_type) for name, object_type in catalogue.types.items()}
+        bases = defaultdict[str, list[int]](list)
+        for fragment in catalogue.fragments:
+            if fragment.is_base:
+                bases[fragment.type_name].append(fragment.label)
+        # Of a type that several labels make, each unseen by the others, what is written holds words of all of them.
+        self._labels = {
+            name: join(label for each in {name, *object_type.ancestors} for label in bases[each])
+            for name, object_type in catalogue.types.items()
+        }
+        self._fields = defaultdict[str, list[tuple[ObjectType, LinkField]]](list)
+        for object_type in catalogue.types.values():
+            for field in object_type.own_links.values():
+                self._fields[field.relation].append((object_type, field))
         self._declared: dict[tuple[str, str, str], list[int]] = {}
 
     def definition(self, object_type: ObjectType) -> dict[str, Any]:
@@ -175,11 +188,6 @@ class View:
             return {"key": dict(zip(object_type.natural_key, key, strict=True))}
         return {"id": str(object_id)}
 
-    def _label_of(self, object_type: ObjectType) -> int:
-        """Of a type that several labels make, each unseen by the others, what is written holds words of all of them."""
-        family = {object_type.name, *object_type.ancestors}
-        return join(f.label for f in self.catalogue.fragments if f.is_base and f.type_name in family)
-
     def _link_field_label(self, object_type: ObjectType, field: LinkField) -> int:
         return field.label | self._labels[object_type.name] | self._labels[field.target]
 
@@ -198,10 +206,8 @@ class View:
         is_a = self.catalogue.is_a
         return [
             self._link_field_label(object_type, field)
-            for object_type in self.catalogue.types.values()
-            for field in object_type.own_links.values()
-            if field.relation == relation
-            and is_a(source if field.outgoing else target, object_type.name)
+            for object_type, field in self._fields[relation]
+            if is_a(source if field.outgoing else target, object_type.name)
             and is_a(target if field.outgoing else source, field.target)
         ]
 
