@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from typing import Any
 
 from fabric.labels import Label, join
 from fabric.types.catalogue import Catalogue
@@ -18,6 +19,7 @@ class Labelling:
         """`types` are those of all classes by now, `decode` makes labels of codes."""
         self._ontology, self._catalogue, self._types, self._decode = ontology, catalogue, types, decode
         self._codes: dict[str, int] = {}
+        self._said: dict[str, int] = {}
 
     def of(self, iri: str) -> int:
         """The code of the class's type: the join of its parents' where it is new."""
@@ -43,4 +45,12 @@ class Labelling:
         """What a member of the class's type says of its label, if it has to have these codes too."""
         own = self.of(iri)
         code = join((own, *codes))
-        return {"label": str(self._decode(code))} if code != own else {}
+        if code == own:
+            return {}
+        label = str(self._decode(code))
+        self._said[label] = code
+        return {"label": label}
+
+    def of_member(self, member: Mapping[str, Any]) -> int:
+        """The code of what was said so `beside`; that of its type for what says nothing, which heirs have anyhow."""
+        return self._said.get(member.get("label", ""), 0)

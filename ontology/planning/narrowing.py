@@ -1,6 +1,6 @@
 """What classes ask of members that they inherit, as their types' definitions say it: by shapes, or by restrictions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from fabric.types.catalogue import Catalogue
@@ -8,6 +8,7 @@ from fabric.types.constraints import NO_CONSTRAINTS, Constraints, contradictions
 from fabric.types.kinds import Kind
 from fabric.types.link_counts import NO_COUNTS
 from fabric.types.link_counts import joined as joined_counts
+from fabric.types.type_documents import field_document, link_document
 from ontology.planning.asked import Asked
 from ontology.planning.labelling import Labelling
 from ontology.planning.link_counts import asked_counts, counting, counts_of
@@ -28,24 +29,47 @@ class Narrowings:
         """`types` are those of classes, the new ones too."""
         self._ontology, self._hierarchy, self._catalogue = ontology, hierarchy, catalogue
         self._types, self._labels, self._asked = types, labels, asked
+        self.added: dict[tuple[str, str], set[str]] = {}
+        """The classes that ask something as of now, by the group and name of the member."""
 
     def add(self, documents: Documents, term: PropertyTerm, group: str, name: str, owners: list[str]) -> None:
         """To the classes that ask something of the member `name`, and do not declare it themselves."""
-        for heir in sorted(_asking(term, group) - set(owners)):
-            owner = next((o for o in owners if o in self._hierarchy.lineage(heir)), None)
-            if owner is None or name not in documents.get(owner, {}).get(group, {}):
+        declared = {owner for owner in owners if name in documents[owner][group]}
+        for heir in sorted(_asking(term, group) - declared):
+            found = self._inherited(documents, group, heir, name, declared)
+            if found is None:
                 self._ontology.notice(heir, f"restricts {term.iri}, which it does not have; this is left out")
                 continue
-            inherited = documents[owner][group][name]
+            inherited, code = found
             said = self._of(term, group, heir, inherited)
             if not said or heir not in documents:
                 continue
-            label = self._label(group, heir, owner, name, said.get("target"))
+            # Where the inherited member or what it leads to is not for everybody, what is said of it is not either.
+            target = said.get("target")
+            label = self._labels.beside(heir, code, self._labels.of_type(target) if target is not None else 0)
             there = documents[heir][group].get(name)
             if there is None:
                 documents[heir][group][name] = said | label
+                self.added.setdefault((group, name), set()).add(heir)
             elif others := sorted(key for key, value in said.items() if there.get(key) != value):
                 self._ontology.notice(heir, f"has {name} already, with another {', '.join(others)}; it stays so")
+
+    def _inherited(
+        self, documents: Documents, group: str, heir: str, name: str, declared: Set[str]
+    ) -> tuple[Mapping[str, Any], int] | None:
+        """The member as a type above the class declares it, there already or new, and the code of its label."""
+        lineage = self._hierarchy.lineage(heir) - {heir}
+        known = self._catalogue.types
+        there = {self._types[iri] for iri in lineage} & known.keys()
+        for each in sorted(there.union(*(known[n].ancestors for n in there))):
+            if group == "fields" and name in known[each].own_fields:
+                return field_document(known[each].own_fields[name]), known[each].own_fields[name].label
+            if group == "links" and name in known[each].own_links:
+                return link_document(known[each].own_links[name]), known[each].own_links[name].label
+        owner = next((iri for iri in sorted(declared) if iri in lineage), None)
+        if owner is None:
+            return None
+        return documents[owner][group][name], self._labels.of_member(documents[owner][group][name])
 
     def _of(self, term: PropertyTerm, group: str, heir: str, inherited: Mapping[str, Any]) -> dict[str, Any]:
         if group == "links":
@@ -80,37 +104,38 @@ class Narrowings:
         self._ontology.notice(heir, f"leads by {term.iri} to what does not descend from {inherited}; this is left out")
         return None
 
-    def _label(self, group: str, heir: str, owner: str, name: str, target: str | None) -> dict[str, str]:
-        """Where the inherited member or what it leads to is not for everybody, what is said of it is not either."""
-        known = self._catalogue.types.get(self._types[owner])
-        there = (known.own_fields if group == "fields" else known.own_links) if known else {}
-        inherited = there[name].label if name in there else 0
-        return self._labels.beside(heir, inherited, self._labels.of_type(target) if target is not None else 0)
-
     def without_contradictions(self, documents: Documents) -> None:
         """Takes away what leaves no value together with what other classes of a lineage ask."""
         for group, check in (("fields", self._check_field), ("links", self._check_link)):
-            narrowed: dict[str, set[str]] = {}
+            declaring: dict[str, set[str]] = {}
             for iri, document in documents.items():
                 for name in document[group]:
-                    narrowed.setdefault(name, set()).add(iri)
-            several = {name: classes for name, classes in narrowed.items() if len(classes) > 1}
-            for iri in sorted(documents, key=lambda iri: (len(self._hierarchy.lineage(iri)), iri)):
-                lineage = sorted(self._hierarchy.lineage(iri), key=lambda i: (len(self._hierarchy.lineage(i)), i))
-                for name in sorted(several):
-                    said = [each for each in lineage if each in several[name] and name in documents[each][group]]
+                    declaring.setdefault(name, set()).add(iri)
+            several = {name: classes for name, classes in declaring.items() if len(classes) > 1}
+            for iri in sorted(documents, key=self._depth):
+                lineage = self._hierarchy.lineage(iri) & documents.keys()
+                for name in sorted({name for each in lineage for name in documents[each][group]} & several.keys()):
+                    # What types ask that are there comes first, for it stays.
+                    said = [each for each in several[name] & lineage if name in documents[each][group]]
                     if len(said) > 1:
+                        said.sort(key=lambda each: (self._is_new(each, group, name), *self._depth(each)))
                         check(documents, name, said)
+
+    def _depth(self, iri: str) -> tuple[int, str]:
+        return len(self._hierarchy.lineage(iri)), iri
+
+    def _is_new(self, iri: str, group: str, name: str) -> bool:
+        """Whether the class asks it as of now, of what it inherits."""
+        return iri in self.added.get((group, name), ())
 
     def _check_link(self, documents: Documents, name: str, said: list[str]) -> None:
         held = NO_COUNTS
         for iri in said:
             both = joined_counts(held, counts_of(documents[iri]["links"][name]))
-            if both.allow_none:
-                del documents[iri]["links"][name]
-                self._tell_of_ruled_out(iri, name)
-            else:
+            if not both.allow_none:
                 held = both
+            elif self._is_new(iri, "links", name):
+                self._leave_out(documents, iri, "links", name)
 
     def _check_field(self, documents: Documents, name: str, said: list[str]) -> None:
         held, values = NO_CONSTRAINTS, list(documents[said[0]]["fields"][name].get("values", ()))
@@ -119,14 +144,15 @@ class Narrowings:
             kind = Kind(field["type"])
             both = joined(kind, held, read_constraints(field, kind, "list" in field, lambda *_: None))
             left = [value for value in values if value in field["values"]] if kind is Kind.ENUM else values
-            if _contradicts(both, kind) or (kind is Kind.ENUM and not left):
-                del documents[iri]["fields"][name]
-                self._tell_of_ruled_out(iri, name)
-            else:
+            if not _contradicts(both, kind) and (kind is not Kind.ENUM or left):
                 held, values = both, left
+            elif self._is_new(iri, "fields", name):
+                self._leave_out(documents, iri, "fields", name)
 
-    def _tell_of_ruled_out(self, iri: str, name: str) -> None:
-        self._ontology.notice(iri, f"asks of {name} what its superclasses rule out; this is left out")
+    def _leave_out(self, documents: Documents, iri: str, group: str, name: str) -> None:
+        del documents[iri][group][name]
+        others = "types that are there" if self._types[iri] in self._catalogue.types else "its superclasses"
+        self._ontology.notice(iri, f"asks of {name} what {others} rule out; this is left out")
 
 
 def _contradicts(constraints: Constraints, kind: Kind) -> bool:

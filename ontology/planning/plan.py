@@ -66,10 +66,15 @@ class Planner:
         self._codes = _labels_of_fields(catalogue)
         self._classes = {name: iri for iri, name in self._there.items()}
         self._declaring: dict[tuple[str, str], set[str]] = {}
+        self._narrowing: dict[tuple[str, str], set[str]] = {}
+        """Types by the group and name of a member that they declare, or ask more of."""
         for t in catalogue.types.values():
             for group, own in (("fields", t.own_fields), ("links", t.own_links)):
                 for name in own:
                     self._declaring.setdefault((group, name), set()).add(t.name)
+            for group, narrowed in (("fields", t.narrowed_fields), ("links", t.narrowed_links)):
+                for name in narrowed:
+                    self._narrowing.setdefault((group, name), set()).add(t.name)
         if ROOT not in self._there:
             self._declared |= {("fields", f["iri"], None): name for name, f in RESOURCE["fields"].items()}
         self._links = Iris(catalogue).links
@@ -94,10 +99,17 @@ class Planner:
                 for owner in member.owners:
                     self._add(documents, owner, member, iri)
                 narrowings.add(documents, self._ontology.properties[iri], member.group, member.name, member.owners)
+        for name in sorted({n for each in narrowings.added for n in self._saying(*each)} & self._classes.keys()):
+            iri = self._classes[name]
+            if iri not in documents:
+                documents[iri] = self._document(iri)
         narrowings.without_contradictions(documents)
         self._say_what_follows()
         annotate(documents, self._ontology)
         return sorted(documents.items(), key=lambda planned: str(planned[1]["typeName"]))
+
+    def _saying(self, group: str, name: str) -> Set[str]:
+        return self._declaring.get((group, name), set()) | self._narrowing.get((group, name), set())
 
     def _in_order(self) -> list[str]:
         """The properties, those last that have more names than their own, or need those of others."""

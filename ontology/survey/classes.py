@@ -8,7 +8,7 @@ from pyoxigraph import BlankNode, Literal, NamedNode
 from fabric.errors import BadInput
 from ontology.input.graph import Graph, Node, Term
 from ontology.survey.terms import ClassTerm, Ontology
-from ontology.vocabulary import KINDS, OWL, RDF, RDFS, RDFS_NS, ROOTS, SCHEMA_ORG, SKOS, is_built_in
+from ontology.vocabulary import KINDS, OWL, RDF, RDFS, RDFS_NS, ROOTS, SCHEMA_ORG, SHACL, SKOS, is_built_in
 
 MAX_CLASSES = 20_000
 MAX_LEVELS = 64
@@ -31,7 +31,8 @@ def read_classes(graph: Graph, ontology: Ontology, no_classes: Set[str], known: 
             if len(ontology.classes) > MAX_CLASSES:
                 raise BadInput(f"more than {MAX_CLASSES:,} classes")
     spoken_of = {iri for iri in _spoken_of(graph) if not is_built_in(iri)} - no_classes - ontology.classes.keys()
-    for iri in sorted(spoken_of & known):
+    shaped = {o.value for q in graph.quads(None, SHACL.targetClass) if isinstance(o := q.object, NamedNode)}
+    for iri in sorted((spoken_of | (shaped - no_classes - ontology.classes.keys())) & known - ROOTS):
         ontology.classes[iri] = ClassTerm(iri)
     used = {iri for iri in _of_individuals(graph) if not is_built_in(iri)} - no_classes
     for iri in sorted((used | spoken_of) - known - ontology.classes.keys()):

@@ -24,10 +24,13 @@ _RANGES = frozenset({SHACL.datatype, SHACL.class_, SHACL.node, SHACL.nodeKind})
 _NOT_LITERAL = frozenset({"IRI", "BlankNode", "BlankNodeOrIRI"})
 
 
-def read_shapes(graph: Graph, ontology: Ontology, datatypes: Datatypes, defined: Set[str]) -> None:
+def read_shapes(
+    graph: Graph, ontology: Ontology, datatypes: Datatypes, defined: Set[str], linked: Set[str]
+) -> None:
     """Adds what shapes say to the properties they constrain; a property that is declared nowhere else is added.
 
-    Shapes of classes that have definitions of their own, `defined`, say nothing that those do not.
+    Shapes of classes that have definitions of their own, `defined`, say nothing that those do not. `linked` are
+    properties that are links already.
     """
     targeted = {*graph.subjects_with(SHACL.targetClass), *graph.subjects(RDF.type, SHACL.NodeShape)}
     for shape in sorted(targeted | {*graph.subjects_with(SHACL.property)}, key=lambda n: n.value):
@@ -42,13 +45,13 @@ def read_shapes(graph: Graph, ontology: Ontology, datatypes: Datatypes, defined:
             ontology.notice(targets[0], "has a shape that is deactivated; it is left out")
             continue
         if graph.value(shape, SHACL.path) is not None:  # a property shape with a target of its own
-            _read_property(graph, ontology, datatypes, targets, shape)
+            _read_property(graph, ontology, datatypes, targets, shape, linked)
             continue
         for predicate in graph.about(shape):
             if predicate.value.startswith(SHACL_NS) and predicate not in _NODE_SHAPE_TOLD_ELSEWHERE:
                 ontology.notice(targets[0], f"has a shape with {shortened(predicate.value)}; this is left out")
         for node in graph.nodes(shape, SHACL.property):
-            _read_property(graph, ontology, datatypes, targets, node)
+            _read_property(graph, ontology, datatypes, targets, node, linked)
 
 
 def targets_of(graph: Graph, shape: Node) -> list[str]:
@@ -57,7 +60,9 @@ def targets_of(graph: Graph, shape: Node) -> list[str]:
     return [*itself, *graph.iris(shape, SHACL.targetClass)]
 
 
-def _read_property(graph: Graph, ontology: Ontology, datatypes: Datatypes, targets: list[str], node: Node) -> None:
+def _read_property(
+    graph: Graph, ontology: Ontology, datatypes: Datatypes, targets: list[str], node: Node, linked: Set[str]
+) -> None:
     path = graph.value(node, SHACL.path)
     if _is_off(graph, node):
         ontology.notice(targets[0], f"has a deactivated shape for {_named(path)}; it is left out")
@@ -82,7 +87,10 @@ def _read_property(graph: Graph, ontology: Ontology, datatypes: Datatypes, targe
             for fault in _constrain(graph, ontology, datatypes, term, targets, node, predicate, values):
                 ontology.notice(targets[0], f"has a shape with {shortened(predicate.value)} for {path.value}; {fault}")
     if not term.datatypes and not term.classes:
-        term.datatypes.add(RDFS.Literal.value)
+        if path.value in linked:
+            term.classes |= ROOTS
+        else:
+            term.datatypes.add(RDFS.Literal.value)
 
 
 def _is_off(graph: Graph, shape: Node) -> bool:

@@ -54,7 +54,7 @@ def survey(read: Read, iris: Iris, *, languages_apart: bool = True) -> Ontology:
     read_classes(graph, ontology, derived.keys() | defined, iris.types.keys())
     leave_out_clashing(ontology, iris)
     read_properties(graph, ontology, derived, defined)
-    read_shapes(graph, ontology, derived, defined)
+    read_shapes(graph, ontology, derived, defined, iris.links.keys())
     read_restrictions(graph, ontology, derived)
     known = {*iris.fields.values(), *iris.links}
     spoken = read_usage(graph, ontology, iris.types.keys(), known, Joiner(ontology, iris))
