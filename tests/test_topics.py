@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from databases import MakeSubject
-from test_floors import MODULES
+from test_floors import modules
 
 from fabric.errors import BadInput
 from fabric.events.appending import OwnEvent, append
@@ -37,7 +37,7 @@ def _writes(name: str, tree: ast.Module) -> bool:
 
 def beginnings() -> Iterator[tuple[str, str]]:
     """The first words of all that looks like a topic where something is written to events or the audit log."""
-    for name, tree in MODULES.items():
+    for name, tree in modules().items():
         constants = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
         texts = [value for value in constants if isinstance(value, str)]
         if _writes(name, tree):
@@ -54,7 +54,7 @@ def test_those_of_revocations_are_too() -> None:
     """Whose actions are the kinds of what is revoked: the only ones that are not in the source as they are written."""
     made = {
         name
-        for name, tree in MODULES.items()
+        for name, tree in modules().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.JoinedStr) and len(node.values) == 2
         and re.fullmatch(r"\.[a-z]+", str(getattr(node.values[1], "value", "")))

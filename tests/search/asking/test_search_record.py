@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from databases import MakeSubject, run_sql
-from test_floors import MODULES, imported
+from test_floors import imported, modules
 
 from fabric.database.db import Database
 from fabric.identity.organizations import Organization
@@ -18,7 +18,7 @@ from fabric.search.asking.record import record
 
 
 def test_only_the_record_makes_questions() -> None:
-    knowing = {name: tree for name, tree in MODULES.items() if "fabric.search.asking.question" in imported(name, tree)}
+    knowing = {name: tree for name, tree in modules().items() if "fabric.search.asking.question" in imported(name, tree)}
     assert {name for name, tree in knowing.items() if _calls(tree, "Question")} == {"fabric.search.asking.record"}
 
 
