@@ -12,7 +12,7 @@ import httpx
 import pytest
 from http_fixtures import _alive_afterwards, assets, organization, other_organization, pair, server
 from http_server import TYPES, Tenant
-from processes import Process
+from server_process import Process
 
 from fabric.settings import PREFIX, Settings
 from graphql_api.metrics import Metrics

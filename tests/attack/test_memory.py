@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from http_server import Tenant
 from overloads import aliased
-from processes import Process
+from server_process import Process
 
 COUNT = "query ($w: AssetWhere) { assets(where: $w) { totalCount } }"
 NESTED = "sensors(first: 1) { nodes { id label assets(first: 1) { nodes { id name } } } }"

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from http_exports import CSV, export
 from http_server import eventually
-from processes import Process
+from server_process import Process
 
 PERSON: dict[str, Any] = {
     "typeName": "Person",

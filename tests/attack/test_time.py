@@ -15,7 +15,7 @@ import orjson
 import pytest
 from http_server import Answer, MakeServer, Server, Tenant, eventually
 from overloads import aliased, names
-from processes import Process
+from server_process import Process
 from wire import connect, post
 
 CHAIN: dict[str, Any] = {

@@ -18,7 +18,8 @@ from fabric.search.asking.record import record
 
 
 def test_only_the_record_makes_questions() -> None:
-    knowing = {name: tree for name, tree in modules().items() if "fabric.search.asking.question" in imported(name, tree)}
+    question = "fabric.search.asking.question"
+    knowing = {name: tree for name, tree in modules().items() if question in imported(name, tree)}
     assert {name for name, tree in knowing.items() if _calls(tree, "Question")} == {"fabric.search.asking.record"}
 
 
