@@ -309,6 +309,13 @@ class TestIndividuals:
         ends = sorted((link["from"]["key"]["iri"][-3:], link["to"]["key"]["iri"][-3:]) for link in links)
         assert ends == [("kim", "ngu"), ("kim", "tux"), ("kim", "tux")], "stated from both ends it is the same link"
 
+    def test_what_has_one_value_in_several_forms_has_it_once(self) -> None:
+        text = """ex:a a ex:A ; ex:j '{"a":1,"b":2}'^^rdf:JSON, '{"b":2, "a":1}'^^rdf:JSON, '[1]'^^rdf:JSON ;
+            ex:n 1, 01, 2 ; ex:f "1e0"^^xsd:double, "1.0"^^xsd:double . """
+        (found,), _, problems = records(text)
+        assert problems == set()
+        assert {name: len(values) for name, values in found["data"].items()} == {"j": 2, "n": 2, "f": 1}
+
     def test_values_that_a_field_cannot_hold_are_told_of_and_the_rest_is_kept(self) -> None:
         objects, _, problems = records(ZOO + 'ex:a a ex:Bird ; ex:born "soon", "later" ; ex:nick "n" .')
         assert objects[0]["data"] == {"nick": ["n"]}

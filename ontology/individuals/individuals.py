@@ -1,11 +1,12 @@
 """Individuals as objects and links: import records for what a graph says of members of classes that types stand for."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import tzinfo
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, cast
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+import orjson
 from pyoxigraph import BlankNode, Literal, NamedNode, Quad
 
 from fabric.errors import BadInput
@@ -174,7 +175,7 @@ class Individuals:
     ) -> dict[str, list[JSONValue]]:
         """Each once, by the names of the property's fields."""
         linked = predicate.value in self._iris.links
-        found: dict[str, list[JSONValue]] = {}
+        found: dict[str, dict[Hashable, JSONValue]] = {}
         for term in self._flat(terms) if fields else ():
             try:
                 field = field_for(fields, term)
@@ -186,10 +187,8 @@ class Individuals:
             except KindError as error:
                 faults.append(f"{predicate.value}: {error}")
             else:
-                values = found.setdefault(field.name, [])
-                if value not in values:
-                    values.append(value)
-        return found
+                found.setdefault(field.name, {}).setdefault(_same(field.kind, value), value)
+        return {name: [*values.values()] for name, values in found.items()}
 
     def _is_value(self, field: Field, term: Term) -> bool:
         """Of a property that has values and links, an IRI that is of no class is a value."""
@@ -307,6 +306,11 @@ class Individuals:
 
     def _by_iri(self, name: str, iri: str) -> dict[str, Any]:
         return {"type": name, "key": {self._iris.catalogue.types[name].natural_key[0]: iri}}
+
+
+def _same(kind: Kind, value: JSONValue) -> Hashable:
+    """What two values of the kind share if they are one."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS) if kind is Kind.JSON else cast("Hashable", value)
 
 
 def id_of(iri: str) -> str:
