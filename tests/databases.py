@@ -8,6 +8,7 @@ from typing import Any
 
 import asyncpg
 
+from fabric.database.connection import Connection
 from fabric.database.embedded import ADMIN_ROLE, DATABASE, SERVING_ROLE
 from fabric.database.tuning import available_memory
 from fabric.identity.policy import Policy
@@ -44,7 +45,7 @@ def url_of(url: str, database: str) -> str:
 
 async def run_sql(url: str, sql: str, *args: Any) -> list[asyncpg.Record]:
     """One statement over a connection of its own."""
-    connection = await asyncpg.connect(url)
+    connection = await asyncpg.connect(url, connection_class=Connection)
     try:
         return list(await connection.fetch(sql, *args))
     finally:

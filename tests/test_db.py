@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 from databases import MakeSubject, run_sql
 
+from fabric.database.connection import Connection
 from fabric.database.db import (
     READ,
     RETRIES,
@@ -16,6 +17,7 @@ from fabric.database.db import (
     StaleTypes,
     Transaction,
     UnsafeRole,
+    load_json,
     retried,
     translate,
 )
@@ -95,6 +97,47 @@ async def test_text_forms_do_not_depend_on_the_server(admin_url: str, database_n
     async with await Database.connect(server_url) as database:
         [row] = await database.ask("select '2020-01-01 12:00+00'::timestamptz::text a, '1 day 1 min'::interval::text b")
         assert tuple(row) == ("2020-01-01 12:00:00+00", "P1DT1M")
+
+
+# Types of the database
+
+
+async def asked_for(url: str, statement: str, prepare: str = "select") -> tuple[Any, int]:
+    """What the statement gives over a connection of its own, and how many statements were sent for it."""
+    connection = await asyncpg.connect(url, connection_class=Connection)
+    try:
+        await load_json(connection)
+        await connection.execute(prepare)
+        sent: list[Any] = []
+        connection.add_query_logger(sent.append)
+        given = await connection.fetchval(statement)
+        await asyncio.sleep(0)  # it is told when there is time
+        return given, len(sent)
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("statement", "given"),
+    [
+        ("select array[null, 1.5]::float8[]", [None, 1.5]),
+        ("select array['{\"a\": [1]}', '2']::jsonb[]", [{"a": [1]}, 2]),
+        ("select array[array[$$x$$]]::name[]", [["x"]]),
+    ],
+)
+async def test_what_an_array_is_of_is_not_asked_over_each_connection(
+    server_url: str, statement: str, given: list[Any]
+) -> None:
+    assert (await asked_for(server_url, statement))[0] == given
+    assert await asked_for(server_url, statement) == (given, 1)
+
+
+async def test_of_types_that_are_not_postgresqls_own_each_connection_asks(admin_url: str) -> None:
+    for values in ("'red', 'green'", "'green', 'blue'"):
+        make = f"drop type if exists colour; create type colour as enum ({values})"
+        given, sent = await asked_for(admin_url, "select enum_range(null::colour)", make)
+        assert given == [value.strip("'") for value in values.split(", ")]
+        assert sent > 1
 
 
 # Transactions

@@ -15,6 +15,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
+from fabric.database.connection import Connection
 from fabric.database.pool import Pool
 from fabric.errors import Conflict, FabricError, Internal, TimedOut, TooComplex
 from fabric.identity.subject import Session
@@ -179,6 +180,7 @@ class Database:
             reset=_keep,
             statement_cache_size=512,
             max_cached_statement_lifetime=0,
+            connection_class=Connection,
             server_settings={
                 "application_name": "semantic-fabric",
                 "statement_timeout": str(int(statement_timeout * 1000)),
