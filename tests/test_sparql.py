@@ -5,11 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 from random import Random
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -149,6 +151,106 @@ async def test_graphs_are_forgotten_where_there_is_no_room_for_all(ground: Groun
     assert graphs.figures.nbytes <= ROOM
 
 
+async def test_questions_that_end_at_once_make_room_together(ground: Ground, graphs: HeldGraphs) -> None:
+    organization = await ground.organization("acme")
+    graphs._memory = 2**30
+    for label in LABELS:
+        await asked(graphs, ground, organization, label, "ask {}")
+    assert graphs.figures.graphs == len(LABELS)
+    asking, end = list[str](), asyncio.Event()
+
+    async def ask(label: str) -> None:
+        async with graphs.of(organization, ground.subject(organization, label)):
+            asking.append(label)
+            if len(asking) == 3:
+                graphs._memory = 1
+                end.set()
+            await end.wait()
+
+    await asyncio.gather(*map(ask, LABELS[:3]))
+    assert graphs.figures.nbytes == 0
+
+
+async def test_what_is_asked_is_not_forgotten_to_make_room(ground: Ground, graphs: HeldGraphs) -> None:
+    organization = await ground.organization("acme")
+    low, high = (ground.subject(organization, label) for label in (LABELS[0], TOP))
+    async with graphs.of(organization, low) as graph:
+        async with graphs.of(organization, high):
+            graphs._memory = 1
+        assert graphs.figures.graphs == 1
+        async with graphs.of(organization, low) as again:
+            assert again is graph
+    assert graphs.figures.graphs == 0
+
+
+async def test_a_graph_that_is_made_anew_counts_as_long_as_it_is_asked(ground: Ground, graphs: HeldGraphs) -> None:
+    organization = await ground.organization("acme")
+    await World(ground, organization, 5).make()
+    low = ground.subject(organization, LABELS[0])
+    async with graphs.of(organization, low):
+        alone = graphs.figures
+        await _written(ground, organization, LABELS[0])
+        async with graphs.of(organization, low):
+            assert graphs.figures.graphs == 2
+            assert graphs.figures.nbytes > alone.nbytes
+    assert graphs.figures.graphs == 1
+
+
+async def test_organizations_take_turns_where_graphs_are_made(ground: Ground, graphs: HeldGraphs) -> None:
+    many, few = [await ground.organization(name) for name in ("many", "few")]
+    made = list[str]()
+
+    async def make(organization: Organization, label: str) -> None:
+        await asked(graphs, ground, organization, label, "ask {}")
+        made.append(organization.name)
+
+    await asyncio.gather(*(make(many, label) for label in LABELS), make(few, LABELS[0]))
+    assert made.index("few") <= 1
+
+
+async def test_a_graph_that_is_too_large_is_not_made_again_until_it_changes(
+    ground: Ground, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graphs, organization = HeldGraphs(database, 2**16, PATIENCE), await ground.organization("acme")
+    starts = Counter[str]()
+    start = HeldGraph.start
+
+    async def counted(memory: int) -> HeldGraph:
+        starts["all"] += 1
+        return await start(memory)
+
+    monkeypatch.setattr(HeldGraph, "start", counted)
+
+    async def started(label: str) -> int:
+        starts.clear()
+        with pytest.raises(TooComplex, match="more than this server can hold"):
+            await asked(graphs, ground, organization, label, "ask {}")
+        return starts["all"]
+
+    async with graphs.running():
+        await World(ground, organization, 5).make()
+        assert [await started(LABELS[0]) for _ in range(3)] == [1, 0, 0]
+        assert [await started(TOP) for _ in range(2)] == [1, 0]
+        await _written(ground, organization, TOP)
+        assert (await started(LABELS[0]), await started(TOP)) == (0, 1)
+        await _written(ground, organization, LABELS[0])
+        assert (await started(LABELS[0]), await started(TOP)) == (1, 1)
+
+
+async def test_a_graph_is_not_too_large_where_its_process_was_killed() -> None:
+    graph = await HeldGraph.start(ROOM)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"<urn:s> <urn:p> <urn:o> .\n"
+        os.kill(graph._process.pid, signal.SIGKILL)
+
+    try:
+        with pytest.raises(Internal):
+            await graph.load(chunks())
+    finally:
+        await graph.close()
+
+
 async def test_a_graph_that_is_too_large_is_refused() -> None:
     graph = await HeldGraph.start(2**23)
 
@@ -273,3 +375,27 @@ async def test_a_start_that_is_cancelled_leaves_nothing_open() -> None:
         with suppress(asyncio.CancelledError):
             await (await starting).close()
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+async def test_a_start_that_is_cancelled_takes_no_file_away_from_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    reached, cancelled = threading.Event(), threading.Event()
+    given = list[int]()
+
+    class Late(subprocess.Popen[bytes]):
+        def __init__(self, *args: Any, pass_fds: tuple[int], **how: Any) -> None:
+            given.append(os.fstat(pass_fds[0]).st_ino)
+            reached.set()
+            cancelled.wait()
+            given.append(os.fstat(pass_fds[0]).st_ino)
+            super().__init__(*args, pass_fds=pass_fds, **how)
+
+    monkeypatch.setattr(subprocess, "Popen", Late)
+    starting = asyncio.ensure_future(HeldGraph.start(ROOM))
+    await asyncio.to_thread(reached.wait)
+    starting.cancel()
+    await asyncio.sleep(0)
+    cancelled.set()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert len(given) == 2
+    assert given[0] == given[1]

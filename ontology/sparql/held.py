@@ -1,6 +1,7 @@
 """A graph that a process of its own holds, as the server asks it."""
 
 import asyncio
+import signal
 import socket
 import subprocess
 import sys
@@ -25,6 +26,13 @@ class Limits:
 
     seconds: float
     memory: int
+
+
+class TooLarge(TooComplex):
+    """For all memory that a graph may take: it will be so for as long as the graph is the same."""
+
+    def __init__(self) -> None:
+        super().__init__("what you see is more than this server can hold for SPARQL")
 
 
 class HeldGraph:
@@ -58,8 +66,7 @@ class HeldGraph:
             return False
 
     async def load(self, chunks: AsyncIterator[bytes]) -> None:
-        """Fills the graph with N-Quads. TooComplex for more than it may hold; raises as the chunks do. Close it then.
-        """
+        """Fills the graph with N-Quads. TooLarge for more than it may hold; raises as the chunks do. Close it then."""
         reader, writer = await self._order(b"L", next(self._numbers))
         try:
             async for chunk in chunks:
@@ -72,7 +79,9 @@ class HeldGraph:
         finally:
             writer.close()
         if not told:
-            raise TooComplex("what you see is more than this server can hold for SPARQL")
+            if await asyncio.to_thread(self._process.wait) == -signal.SIGKILL:  # which is not how it ends for itself
+                raise _ended()
+            raise TooLarge
         figures = orjson.loads(told)
         self.triples, self.nbytes = figures["triples"], figures["nbytes"]
 
@@ -99,7 +108,7 @@ class HeldGraph:
         if line.endswith(b"\n"):
             return Verdict.read(line), body
         if not self.lives:
-            raise Internal("the process that holds the graph has ended")
+            raise _ended()
         if time.monotonic() - started >= limits.seconds:
             raise _too_long()
         raise TooComplex("the query takes too much memory; ask for less")
@@ -144,6 +153,10 @@ async def _rest(reader: asyncio.StreamReader) -> bytes:
     while chunk := await reader.read(CHUNK_BYTES):
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+def _ended() -> Internal:
+    return Internal("the process that holds the graph has ended")
 
 
 def _too_long() -> TimedOut:
