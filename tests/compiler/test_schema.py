@@ -53,8 +53,10 @@ def _catalogue(documents: Iterable[Any], lattice: Lattice = Ground.lattice) -> C
 
 
 def _surfaces(catalogue: Catalogue, lattice: Lattice = Ground.lattice) -> list[Surface]:
-    codes = [lattice.encode(Label.parse(label)) for label in LABELS]
-    return [build_surface(build(visible(catalogue.fragments, code))) for code in codes]
+    """One for each sight that there is from the labels."""
+    seen = [list(visible(catalogue.fragments, lattice.encode(Label.parse(label)))) for label in LABELS]
+    sights = {tuple((f.type_name, f.label) for f in fragments): fragments for fragments in seen}
+    return [build_surface(build(fragments)) for fragments in sights.values()]
 
 
 ALWAYS = build_surface(build([])).schema.query_type.fields
@@ -69,7 +71,8 @@ def _faults(surface: Surface) -> list[GraphQLError]:
 def _check(surface: Surface) -> None:
     schema, types = surface.schema, surface.catalogue.types
     assert _faults(surface) == []
-    assert print_schema(build_schema(surface.sdl())) == surface.sdl()
+    sdl = surface.sdl()
+    assert print_schema(build_schema(sdl)) == sdl
     query = schema.query_type
     assert query is not None
     natural = [t for t in types.values() if t.natural_key]
