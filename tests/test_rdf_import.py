@@ -13,6 +13,7 @@ from fabric.identity.organizations import Organization
 from fabric.labels import Label
 from fabric.transfer.loader import Loader, Summary
 from fabric.types.catalogue import Catalogue
+from fabric.types.merging import EMPTY
 from fabric.types.types import Types
 from ontology.input.reading import reading
 from ontology.iris import Iris
@@ -308,6 +309,15 @@ class TestIndividuals:
         ]  # fmt: skip
         ends = sorted((link["from"]["key"]["iri"][-3:], link["to"]["key"]["iri"][-3:]) for link in links)
         assert ends == [("kim", "ngu"), ("kim", "tux"), ("kim", "tux")], "stated from both ends it is the same link"
+
+    @pytest.mark.parametrize("known", [True, False])
+    def test_what_is_only_said_to_be_something_has_values_too(self, known: bool) -> None:
+        text = 'ex:A a owl:Class . ex:a a owl:Thing ; ex:p "x" ; ex:q "y"@de .'
+        with imported(text) as source:
+            before = source.catalogue if known else EMPTY
+        (found,), _, problems = records(text, before=before)
+        assert problems == set()
+        assert (found["type"], found["data"]) == ("Resource", {"p": ["x"], "qDe": ["y"]})
 
     def test_what_has_one_value_in_several_forms_has_it_once(self) -> None:
         text = """ex:a a ex:A ; ex:j '{"a":1,"b":2}'^^rdf:JSON, '{"b":2, "a":1}'^^rdf:JSON, '[1]'^^rdf:JSON ;

@@ -14,7 +14,7 @@ from ontology.survey.joined import Joiner, but_itself
 from ontology.survey.properties import MAX_PROPERTIES, add_range
 from ontology.survey.terms import Ontology, PropertyTerm
 from ontology.values import language_of
-from ontology.vocabulary import OWL, RDF, RDF_NS, is_built_in
+from ontology.vocabulary import OWL, RDF, RDF_NS, ROOTS, is_built_in
 
 MAX_NOTICES = 100
 """Nodes without a class that are told of one by one."""
@@ -29,7 +29,7 @@ def read_usage(
     How many values they have in each language, by property; the empty tag is that of texts in none.
     """
     found: dict[str, PropertyTerm] = {}
-    types = ontology.classes.keys() | known_classes
+    types = ontology.classes.keys() | known_classes | ROOTS
     described = Described(graph)
     without, spoken = 0, dict[str, Counter[str]]()
     for subject, quads in graph.by_subject():
