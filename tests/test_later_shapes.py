@@ -1,7 +1,9 @@
 """Shapes that come later than the classes that they are of: they narrow what is there, and take nothing of it away."""
 
+import json
 from typing import Any
 
+from pyoxigraph import Literal
 from rdf_files import EX, definitions, imported, notices
 
 from fabric.labels import Lattice
@@ -10,6 +12,7 @@ from fabric.types.catalogue import Catalogue
 from fabric.types.definitions import read_document
 from fabric.types.merging import EMPTY
 from fabric.types.projection import Definer, plan
+from ontology.vocabulary import RDF
 
 PLACE = {
     "typeName": "Place", "iri": EX + "Place",
@@ -71,3 +74,17 @@ def test_what_a_type_above_rules_out_is_left_out() -> None:
     text = "ex:Shaft rdfs:subClassOf ex:Well . " + shape("sh:path ex:depth ; sh:minInclusive 20", of="Shaft")
     told = ("Shaft", "asks of depth what its superclasses rule out; this is left out")
     assert notices(text, before=there(deep, WELL)) == {told}
+
+
+def test_a_class_descends_from_what_is_defined_beside_it_and_keeps_what_that_protects() -> None:
+    secret = {
+        "typeName": "Person", "iri": EX + "Person",
+        "fields": {"note": {"type": "text", "encrypted": True, "purpose": "pii", "iri": EX + "note"}},
+    }  # fmt: skip
+    text = f"""ex:Person fabric:definition {Literal(json.dumps(secret), datatype=RDF.JSON)} .
+        ex:Agent rdfs:subClassOf ex:Person . ex:Tool a owl:Class . ex:a a ex:Agent ; ex:note "x"@de . """
+    with imported(text, EMPTY) as source:
+        after = source.catalogue.types
+    assert after["Agent"].parents == ("Person",)
+    assert after["Agent"].fields["note"].protection is not None
+    assert after["Agent"].own_fields == {}

@@ -23,8 +23,11 @@ DESCRIPTIONS = (
 MAX_DESCRIPTION = 10_000
 
 
-def read_classes(graph: Graph, ontology: Ontology, no_classes: Set[str], known: Set[str]) -> None:
-    """Adds the classes. `no_classes` are datatypes and classes that have definitions, `known` those that have types."""
+def read_classes(graph: Graph, ontology: Ontology, no_classes: Set[str], known: Set[str], given: Set[str]) -> None:
+    """Adds the classes. `no_classes` are datatypes and classes that have definitions, `known` those that have types.
+
+    Of those, the `given` say that they are of the class, and others can descend from them.
+    """
     for iri in sorted(_named(graph)):
         if not is_built_in(iri) and iri not in no_classes:
             ontology.classes[iri] = ClassTerm(iri, describe(graph, NamedNode(iri)))
@@ -38,8 +41,9 @@ def read_classes(graph: Graph, ontology: Ontology, no_classes: Set[str], known: 
     for iri in sorted((used | spoken_of) - known - ontology.classes.keys()):
         ontology.classes[iri] = ClassTerm(iri)
         ontology.notice(iri, "is used as a class, and declared nowhere")
+    parents = (ontology.classes.keys() | given) - ROOTS
     for term in list(ontology.classes.values()):
-        _descend(graph, ontology, term)
+        _descend(graph, ontology, term, parents)
     _break_cycles(ontology)
     _check_levels(ontology)
 
@@ -107,25 +111,27 @@ _SIDES = (
 )  # fmt: skip
 
 
-def _descend(graph: Graph, ontology: Ontology, term: ClassTerm) -> None:
+def _descend(graph: Graph, ontology: Ontology, term: ClassTerm, classes: Set[str]) -> None:
     for parent in graph.objects(NamedNode(term.iri), RDFS.subClassOf):
         if isinstance(parent, Literal):
             ontology.notice(term.iri, "descends from a literal; this is left out")
         elif isinstance(parent, BlankNode):
-            _read_expression(graph, ontology, term, parent)
+            _read_expression(graph, ontology, term, parent, classes)
         elif parent.value == RDFS_NS + "Class":
             ontology.notice(term.iri, "is a class of classes; its members are read as classes or as objects")
-        elif parent.value in ontology.classes and parent.value != term.iri:
+        elif parent.value in classes and parent.value != term.iri:
             term.parents.append(parent.value)
         elif parent.value not in ROOTS | {term.iri}:
             ontology.notice(term.iri, f"descends from {parent.value}, which no type stands for; this is left out")
 
 
-def _read_expression(graph: Graph, ontology: Ontology, term: ClassTerm, node: BlankNode) -> None:
+def _read_expression(
+    graph: Graph, ontology: Ontology, term: ClassTerm, node: BlankNode, classes: Set[str]
+) -> None:
     """Of an anonymous superclass, the named members of an intersection; restrictions are read with the properties."""
     for intersection in graph.nodes(node, OWL.intersectionOf):
         for member in graph.items(intersection):
-            if isinstance(member, NamedNode) and member.value in ontology.classes:
+            if isinstance(member, NamedNode) and member.value in classes:
                 term.parents.append(member.value)
     if not graph.is_a(node, OWL.Restriction) and not graph.nodes(node, OWL.intersectionOf):
         ontology.notice(term.iri, "descends from an anonymous class other than a restriction; this is left out")
@@ -147,7 +153,7 @@ def _break_cycles(ontology: Ontology) -> None:
             elif parent in on_path:
                 ontology.classes[iri].parents.remove(parent)
                 ontology.notice(iri, f"would descend from itself by way of {parent}; this statement is left out")
-            elif parent not in finished:
+            elif parent not in finished and parent in ontology.classes:
                 path.append((parent, iter(list(ontology.classes[parent].parents))))
                 on_path.add(parent)
 
@@ -158,11 +164,11 @@ def _check_levels(ontology: Ontology) -> None:
     while waiting:
         iri = waiting[-1]
         parents = ontology.classes[iri].parents
-        unknown = [p for p in parents if p not in levels]
+        unknown = [p for p in parents if p not in levels and p in ontology.classes]
         if unknown:
             waiting += unknown
             continue
         waiting.pop()
-        levels[iri] = 1 + max((levels[p] for p in parents), default=0)
+        levels[iri] = 1 + max((levels.get(p, 0) for p in parents), default=0)
         if levels[iri] > MAX_LEVELS:
             raise BadInput(f"{iri[:200]}: more than {MAX_LEVELS} classes below one another")

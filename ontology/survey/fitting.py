@@ -86,7 +86,7 @@ def _parents_first(ontology: Ontology) -> list[str]:
     waiting = sorted(ontology.classes, reverse=True)
     while waiting:
         iri = waiting[-1]
-        unknown = [p for p in ontology.classes[iri].parents if p not in ordered]
+        unknown = [p for p in ontology.classes[iri].parents if p not in ordered and p in ontology.classes]
         if unknown:
             waiting += unknown
         else:

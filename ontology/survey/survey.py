@@ -51,7 +51,7 @@ def survey(read: Read, iris: Iris, *, languages_apart: bool = True) -> Ontology:
     defined = {q.subject.value for q in graph.quads(None, DEFINITION) if isinstance(q.subject, NamedNode)}
     defined.add(RDF.Statement.value)
     derived = read_datatypes(graph, ontology)
-    read_classes(graph, ontology, derived.keys() | defined, iris.types.keys())
+    read_classes(graph, ontology, derived.keys() | defined, iris.types.keys(), iris.given.keys())
     leave_out_clashing(ontology, iris)
     read_properties(graph, ontology, derived, defined)
     read_shapes(graph, ontology, derived, defined, iris.links.keys())
