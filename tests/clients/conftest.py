@@ -11,10 +11,13 @@ from workshop import SECONDS, Workshop
 
 from fabric.demo import ORGANIZATION
 
+ALONE = {"search_indexing": False}
+"""It would make words and vectors of the whole demo meanwhile, which nobody here searches."""
+
 
 @pytest.fixture(scope="session")
 def server(new_server: MakeServer, demo_template: str) -> Iterator[Server]:
-    with new_server(template=demo_template) as server:
+    with new_server(ALONE, template=demo_template) as server:
         yield server
 
 

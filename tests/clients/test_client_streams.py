@@ -33,7 +33,7 @@ def source() -> Iterator[Source]:
 
 @pytest.fixture(scope="module")
 def server(new_server: MakeServer, demo_template: str, source: Source) -> Iterator[Server]:
-    with new_server({"jwt_leeway_seconds": 0}, template=demo_template) as server:
+    with new_server({"jwt_leeway_seconds": 0, "search_indexing": False}, template=demo_template) as server:
         yield server
 
 
