@@ -1,14 +1,12 @@
 """From an ontology to type definitions: which there will be, and what of the ontology has no counterpart in them."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-from fabric.inference.rules import REVERSED, Premise
-from fabric.labels import Label, dominates, join
-from fabric.types.annotations import merged
+from fabric.labels import Label
 from fabric.types.catalogue import Catalogue
-from fabric.types.definitions import MAX_CHAINS, MAX_FIELDS, MAX_PARENTS
+from fabric.types.definitions import MAX_FIELDS, MAX_PARENTS
 from fabric.types.kinds import Kind
 from fabric.types.type_documents import as_document
 from ontology.iris import JOINED, Iris
@@ -17,12 +15,13 @@ from ontology.planning.labelling import Labelling
 from ontology.planning.link_counts import asked_counts, counting
 from ontology.planning.naming import Names
 from ontology.planning.narrowing import Narrowings
-from ontology.survey.annotations import WITHOUT_EFFECT, annotate
+from ontology.planning.relations import Relations
+from ontology.survey.annotations import annotate
 from ontology.survey.hierarchy import Hierarchy
 from ontology.survey.joined import is_joined
 from ontology.survey.resource import RESOURCE
 from ontology.survey.terms import Ontology, PropertyTerm
-from ontology.vocabulary import RDF, RDFS_NS, ROOT, ROOTS, kind_of
+from ontology.vocabulary import RDF, ROOT, ROOTS, kind_of
 
 LINKS = "Links"
 """What is added to the name of a link whose property has values too."""
@@ -77,10 +76,7 @@ class Planner:
                     self._narrowing.setdefault((group, name), set()).add(t.name)
         if ROOT not in self._there:
             self._declared |= {("fields", f["iri"], None): name for name, f in RESOURCE["fields"].items()}
-        self._links = Iris(catalogue).links
-        self._link_names: dict[str, str] = {}
-        self._new_links: list[tuple[str, int, dict[str, Any]]] = []
-        """Each with the IRI of its property and the code of its label."""
+        self._relations = Relations(ontology, catalogue)
 
     def plan(self) -> list[tuple[str, dict[str, Any]]]:
         """Each definition with the IRI of its class, in the order of their names."""
@@ -104,7 +100,7 @@ class Planner:
             if iri not in documents:
                 documents[iri] = self._document(iri)
         narrowings.without_contradictions(documents)
-        self._say_what_follows()
+        self._relations.say_what_follows()
         annotate(documents, self._ontology)
         return sorted(documents.items(), key=lambda planned: str(planned[1]["typeName"]))
 
@@ -212,7 +208,7 @@ class Planner:
             self._ontology.notice(term.iri, "is inverse functional, and has no inverse to say so; this is left out")
         canonical = term.inverse or term.iri
         member.document = {
-            "relation": self._relation(canonical),
+            "relation": self._relations.of(canonical),
             "target": self._types[target],
             "direction": "in" if term.inverse else "out",
             "description": term.description,
@@ -229,90 +225,6 @@ class Planner:
             said["target"] = self._types[self._hierarchy.common(term.classes_in[owner])]
         return said
 
-    def _say_what_follows(self) -> None:
-        """What follows from the links, said by the link fields that are new; the rest is told of.
-
-        A link names no relation that not everybody sees who sees the link itself.
-        """
-        links = [(k.relation, k.label) for t in self._catalogue.types.values() for k in t.own_links.values()]
-        links += [(link["relation"], code) for _, code, link in self._new_links]
-        codes: dict[str, set[int]] = {iri: set() for iri in sorted(self._ontology.properties)}
-        for iri, code, _ in self._new_links:
-            codes[iri].add(code)
-        top = join(code for _, code in links)
-        seen = {c: {name for name, other in links if dominates(c, other)} for c in {top}.union(*codes.values())}
-        said = {
-            (iri, code): self._following(self._ontology.properties[iri], seen[code])
-            for iri, wanted in codes.items()
-            for code in sorted(wanted) or [top]
-        }
-        for iri, code, link in self._new_links:
-            link |= said[iri, code]
-
-    def _following(self, term: PropertyTerm, relations: Set[str]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for name in ("symmetric", "transitive"):
-            if getattr(term, name) and term.classes:
-                found[name] = True
-            elif getattr(term, name):
-                self._ontology.notice(term.iri, f"is {name}, and no link; this is left out")
-        broader: list[str] = []
-        for iri in term.broader:
-            relation = self._broader(term, iri)
-            if relation is not None and relation in relations and len(broader) < MAX_CHAINS:
-                broader += [relation] if relation not in broader else []
-            else:
-                term.annotations = merged(term.annotations, {RDFS_NS + "subPropertyOf": [{"@id": iri}]})
-                self._ontology.notice(term.iri, f"says rdfs:subPropertyOf {iri}; {WITHOUT_EFFECT}")
-        chains = self._chains(term, relations)
-        return (
-            found | ({"subPropertyOf": broader} if broader else {}) | ({"inferredFrom": chains} if chains else {})
-        )  # fmt: skip
-
-    def _chains(self, term: PropertyTerm, relations: Set[str]) -> list[list[str]]:
-        """As the relation has them, which may be read from the property's other end."""
-        found: list[list[str]] = []
-        for chain in term.chains:
-            steps = [self._premise(iri, backward) for iri, backward in chain]
-            if term.inverse is not None:
-                steps = [step and replace(step, reversed=not step.reversed) for step in reversed(steps)]
-            known = [str(step) for step in steps if step is not None and step.relation in relations]
-            if len(known) < len(steps) or not term.classes or len(found) == MAX_CHAINS:
-                named = " ".join(f"{REVERSED * backward}{iri}" for iri, backward in chain)
-                self._ontology.notice(term.iri, f"says owl:propertyChainAxiom ({named}); this is left out")
-            elif known not in found:
-                found.append(known)
-        return found
-
-    def _premise(self, iri: str, backward: bool) -> Premise | None:
-        """None for what is no link."""
-        other = self._ontology.properties.get(iri)
-        if other is None:
-            relation, outgoing = self._links.get(iri, (None, True))
-        else:
-            relation = self._relation(other.inverse or iri) if other.classes else None
-            outgoing = other.inverse is None
-        return None if relation is None else Premise(relation, backward is outgoing)
-
-    def _broader(self, term: PropertyTerm, iri: str) -> str | None:
-        """The relation of a property that the term says too, if both are links read from the same end."""
-        other, backward = self._ontology.properties.get(iri), term.inverse is not None
-        if not term.classes or (other is not None and not other.classes):
-            return None
-        if other is None:
-            relation, outgoing = self._links.get(iri, (None, False))
-            return relation if outgoing is not backward else None
-        same_end = (other.inverse is not None) is backward
-        return self._relation(other.inverse or iri) if same_end else None
-
-    def _relation(self, iri: str) -> str:
-        """The name that its link field has, if no other relation has it; the IRI otherwise."""
-        known = self._links.get(iri)
-        if known is not None:
-            return known[0]
-        name = self._link_names.get(iri, iri)
-        return name if name not in self._catalogue.relations else iri
-
     def _name(self, term: PropertyTerm, owners: list[str], group: str) -> str:
         known = self._declared.get((group, term.iri, None))
         if known is not None:
@@ -320,7 +232,7 @@ class Planner:
         types = [self._types[o] for o in owners]
         name = self._names.member(term.iri, types, LINKS if group == "links" else "")
         if group == "links":
-            self._link_names[term.iri] = name
+            self._relations.name(term.iri, name)
         if not self._names.is_plain(term.iri, name):
             self._ontology.notice(term.iri, f"becomes {name}, since its own name is taken or is none")
         return name
@@ -350,7 +262,7 @@ class Planner:
             said |= self._of_link(term, owner)
             code = self._labels.of_type(said["target"])
             said |= self._labels.beside(owner, code)
-            self._new_links.append((iri, self._labels.of(owner) | code, said))
+            self._relations.add(iri, self._labels.of(owner) | code, said)
         group[member.name] = said
 
     def _compare(self, term: PropertyTerm, owner: str, member: _Member, there: Mapping[str, Any]) -> None:
