@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from databases import MakeSubject
+from databases import MakeSubject, run_sql
 from hypothesis import given
 from hypothesis import strategies as st
 from test_definitions import LATTICE, World, refused, refused_in, thing
@@ -239,6 +239,17 @@ class TestStored:
             self.hub = await self.make()
             outcomes = await asyncio.gather(*(self.write(self.to(n)) for n in range(5)), return_exceptions=True)
             assert sorted(type(each).__name__ for each in outcomes) == ["Conflict"] * 3 + ["list"] * 2
+
+    async def test_who_links_the_other_way_round_at_once_waits_and_blocks_nobody(self, admin_url: str) -> None:
+        """Of each link its target may have one, and its source two: writers take turns at both."""
+        only = {"nearTo": {"relation": "near", "target": "Place", "direction": "in", "cardinality": "one"}}
+        await self.define(thing("Place", links=near(maxLinks=2) | only))
+        deadlocks = "select deadlocks from pg_stat_database where datname = current_database()"
+        for _ in range(5):
+            one, other = await self.make(), await self.make()
+            there, back = LinkChange("link", "near", one, other), LinkChange("link", "near", other, one)
+            await asyncio.gather(self.write(there), self.write(back))
+        assert [row["deadlocks"] for row in await run_sql(admin_url, deadlocks)] == [0]
 
     async def test_too_few_are_never_refused(self) -> None:
         await self.define(place(minLinks=2))

@@ -1,6 +1,7 @@
 """Of cardinality one an object has one link at each label: a higher one covers a lower, it does not contradict it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeAlias
 from uuid import UUID
 
 from fabric.database.db import Transaction
@@ -8,20 +9,21 @@ from fabric.errors import Conflict, FabricError
 from fabric.types.catalogue import Catalogue
 from fabric.writing.versions import Version
 
-_Checked = dict[tuple[str, str, str, str], dict[UUID, list[UUID]]]
+Single: TypeAlias = dict[tuple[str, str, str, str], dict[UUID, list[UUID]]]
 """By relation, side, and types of source and target: the links at each end that may have one."""
 
 
 async def check(
-    transaction: Transaction, catalogue: Catalogue, end_types: Mapping[UUID, str], stored: Iterable[Version],
-    paths: Mapping[UUID, tuple[str | int, ...]],
-) -> list[FabricError]:  # fmt: skip
-    """Conflicts, led by `paths`, for the links beyond the first; for all stored now where one was there before."""
+    transaction: Transaction, catalogue: Catalogue, single: Single, paths: Mapping[UUID, tuple[str | int, ...]]
+) -> list[FabricError]:
+    """Conflicts, led by `paths`, for the links beyond the first; for all stored now where one was there before.
+
+    With the `turns` taken.
+    """
     errors: list[FabricError] = []
-    for (name, side, source, target), by_end in _to_check(catalogue, end_types, stored).items():
+    for (name, side, source, target), by_end in single.items():
         families = list(catalogue.types[source].family), list(catalogue.types[target].family)
         label = transaction.session.label
-        await transaction.fetch(_TAKE_TURNS, f"{transaction.session.organization_id} {label} {name}", list(by_end))
         for end, count in await transaction.fetch(_SEVERAL.format(side=side), name, list(by_end), label, *families):
             extra = by_end[end][0 if count > len(by_end[end]) else 1 :]
             message = f"an object has one link {name} of this kind; unlink the other first"
@@ -29,8 +31,13 @@ async def check(
     return errors
 
 
-def _to_check(catalogue: Catalogue, end_types: Mapping[UUID, str], stored: Iterable[Version]) -> _Checked:
-    checked: _Checked = {}
+def turns(single: Single) -> Iterator[tuple[str, UUID]]:
+    return ((name, end) for (name, *_), by_end in single.items() for end in by_end)
+
+
+def single_among(catalogue: Catalogue, end_types: Mapping[UUID, str], stored: Iterable[Version]) -> Single:
+    """The links of which there may be one only."""
+    found: Single = {}
     for link in stored:
         relation = catalogue.relations.get(link.content["relation"])
         if link.tombstone or relation is None:
@@ -39,15 +46,10 @@ def _to_check(catalogue: Catalogue, end_types: Mapping[UUID, str], stored: Itera
         for side, pairs in (("source_id", relation.one_target), ("target_id", relation.one_source)):
             for source, target in pairs:
                 if catalogue.is_a(ends[0], source) and catalogue.is_a(ends[1], target):
-                    by_end = checked.setdefault((relation.name, side, source, target), {})
+                    by_end = found.setdefault((relation.name, side, source, target), {})
                     by_end.setdefault(link.content[side], []).append(link.id)
-    return checked
+    return found
 
-
-# Those who link one object wait for each other: each must see the other's link. Nobody waits for another label.
-_TAKE_TURNS = """
-    select pg_advisory_xact_lock(k) from (
-        select distinct hashtextextended($1::text || id::text, 0) k from unnest($2::uuid[]) id order by k) locks"""
 
 _SEVERAL = """
     select l.{side} as id, count(*) from fabric.links l

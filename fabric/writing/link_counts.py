@@ -6,6 +6,7 @@ never refused, for an object is there before its links (see docs/decisions/0025-
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 from uuid import UUID
 
 from fabric.database.db import Transaction
@@ -24,18 +25,16 @@ class _Limit:
 
 _Added = dict[UUID, dict[UUID, list[UUID]]]
 """The new links of each object, by what they lead to."""
+Limited: TypeAlias = dict[_Limit, _Added]
 
 
 async def check(
-    transaction: Transaction, catalogue: Catalogue, end_types: Mapping[UUID, str], added: Iterable[Version],
-    paths: Mapping[UUID, tuple[str | int, ...]],
-) -> list[FabricError]:  # fmt: skip
-    """Conflicts, led by `paths`, for those of the new links, stored by now, that lead to one object too many."""
-    limited = _limited(catalogue, end_types, added)
-    turns = [(limit.relation, end) for limit, ends in limited.items() for end in ends]
-    if turns:
-        label = f"{transaction.session.organization_id} {transaction.session.label}"
-        await transaction.fetch(_TAKE_TURNS, [f"{label} {name}" for name, _ in turns], [end for _, end in turns])
+    transaction: Transaction, catalogue: Catalogue, limited: Limited, paths: Mapping[UUID, tuple[str | int, ...]]
+) -> list[FabricError]:
+    """Conflicts, led by `paths`, for those of the new links, stored by now, that lead to one object too many.
+
+    With the `turns` taken.
+    """
     errors: list[FabricError] = []
     for limit, ends in limited.items():
         held, linked = await _there(transaction, catalogue, limit, ends)
@@ -48,8 +47,13 @@ async def check(
     return errors
 
 
-def _limited(catalogue: Catalogue, end_types: Mapping[UUID, str], added: Iterable[Version]) -> dict[_Limit, _Added]:
-    limited: dict[_Limit, _Added] = {}
+def turns(limited: Limited) -> Iterator[tuple[str, UUID]]:
+    return ((limit.relation, end) for limit, ends in limited.items() for end in ends)
+
+
+def limited_among(catalogue: Catalogue, end_types: Mapping[UUID, str], added: Iterable[Version]) -> Limited:
+    """The new links of which there may be so many only, by their objects."""
+    limited: Limited = {}
     limits: dict[tuple[str, str, str], list[_Limit]] = {}
     for link in added:
         source, target = link.content["source_id"], link.content["target_id"]
@@ -93,12 +97,6 @@ def _beyond(room: int, others: Mapping[UUID, list[UUID]]) -> Iterator[UUID]:
     for ids in [*others.values()][max(room, 0) :]:
         yield from ids
 
-
-# Those who link one object wait for each other: each must see the other's link. Nobody waits for another label.
-_TAKE_TURNS = """
-    select pg_advisory_xact_lock(k) from (
-        select distinct hashtextextended(name || id::text, 0) k
-        from unnest($1::text[], $2::uuid[]) as turns(name, id) order by k) locks"""
 
 # Of an object that has far more already no more are looked at than there may be. Types and relations are not looked for
 # by their indexes: a server that has no statistics yet would read all of one for each link.

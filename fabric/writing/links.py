@@ -7,6 +7,7 @@ versions by the same rules as objects. An end that is hidden and an end that doe
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from typing import Any, Literal
 from uuid import UUID
 
@@ -24,7 +25,7 @@ from fabric.types.faults import Faults
 from fabric.types.kinds import Kind, KindError, canonical
 from fabric.types.types import Types
 from fabric.types.values import check_required, merged, read_data
-from fabric.writing import cardinality, link_counts, versions
+from fabric.writing import cardinality, link_counts, turns, versions
 from fabric.writing.inferred import Named, tell_of_inferred
 from fabric.writing.versions import Content, Version, VersionTable
 
@@ -192,9 +193,11 @@ async def store(transaction: Transaction, catalogue: Catalogue, planned: Planned
     await TABLE.store(transaction, planned.before, planned.changed)
     there, stored = planned.before, planned.changed
     added = [link for id, link in stored.items() if not link.tombstone and (id not in there or there[id].tombstone)]
-    errors = await cardinality.check(transaction, catalogue, planned.end_types, stored.values(), planned.paths)
-    errors += await link_counts.check(transaction, catalogue, planned.end_types, added, planned.paths)
-    raise_any(errors)
+    single = cardinality.single_among(catalogue, planned.end_types, stored.values())
+    limited = link_counts.limited_among(catalogue, planned.end_types, added)
+    await turns.take(transaction, chain(cardinality.turns(single), link_counts.turns(limited)))
+    errors = await cardinality.check(transaction, catalogue, single, planned.paths)
+    raise_any(errors + await link_counts.check(transaction, catalogue, limited, planned.paths))
     return [_entry(catalogue, planned.before.get(id), version) for id, version in planned.changed.items()]
 
 
