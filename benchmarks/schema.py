@@ -32,7 +32,7 @@ from fabric.identity.tokens import issue_token
 from fabric.labels import Label, Lattice
 from fabric.secrets import token_secret
 from fabric.settings import Settings
-from fabric.types.definitions import read_document
+from fabric.types.document_reading import read_document
 from fabric.types.kinds import Kind
 from fabric.types.merging import build
 from fabric.types.projection import Definer, plan

@@ -12,7 +12,7 @@ from fabric.labels import Label, Lattice
 from fabric.transfer.loader import explicitly_labelled, needed_compartments
 from fabric.transfer.records import Problem, Record
 from fabric.types.catalogue import Catalogue
-from fabric.types.definitions import read_document
+from fabric.types.document_reading import read_document
 from fabric.types.projection import Definer, plan
 from ontology.individuals.individuals import Individuals
 from ontology.input.reading import Read

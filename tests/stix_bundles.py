@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fabric.stix import StixBundle
 from fabric.transfer.records import Problem
-from fabric.types.definitions import read_document
+from fabric.types.document_reading import read_document
 
 
 def id_of(stix_type: str, number: int) -> str:

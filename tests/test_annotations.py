@@ -19,7 +19,7 @@ from fabric.errors import FabricError, Several
 from fabric.labels import Lattice
 from fabric.types.annotations import MAX_CHARACTERS, MAX_TEXT, MAX_VALUES, Annotations, merged
 from fabric.types.catalogue import Catalogue
-from fabric.types.definitions import read_document
+from fabric.types.document_reading import read_document
 from fabric.types.merging import EMPTY
 from fabric.types.projection import Definer, plan
 from fabric.types.type_documents import as_document

@@ -17,7 +17,8 @@ from fabric.database.db import Database
 from fabric.errors import BadInput, FabricError, Several
 from fabric.identity.organizations import Organization
 from fabric.types.catalogue import field_json, read_field
-from fabric.types.definitions import Field, read_document
+from fabric.types.definitions import Field
+from fabric.types.document_reading import read_document
 from fabric.types.faults import Faults
 from fabric.types.type_documents import field_document
 from fabric.types.values import read_data

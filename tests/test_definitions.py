@@ -9,7 +9,8 @@ from databases import COMPARTMENTS
 from fabric.errors import BadInput, FabricError, Several
 from fabric.labels import Label, Lattice
 from fabric.types.catalogue import Catalogue, Fragment, visible
-from fabric.types.definitions import MAX_FIELDS, read_document
+from fabric.types.definitions import MAX_FIELDS
+from fabric.types.document_reading import read_document
 from fabric.types.kinds import Kind
 from fabric.types.merging import build
 from fabric.types.projection import Definer, plan

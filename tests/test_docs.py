@@ -28,7 +28,8 @@ from fabric.settings import Settings, variable
 from fabric.types.definitions import _FIELD_KEYS as FIELD_KEYS
 from fabric.types.definitions import _LINK_KEYS as LINK_KEYS
 from fabric.types.definitions import _TYPE_KEYS as TYPE_KEYS
-from fabric.types.definitions import RESERVED_FIELDS, read_document
+from fabric.types.definitions import RESERVED_FIELDS
+from fabric.types.document_reading import read_document
 from fabric.types.kinds import Kind
 from graphql_api.cli import COMMANDS
 from graphql_api.schema.inputs import operators_of

@@ -11,7 +11,7 @@ from rdf_files import EX, definitions, imported, notices, records
 from fabric.labels import Lattice
 from fabric.transfer.records import Problem, Record
 from fabric.types.catalogue import Catalogue
-from fabric.types.definitions import read_document
+from fabric.types.document_reading import read_document
 from fabric.types.merging import EMPTY
 from fabric.types.projection import Definer, plan
 from ontology.iris import Iris

@@ -9,7 +9,7 @@ from rdf_files import definitions, imported, notices
 from fabric.labels import Label, Lattice
 from fabric.transfer.loader import explicitly_labelled
 from fabric.types.catalogue import Catalogue
-from fabric.types.definitions import read_document
+from fabric.types.document_reading import read_document
 from fabric.types.merging import EMPTY
 from fabric.types.projection import Definer, plan
 

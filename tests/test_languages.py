@@ -13,7 +13,7 @@ from fabric.errors import FabricError, Several
 from fabric.labels import Lattice
 from fabric.transfer.loader import explicitly_labelled
 from fabric.types.catalogue import Catalogue
-from fabric.types.definitions import read_document
+from fabric.types.document_reading import read_document
 from fabric.types.languages import canonical_tag
 from fabric.types.merging import EMPTY
 from fabric.types.projection import Definer, plan

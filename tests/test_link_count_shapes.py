@@ -17,7 +17,7 @@ from fabric.database.db import Database
 from fabric.errors import FabricError
 from fabric.identity.organizations import Organization
 from fabric.labels import Lattice
-from fabric.types.definitions import read_document
+from fabric.types.document_reading import read_document
 from fabric.types.merging import EMPTY
 from fabric.types.projection import Definer, plan
 from fabric.types.types import Types

@@ -20,7 +20,7 @@ from fabric.transfer.changes import object_change
 from fabric.transfer.export import export
 from fabric.transfer.loader import Loader
 from fabric.transfer.records import Record
-from fabric.types.definitions import read_document
+from fabric.types.document_reading import read_document
 from fabric.writing.objects import Change, Objects
 from vault.protocol import Unavailable
 

@@ -13,7 +13,7 @@ from test_constraints import field, refused
 
 from fabric.errors import BadInput
 from fabric.labels import Lattice
-from fabric.types.definitions import read_document
+from fabric.types.document_reading import read_document
 from fabric.types.merging import EMPTY
 from fabric.types.projection import Definer, plan
 from ontology.iris import Iris

@@ -150,6 +150,11 @@ class Catalogue:
         return content.hexdigest()
 
     @cached_property
+    def definitions(self) -> str:
+        """Another one whenever what its reader sees was defined anew, also where it is as it once was."""
+        return f"{self.fingerprint} {sum(fragment.revision for fragment in self.fragments)}"
+
+    @cached_property
     def relations(self) -> Mapping[str, Relation]:
         found: dict[str, list[tuple[str, LinkField]]] = {}
         narrowed: dict[str, list[tuple[str, LinkField, LinkField]]] = {}

@@ -1,4 +1,4 @@
-"""Type definitions back in the form in which people write them (see fabric/types/definitions.py)."""
+"""Type definitions back in the form in which people write them (see fabric/types/document_reading.py)."""
 
 from collections.abc import Callable
 from typing import Any

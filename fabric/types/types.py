@@ -19,7 +19,8 @@ from fabric.labels import Lattice
 from fabric.types import evolution
 from fabric.types.catalogue import Catalogue, Fragment
 from fabric.types.changes_planned import Plan, planned
-from fabric.types.definitions import Document, read_document
+from fabric.types.definitions import Document
+from fabric.types.document_reading import read_document
 from fabric.types.merging import EMPTY, build
 from fabric.types.projection import Definer, plan
 from fabric.types.type_changes import difference

@@ -36,7 +36,7 @@ from fabric.labels import Label, Lattice
 from fabric.names import AGGREGATE, RESERVED_NAMES, camel, generated_names, pascal
 from fabric.settings import Settings
 from fabric.types.catalogue import Catalogue, Fragment, visible
-from fabric.types.definitions import read_document
+from fabric.types.document_reading import read_document
 from fabric.types.kinds import Kind
 from fabric.types.merging import build
 from fabric.types.part import part_of

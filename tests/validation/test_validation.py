@@ -18,7 +18,7 @@ from fabric.jobs.job import Job, State
 from fabric.jobs.jobs import Jobs
 from fabric.jobs.worker import Worker
 from fabric.labels import Lattice
-from fabric.types.definitions import read_document
+from fabric.types.document_reading import read_document
 from fabric.types.merging import EMPTY
 from fabric.types.projection import Definer, plan
 from fabric.types.types import Types

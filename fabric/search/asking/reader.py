@@ -28,11 +28,6 @@ class Reader:
     def damping(self) -> float:
         return self.configuration[DAMPING]
 
-    @property
-    def definitions(self) -> str:
-        """Another one whenever what the reader sees was defined anew, also where it is as it once was."""
-        return f"{self.catalogue.fingerprint} {sum(fragment.revision for fragment in self.catalogue.fragments)}"
-
     def weight(self, ranking: str) -> float:
         """What the ranking of this name counts among several."""
         return self.configuration[WEIGHTS[ranking]]

@@ -65,7 +65,7 @@ class EventSearch:
         query = await read_query(self.search.database, question, reader.language)
         if not question.text.strip():
             return Found([], query)
-        corpus = await self.search.event_corpora.of(reader.session, reader.definitions, reader.types)
+        corpus = await self.search.event_corpora.of(reader.session, reader.catalogue.definitions, reader.types)
         words, (meaning, warning) = await asyncio.gather(
             self._by_words(reader, question.mode, sought, query, corpus),
             self._by_meaning(reader, question, sought, corpus),

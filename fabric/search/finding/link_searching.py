@@ -90,7 +90,7 @@ class LinkSearch:
         self, reader: Reader, question: Question, sought: Sought, most: int
     ) -> tuple[Ranking | None, str]:
         """By the cosines of what links say with their ends; with a warning where there are no vectors."""
-        corpus = await self.search.link_corpora.of(reader.session, reader.definitions, reader.types)
+        corpus = await self.search.link_corpora.of(reader.session, reader.catalogue.definitions, reader.types)
         meant, warning = await self.search.meaning(reader, question, corpus)
         if meant is None:
             return None, warning

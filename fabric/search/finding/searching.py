@@ -121,7 +121,7 @@ class Search:
         return replace(reader, gone=(await self.corpus(reader)).gone)
 
     async def corpus(self, reader: Reader) -> Corpus:
-        return await self.corpora.of(reader.session, reader.definitions, reader.types)
+        return await self.corpora.of(reader.session, reader.catalogue.definitions, reader.types)
 
     async def search(self, reader: Reader, asked: Asked) -> Found:
         """EmbeddingsUnavailable by vectors alone, where there are none; with words they are done without."""
