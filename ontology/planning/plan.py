@@ -1,6 +1,6 @@
 """From an ontology to type definitions: which there will be, and what of the ontology has no counterpart in them."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from fabric.types.kinds import Kind
 from fabric.types.type_documents import as_document
 from ontology.iris import JOINED, Iris
 from ontology.planning.asked import Asked
+from ontology.planning.declared import Declared
 from ontology.planning.labelling import Labelling
 from ontology.planning.link_counts import asked_counts, counting
 from ontology.planning.naming import Names
@@ -61,21 +62,8 @@ class Planner:
         self._names.reserve(catalogue.names, [*members, *resource])
         self._types: dict[str, str] = dict(self._there)
         self._labels = Labelling(ontology, catalogue, self._types, decode)
-        self._declared = _declared(catalogue)
-        self._codes = _labels_of_fields(catalogue)
+        self._declared = Declared(catalogue, resource=ROOT not in self._there)
         self._classes = {name: iri for iri, name in self._there.items()}
-        self._declaring: dict[tuple[str, str], set[str]] = {}
-        self._narrowing: dict[tuple[str, str], set[str]] = {}
-        """Types by the group and name of a member that they declare, or ask more of."""
-        for t in catalogue.types.values():
-            for group, own in (("fields", t.own_fields), ("links", t.own_links)):
-                for name in own:
-                    self._declaring.setdefault((group, name), set()).add(t.name)
-            for group, narrowed in (("fields", t.narrowed_fields), ("links", t.narrowed_links)):
-                for name in narrowed:
-                    self._narrowing.setdefault((group, name), set()).add(t.name)
-        if ROOT not in self._there:
-            self._declared |= {("fields", f["iri"], None): name for name, f in RESOURCE["fields"].items()}
         self._relations = Relations(ontology, catalogue)
 
     def plan(self) -> list[tuple[str, dict[str, Any]]]:
@@ -95,7 +83,8 @@ class Planner:
                 for owner in member.owners:
                     self._add(documents, owner, member, iri)
                 narrowings.add(documents, self._ontology.properties[iri], member.group, member.name, member.owners)
-        for name in sorted({n for each in narrowings.added for n in self._saying(*each)} & self._classes.keys()):
+        saying = {name for member in narrowings.added for name in self._declared.saying(member)}
+        for name in sorted(saying & self._classes.keys()):
             iri = self._classes[name]
             if iri not in documents:
                 documents[iri] = self._document(iri)
@@ -103,9 +92,6 @@ class Planner:
         self._relations.say_what_follows()
         annotate(documents, self._ontology)
         return sorted(documents.items(), key=lambda planned: str(planned[1]["typeName"]))
-
-    def _saying(self, group: str, name: str) -> Set[str]:
-        return self._declaring.get((group, name), set()) | self._narrowing.get((group, name), set())
 
     def _in_order(self) -> list[str]:
         """The properties, those last that have more names than their own, or need those of others."""
@@ -194,7 +180,7 @@ class Planner:
                 self._ontology.notice(term.iri, f"has values of several datatypes; {name} is text")
             yield _Member("fields", name, owners, said)
         for language in sorted(term.languages):
-            known = self._declared.get(("fields", term.iri, language))
+            known = self._declared.name("fields", term.iri, language)
             own = known or self._names.beside(name, language, [self._types[o] for o in owners])
             yield _Member("fields", own, owners, said | {"language": language}, beside=name)
 
@@ -226,7 +212,7 @@ class Planner:
         return said
 
     def _name(self, term: PropertyTerm, owners: list[str], group: str) -> str:
-        known = self._declared.get((group, term.iri, None))
+        known = self._declared.name(group, term.iri)
         if known is not None:
             return known
         types = [self._types[o] for o in owners]
@@ -255,7 +241,7 @@ class Planner:
         if member.beside is not None:
             searchable = group.get(member.beside, {}).get("searchable", False)
             said |= self._asked.of_text(term, owner, Kind(said["type"])) | ({"searchable": True} if searchable else {})
-            said |= self._labels.beside(owner, self._codes.get(iri, 0))
+            said |= self._labels.beside(owner, self._declared.label(iri))
         elif member.group == "fields":
             said |= self._asked.of_field(term, owner, Kind(said["type"]))
         else:
@@ -278,7 +264,7 @@ class Planner:
         """Whether the member is there for the owner, or was declared by something that would clash with it."""
         names = {self._types[iri] for iri in self._hierarchy.lineage(owner)}
         lineage = names.union(*(self._catalogue.types[n].ancestors for n in names & self._catalogue.types.keys()))
-        there = self._declaring.get((member.group, member.name), set())
+        there = self._declared.owners((member.group, member.name))
         clashing = {name for name in there - lineage if self._clash(name, owner)}
         for name in sorted(clashing):
             told = self._classes.get(name, f"the type {name}")
@@ -291,22 +277,3 @@ class Planner:
             return self._hierarchy.clash(self._classes[name], owner)
         known = self._catalogue.types.get(self._types[owner])
         return known is not None and not {*known.family}.isdisjoint(self._catalogue.types[name].family)
-
-
-def _declared(catalogue: Catalogue) -> dict[tuple[str, str, str | None], str]:
-    """Names that properties have already, by group, IRI and language."""
-    found: dict[tuple[str, str, str | None], str] = {}
-    for t in catalogue.types.values():
-        found |= {("fields", f.iri, f.language): f.name for f in t.own_fields.values() if f.iri}
-        found |= {("links", k.iri, None): k.name for k in t.own_links.values() if k.iri}
-    return found
-
-
-def _labels_of_fields(catalogue: Catalogue) -> dict[str, int]:
-    """What the labels of a property's fields have in common above them, by its IRI: its texts are as secret as that."""
-    found: dict[str, int] = {}
-    for t in catalogue.types.values():
-        for f in t.own_fields.values():
-            if f.iri:
-                found[f.iri] = found.get(f.iri, 0) | f.label
-    return found

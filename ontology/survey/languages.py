@@ -5,18 +5,18 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from fabric.types.definitions import Field, read_document
+from fabric.types.definitions import Field
+from fabric.types.document_reading import read_document
 from fabric.types.kinds import Kind
 from fabric.types.languages import canonical_tag
 from ontology.iris import Iris
 from ontology.survey.resource import RESOURCE
 from ontology.survey.terms import LEFT_OUT, Ontology, PropertyTerm
+from ontology.survey.usage import NO_LANGUAGE
 from ontology.vocabulary import RDF, ROOT, SKOS_NS, kind_of
 
 MAX_LANGUAGES = 100
 """Of one property; of more those that most of its values are in."""
-NONE = ""
-"""In place of a language, for texts in none."""
 _ONE_EACH = frozenset({SKOS_NS + "prefLabel"})
 """Properties of which there is one value in each language at most (S14 of the SKOS Reference)."""
 _TEXTS = (Kind.STRING, Kind.TEXT)
@@ -40,10 +40,10 @@ def add_languages(ontology: Ontology, iris: Iris, spoken: Spoken, *, apart: bool
     for iri, numbers in sorted(spoken.items()):
         known = there.get(iri, ())
         kept = _kept(ontology, known, iri, numbers) if apart else _languages(known)
-        lost = sum(number for language, number in numbers.items() if language not in kept | {NONE})
+        lost = sum(number for language, number in numbers.items() if language not in kept | {NO_LANGUAGE})
         if lost:
             ontology.notice(iri, f"values lose their language, and keep their text: {lost:,}")
-        if lost or numbers[NONE]:
+        if lost or numbers[NO_LANGUAGE]:
             _need_no_language(ontology, known, iri)
     for term in ontology.properties.values():
         if term.languages:

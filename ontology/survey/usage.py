@@ -18,6 +18,7 @@ from ontology.vocabulary import OWL, RDF, RDF_NS, ROOTS, is_built_in
 
 MAX_NOTICES = 100
 """Nodes without a class that are told of one by one."""
+NO_LANGUAGE = ""
 
 
 def read_usage(
@@ -26,7 +27,7 @@ def read_usage(
     """Adds the properties that individuals have and neither the ontology nor the organization declares, and the classes
     that those of several have together.
 
-    How many values they have in each language, by property; the empty tag is that of texts in none.
+    How many values they have in each language, by property; NO_LANGUAGE stands for none.
     """
     found: dict[str, PropertyTerm] = {}
     types = ontology.classes.keys() | known_classes | ROOTS
@@ -35,14 +36,16 @@ def read_usage(
     for subject, quads in graph.by_subject():
         named = classes_among(quads)
         classes = but_itself(subject, named & types)
-        if not classes and isinstance(subject, NamedNode) and not _is_schema(subject, named, ontology):
-            without += 1
-            if without <= MAX_NOTICES:
-                ontology.notice(subject.value, "is of no class; it is left out")
-        joined = joiner.of(classes)
-        if classes and subject.value in named - classes:
+        if not classes:
+            if isinstance(subject, NamedNode) and not _is_schema(subject, named, ontology):
+                without += 1
+                if without <= MAX_NOTICES:
+                    ontology.notice(subject.value, "is of no class; it is left out")
+            continue
+        if subject.value in named - classes:
             ontology.notice(subject.value, "is a class, and one of its own members; this is left out")
-        for quad in quads if classes else ():
+        domains = joiner.of(classes)
+        for quad in quads:
             predicate, object, iri = quad.predicate, quad.object, quad.predicate.value
             if iri.startswith(RDF_NS) or not isinstance(object, NamedNode | BlankNode | Literal):
                 continue
@@ -53,7 +56,7 @@ def read_usage(
             if (subject, predicate, object) in described:
                 continue
             term = found.setdefault(iri, PropertyTerm(iri))
-            term.domains |= joined
+            term.domains |= domains
             try:
                 add_range(graph, term, object)
             except BadInput as error:
@@ -78,7 +81,7 @@ def _languages(graph: Graph, term: Term) -> Iterator[str]:
                     yield from _languages(graph, item)
     else:
         with suppress(KindError):
-            yield language_of(term) or ""
+            yield language_of(term) or NO_LANGUAGE
 
 
 def _is_schema(node: NamedNode, classes: Set[str], ontology: Ontology) -> bool:
