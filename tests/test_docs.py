@@ -25,10 +25,10 @@ from fabric import demo
 from fabric.identity.policy import PERMISSIONS
 from fabric.names import RESERVED_NAMES
 from fabric.settings import Settings, variable
-from fabric.types.definitions import _FIELD_KEYS as FIELD_KEYS
-from fabric.types.definitions import _LINK_KEYS as LINK_KEYS
-from fabric.types.definitions import _TYPE_KEYS as TYPE_KEYS
 from fabric.types.definitions import RESERVED_FIELDS
+from fabric.types.document_reading import _FIELD_KEYS as FIELD_KEYS
+from fabric.types.document_reading import _LINK_KEYS as LINK_KEYS
+from fabric.types.document_reading import _TYPE_KEYS as TYPE_KEYS
 from fabric.types.document_reading import read_document
 from fabric.types.kinds import Kind
 from graphql_api.cli import COMMANDS
